@@ -1,0 +1,110 @@
+"""The `clipft` command: its sub-commands, its one error boundary, `--version`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import EXIT_CODES, ClipftError, ResourceError
+from . import evaluate, predict, prepare, train
+from .options import mode_of
+from .render import show_error
+
+
+class ErrorBoundary(TyperGroup):
+    """Every failure a user can cause ends here, in two lines and an exit code.
+
+    It sits in the group, since typer's test runner never passes through `main()`.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ClipftError as error:
+            _report(ctx, error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # the reader of a pipe left (`clipft ... | head`): not a failure of ours
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except OSError as error:
+            failure = ResourceError(_os_error_text(error), hint="check the path, its permissions and the free space")
+            _report(ctx, failure)
+            raise typer.Exit(failure.exit_code) from None
+        except (typer.Exit, typer.Abort, SystemExit):
+            raise
+        except Exception as error:
+            if type(error).__module__.startswith(("typer", "click")):
+                raise  # usage errors: typer shows them, with exit code 2
+            failure = ClipftError(
+                f"{type(error).__name__}: {error}",
+                hint="this is a defect of clipft: run again with --debug and report what it prints",
+            )
+            _report(ctx, failure)
+            raise typer.Exit(1) from None
+
+
+def _report(ctx: Any, error: ClipftError) -> None:
+    mode = mode_of(ctx)
+    if mode.debug:
+        traceback.print_exc()
+    show_error(error, mode)
+
+
+def _os_error_text(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+app = typer.Typer(
+    name="clipft",
+    cls=ErrorBoundary,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Fine-tune CLIP on your own images: prepare, train, evaluate, predict.",
+    epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        try:
+            typer.echo(f"clipft {version('clipft-cli')}")
+        except PackageNotFoundError:
+            typer.echo("clipft, not installed as a package")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Fine-tune CLIP on your own images: prepare, train, evaluate, predict."""
+
+
+app.command("prepare")(prepare.prepare)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+
+
+def main() -> None:
+    """Entry point of the `clipft` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""`clipft evaluate`."""
+
+import typer
+
+
+def evaluate(context: typer.Context) -> None:
+    """Prepare."""

@@ -1,0 +1,68 @@
+"""Options that commands share; help text comes from the config fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config.base import Config
+from ..config.commands import FileConfig
+
+
+@dataclass
+class Mode:
+    """How this invocation speaks, kept on the root context for the error boundary."""
+
+    as_json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+def mode_of(context: typer.Context) -> Mode:
+    """The Mode of the invocation `context` belongs to."""
+    mode: Mode = context.find_root().ensure_object(Mode)
+    return mode
+
+
+def _remember(name: str):  # type: ignore[no-untyped-def]
+    def callback(context: typer.Context, value: bool) -> bool:
+        setattr(mode_of(context), name, value)
+        return value
+
+    return callback
+
+
+def help_of(key: str) -> str:
+    """Description of a dotted config key, with the key itself, so that help and file use one name."""
+    model: type[Config] = FileConfig
+    *sections, last = key.split(".")
+    for section in sections:
+        model = model.model_fields[section].annotation  # type: ignore[assignment]
+    return f"{model.model_fields[last].description} [{key}]"
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="YAML file; every command takes its own slice of it."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=5; repeatable."
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", callback=_remember("as_json"), help="Print the result as one JSON object, nothing else on stdout."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=_remember("quiet"), help="No progress, no plan: results only.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=_remember("debug"), help="Show tracebacks and library messages.")
+]

@@ -1,0 +1,7 @@
+"""`clipft predict`."""
+
+import typer
+
+
+def predict(context: typer.Context) -> None:
+    """Prepare."""

@@ -1,0 +1,7 @@
+"""`clipft prepare`."""
+
+import typer
+
+
+def prepare(context: typer.Context) -> None:
+    """Prepare."""

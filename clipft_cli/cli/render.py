@@ -1,0 +1,86 @@
+"""What a person sees: messages and progress on stderr, results on stdout, errors in two lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import ClipftError
+from .options import Mode, mode_of
+
+
+class Screen:
+    """The two streams of one invocation. Text is never read as markup: file names may hold brackets."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.err = Console(stderr=True, highlight=False, markup=False, emoji=False, quiet=False)
+        self.out = Console(highlight=False, markup=False, emoji=False)
+
+    @classmethod
+    def of(cls, context: typer.Context) -> Screen:
+        """The screen of the invocation `context` belongs to."""
+        return cls(mode_of(context))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether progress may redraw lines: a terminal, and neither --quiet nor --json."""
+        return self.err.is_terminal and not self.mode.quiet and not self.mode.as_json
+
+    def say(self, text: str | Text | Table = "") -> None:
+        """A message for a person; silent with --quiet."""
+        if not self.mode.quiet:
+            self.err.print(text, soft_wrap=not isinstance(text, Table))
+
+    def warn(self, text: str) -> None:
+        """A warning: shown with --quiet too."""
+        self.err.print(Text("warning: ", style="yellow") + Text(text), soft_wrap=True)
+
+    def result(self, data: Mapping[str, Any], show: Callable[[Console], None]) -> None:
+        """The result of the command: `data` as one JSON object with --json, else what `show` prints."""
+        if self.mode.as_json:
+            print_json(data)
+        else:
+            show(self.out)
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; numbers that are not finite become null."""
+    sys.stdout.write(json.dumps(_finite(data), ensure_ascii=False, default=str, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value
+
+
+def show_error(error: ClipftError, mode: Mode) -> None:
+    """`error: what and where`, then `hint: the way out`; with --json the same as an object on stdout."""
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    console.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
+    if error.hint:
+        console.print(Text("hint: ", style="cyan") + Text(error.hint), soft_wrap=True)
+    if mode.as_json:
+        print_json(
+            {
+                "error": {
+                    "kind": error.kind,
+                    "exit_code": error.exit_code,
+                    "message": error.message,
+                    "hint": error.hint,
+                }
+            }
+        )

@@ -1,0 +1,7 @@
+"""`clipft train`."""
+
+import typer
+
+
+def train(context: typer.Context) -> None:
+    """Prepare."""

@@ -1,0 +1,133 @@
+"""The file, and the slice of it that each command takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import Config
+from .data import DataConfig, SplitName
+from .methods import LinearProbeConfig, LoraConfig, MethodName
+from .model import HardwareConfig, ModelConfig
+from .optim import CheckpointConfig, TrainingConfig
+
+OutputFormat = Literal["table", "json", "jsonl", "csv", "txt"]
+
+
+class PrepareOptions(Config):
+    """Where images come from and how they are split."""
+
+    source: str | None = Field(
+        None,
+        description="Folder, CSV, JSONL, Parquet, zip, tar, stanford-dogs, oxford-pets or hf:owner/name;"
+        " none: drawn dogs.",
+    )
+    output_dir: Path | None = Field(None, description="Where the data set is written; none: data/NAME.")
+    num_classes: int | None = Field(None, ge=1, description="Keep the first N classes.")
+    samples_per_class: int | None = Field(None, ge=1, description="Keep at most N images of each class.")
+    split: tuple[float, float, float] = Field(
+        (0.7, 0.15, 0.15), description="Shares of train, val and test, as 0.7/0.15/0.15."
+    )
+    include: tuple[str, ...] = Field((), description="Only these classes (globs).")
+    exclude: tuple[str, ...] = Field((), description="Leave these classes out (globs).")
+    image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
+    label_column: str | None = Field(None, description="Column of a table that holds the class; none: guessed.")
+    split_column: str | None = Field(None, description="Column of a table that holds the split; none: guessed.")
+    archive: Path | None = Field(None, description="A local copy of the archive, used in place of a download.")
+    near_duplicate_distance: int = Field(
+        4, ge=0, le=16, description="Bits two perceptual hashes of 64 may differ by and still be one picture."
+    )
+    in_place: bool = Field(False, description="Write a manifest over the images where they are; copy nothing.")
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _parse_split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.replace(",", "/").split("/"))
+        return value
+
+    @model_validator(mode="after")
+    def _split_is_whole(self) -> PrepareOptions:
+        train, val, test = self.split
+        if min(self.split) < 0 or abs(train + val + test - 1) > 1e-6:
+            raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
+        if train == 0 or val == 0:
+            raise ValueError("split needs a share above 0 for train and for val (val chooses the best epoch)")
+        return self
+
+
+class EvaluateOptions(Config):
+    """What is measured, and on which images."""
+
+    checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
+    split: SplitName = Field("test", description="Images to measure on.")
+    data_dir: Path | None = Field(None, description="Prepared data set; none: the one the run was trained on.")
+    output_dir: Path | None = Field(None, description="Where reports go; none: inside the run.")
+    zero_shot: bool = Field(False, description="Measure the untouched pretrained model.")
+    batch_size: int | None = Field(None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere.")
+
+
+class PredictOptions(Config):
+    """What is shown for each image."""
+
+    checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
+    top_k: int = Field(5, ge=1, description="Classes shown for each image.")
+    threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
+    format: OutputFormat = Field("table", description="How results are written.")
+    output: Path | None = Field(None, description="File the results are written to.")
+    batch_size: int = Field(32, ge=1, description="Images in one batch.")
+
+
+class PrepareConfig(Config):
+    """The slice of the file that `clipft prepare` takes."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    prepare: PrepareOptions = PrepareOptions()
+
+
+class TrainConfig(Config):
+    """The slice of the file that `clipft train` takes."""
+
+    preset: str | None = Field(None, description="Named starting values; none: those of the method.")
+    method: MethodName = Field("full", description="What may change.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    output_dir: Path | None = Field(None, description="Run directory; none: outputs/METHOD, numbered.")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    lora: LoraConfig = LoraConfig()
+    linear_probe: LinearProbeConfig = LinearProbeConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+class EvaluateConfig(Config):
+    """The slice of the file that `clipft evaluate` takes."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    evaluate: EvaluateOptions = EvaluateOptions()
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    hardware: HardwareConfig = HardwareConfig()
+
+
+class PredictConfig(Config):
+    """The slice of the file that `clipft predict` takes."""
+
+    predict: PredictOptions = PredictOptions()
+    hardware: HardwareConfig = HardwareConfig()
+
+
+class FileConfig(TrainConfig):
+    """The whole of one file: every command's slice. A mistake anywhere in it is found by every command."""
+
+    prepare: PrepareOptions = PrepareOptions()
+    evaluate: EvaluateOptions = EvaluateOptions()
+    predict: PredictOptions = PredictOptions()
+
+
+CommandConfig = Annotated[
+    PrepareConfig | TrainConfig | EvaluateConfig | PredictConfig, "what load_config can return"
+]

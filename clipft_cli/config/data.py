@@ -1,0 +1,65 @@
+"""Which images, how many at a time, and what is done to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from .base import Config
+
+AugmentationName = Literal["none", "standard", "strong"]
+BalanceName = Literal["none", "sampler", "loss"]
+SplitName = Literal["train", "val", "test"]
+TemplateSet = Literal["auto", "short", "drawings", "openai"]
+
+
+class DataConfig(Config):
+    """The prepared data set and how it is fed to the model."""
+
+    dir: Path = Field(Path("data/dogs"), description="Folder that `clipft prepare` wrote.")
+    batch_size: int = Field(32, ge=1, le=65536, description="Images in one micro-batch.")
+    eval_batch_size: int | None = Field(
+        None, ge=1, description="Images in one batch without gradients; none: twice batch_size."
+    )
+    num_workers: int | Literal["auto"] = Field(
+        "auto", description="Threads that decode images; auto: one a core, 16 at most."
+    )
+    augmentation: AugmentationName = Field(
+        "standard",
+        description="none: the validation transform; standard: random crop and flip; strong: colour and erasing too.",
+    )
+    crop_scale_min: float = Field(0.5, gt=0, le=1, description="Smallest share of the area a random crop keeps.")
+    horizontal_flip: bool = Field(True, description="Mirror half of the training images.")
+    class_balance: BalanceName = Field(
+        "none", description="sampler: draw rare classes more often; loss: weigh them more."
+    )
+    fraction: float = Field(1.0, gt=0, le=1, description="Share of the training images used, drawn per class.")
+    few_shot: int | None = Field(None, ge=1, description="Training images a class, drawn by seed; none: all.")
+    image_cache_gb: float = Field(
+        4.0, ge=0, description="Memory for decoded training images, in GiB; 0: decode at every use."
+    )
+    templates: TemplateSet | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        "auto",
+        description="Prompts that turn a class name into text, each with one {}; or a named set of them.",
+    )
+    max_bad_share: float = Field(
+        0.01, ge=0, le=1, description="Share of unreadable images above which a run stops."
+    )
+
+    @field_validator("num_workers")
+    @classmethod
+    def _workers_in_range(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 0 <= value <= 256:
+            raise ValueError("must be 'auto' or between 0 and 256")
+        return value
+
+    @field_validator("templates")
+    @classmethod
+    def _one_placeholder_each(cls, value: TemplateSet | tuple[str, ...]) -> TemplateSet | tuple[str, ...]:
+        if not isinstance(value, str):
+            for template in value:
+                if template.count("{}") != 1:
+                    raise ValueError(f"template {template!r} needs exactly one {{}} for the class name")
+        return value

@@ -1,0 +1,218 @@
+"""Preset + YAML + command line -> one frozen config, or one ConfigError that names every problem."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from ..errors import ConfigError
+from .base import Config, canonical_keys
+from .commands import FileConfig
+from .methods import MethodName
+from .source import Path_, read_yaml
+
+C = TypeVar("C", bound=Config)
+
+PRESETS_DIR = Path(__file__).parent / "presets"
+
+
+def preset_names() -> list[str]:
+    """Names of the presets in the package, sorted."""
+    return sorted(path.stem for path in PRESETS_DIR.glob("*.yaml"))
+
+
+def load_config(
+    slice_type: type[C],
+    file: Path | None = None,
+    sets: Iterable[str] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> C:
+    """The slice `slice_type` of the merged configuration.
+
+    Later wins: field defaults, preset, `file`, `sets` ("a.b=value"), `flags` (dotted key -> value, None: not given).
+    Raises ConfigError with all problems at once, each with its place.
+    """
+    problems: list[str] = []
+    layers = []
+    if file is not None:
+        values, lines = read_yaml(file)
+        layers.append((values, _origins(file, lines)))
+    layers += [_parse_set(text, problems) for text in sets]
+    layers += [
+        (_nested(key, value), {tuple(key.split(".")): "--" + key.split(".")[-1].replace("_", "-")})
+        for key, value in (flags or {}).items()
+        if value is not None
+    ]
+    merged, origins = _merge_layers(layers, problems)
+    preset = _choose_preset(merged, origins, problems)
+    merged = _merge(preset, merged)
+    config = _validate(merged, origins, file, problems)
+    return slice_type.model_validate(
+        {name: getattr(config, name) for name in slice_type.model_fields},
+    )
+
+
+def dump_yaml(config: Config) -> str:
+    """`config` as YAML that `load_config` reads back to an equal config."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of the whole file, for editors; a key's second names are in it."""
+    schema = FileConfig.model_json_schema()
+    for name, model in {kind.__name__: kind for kind in _models(FileConfig)}.items():
+        target = schema if name == "FileConfig" else schema["$defs"].get(name, {})
+        for alias, field in model.ALIASES.items():
+            target["properties"][alias] = target["properties"][field]
+    return schema
+
+
+def _models(model: type[Config]) -> list[type[Config]]:
+    inner = [
+        kind
+        for field in model.model_fields.values()
+        if isinstance(kind := field.annotation, type) and issubclass(kind, Config)
+    ]
+    return [model, *(found for kind in inner for found in _models(kind))]
+
+
+def _origins(file: Path, lines: dict[Path_, int]) -> dict[Path_, str]:
+    return {path: f"{file}:{line}" for path, line in lines.items()}
+
+
+def _parse_set(text: str, problems: list[str]) -> tuple[dict[str, Any], dict[Path_, str]]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key or not all(key.split(".")):
+        problems.append(f"--set {text}: must be key=value, such as training.num_epochs=5")
+        return {}, {}
+    try:
+        parsed = yaml.safe_load(value) if value.strip() else None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        problems.append(f"--set {text}: the value cannot be read (quote it for your shell)")
+        return {}, {}
+    return _nested(key, parsed), {tuple(key.split(".")): "--set"}
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge_layers(
+    layers: list[tuple[dict[str, Any], dict[Path_, str]]], problems: list[str]
+) -> tuple[dict[str, Any], dict[Path_, str]]:
+    merged: dict[str, Any] = {}
+    origins: dict[Path_, str] = {}
+    for values, places in layers:
+        canonical = _canonical(FileConfig, values, (), problems)
+        merged = _merge(merged, canonical)
+        origins.update(places)
+    return merged, origins
+
+
+def _canonical(model: type[Config], values: Any, path: Path_, problems: list[str]) -> Any:
+    """Second names become first names at every level, so that a later layer overrides an earlier one."""
+    if not isinstance(values, Mapping):
+        return values
+    try:
+        renamed = canonical_keys(model, values)
+    except ValueError as error:
+        problems.append(f"{'.'.join(path)}: {error}")
+        return values
+    result = {}
+    for key, value in renamed.items():
+        field = model.model_fields.get(key) if isinstance(key, str) else None
+        kind = field.annotation if field is not None else None
+        is_slice = isinstance(kind, type) and issubclass(kind, Config)
+        result[str(key)] = _canonical(kind, value, (*path, str(key)), problems) if is_slice else value  # type: ignore[arg-type]
+    return result
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _choose_preset(merged: dict[str, Any], origins: dict[Path_, str], problems: list[str]) -> dict[str, Any]:
+    """The preset's values; a preset names its method, and a method its preset."""
+    name = merged.get("preset")
+    method = merged.get("method")
+    if name is None:
+        # the reference system keeps LoRA in a file of its own, told apart by this section alone
+        name = method if method is not None else "lora" if "lora" in merged else "full"
+        if name not in get_args(MethodName):
+            return {}  # validation names the wrong method
+    if not isinstance(name, str) or name not in preset_names():
+        place = origins.get(("preset",), "preset")
+        problems.append(f"{place}: preset: unknown preset '{name}'{_near(str(name), preset_names())}")
+        return {}
+    values, _ = read_yaml(PRESETS_DIR / f"{name}.yaml")
+    if method is not None and method != values["method"]:
+        problems.append(f"preset '{name}' is for method {values['method']}, but method is {method}")
+    return {**values, "preset": name}
+
+
+def _validate(
+    merged: dict[str, Any], origins: dict[Path_, str], file: Path | None, problems: list[str]
+) -> FileConfig:
+    config: FileConfig | None = None
+    try:
+        config = FileConfig.model_validate(merged)
+    except ValidationError as error:
+        problems += [_problem(detail, origins) for detail in error.errors()]
+    problems = list(dict.fromkeys(problems))
+    if problems or config is None:
+        if len(problems) == 1:
+            raise ConfigError(problems[0], hint=_hint())
+        listed = "\n".join(f"  {line}" for line in problems)
+        raise ConfigError(f"{len(problems)} problems in the configuration\n{listed}", hint=_hint())
+    return config
+
+
+def _hint() -> str:
+    return "`clipft train --print-config` shows every key with its value"
+
+
+def _problem(detail: Any, origins: dict[Path_, str]) -> str:
+    path = tuple(str(part) for part in detail["loc"])
+    place = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), None)
+    key = ".".join(path) or "the file"
+    where = f"{place}: {key}" if place else key
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key{_near(path[-1], _siblings(path))}"
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    text = text[0].lower() + text[1:] if text else "not valid"
+    given = detail.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    lead = "should be " if detail["msg"].startswith("Input should be ") else ""
+    return f"{where}: {lead}{text}{shown}"
+
+
+def _siblings(path: Path_) -> list[str]:
+    model: type[Config] = FileConfig
+    for part in path[:-1]:
+        field = model.model_fields.get(part)
+        kind = field.annotation if field is not None else None
+        if not (isinstance(kind, type) and issubclass(kind, Config)):
+            return []
+        model = kind
+    return [*model.model_fields, *model.ALIASES]
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
+    if near:
+        return ", did you mean " + " or ".join(f"'{n}'" for n in near) + "?"
+    return f"; known here: {', '.join(known)}" if 0 < len(known) <= 30 else ""

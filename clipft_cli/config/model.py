@@ -1,0 +1,59 @@
+"""Which CLIP is the start, and on what it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from .base import Config
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+PrecisionName = Literal["auto", "bf16", "fp16", "no"]
+HeadName = Literal["cosine", "linear"]
+HeadStart = Literal["auto", "text", "probe"]
+
+
+class ModelConfig(Config):
+    """The pretrained model and the head put on it."""
+
+    name: str = Field(
+        "ViT-B-32",
+        min_length=1,
+        description="open_clip architecture, `clipft-tiny`, a Hugging Face name such as"
+        " openai/clip-vit-base-patch32, a model config .json, or a checkpoint folder.",
+    )
+    pretrained: str | None = Field(
+        None, description="open_clip tag or a local weights file; none: the usual tag of this architecture."
+    )
+    cache_dir: Path | None = Field(None, description="Where open_clip keeps downloaded weights.")
+    head: HeadName = Field("cosine", description="cosine: unit class vectors; linear: free weights and a bias.")
+    head_start: HeadStart = Field(
+        "auto",
+        description="text: class prompts; probe: a linear probe's weights;"
+        " auto: whichever is better on val.",
+    )
+
+
+class HardwareConfig(Config):
+    """The device and how numbers are kept on it."""
+
+    device: DeviceName = Field("auto", description="auto: cuda, else mps, else cpu.")
+    mixed_precision: PrecisionName = Field(
+        "auto", description="auto or true: bf16 where the device has it, fp16 on older CUDA; no: float32."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute blocks in the backward pass: less memory, about a third more time."
+    )
+    channels_last: bool = Field(False, description="NHWC layout for convolutional towers on CUDA.")
+    compile: bool = Field(False, description="torch.compile of the image tower; pays on CUDA for long runs.")
+    deterministic: bool = Field(False, description="Deterministic CUDA kernels: exact resume, slower.")
+    num_threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: torch's choice.")
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _words_for_precision(cls, value: Any) -> Any:
+        # YAML 1.1 reads a bare `no` as False and `yes` as True
+        words = {"true": "auto", "yes": "auto", "false": "no", "none": "no", "fp32": "no", "off": "no"}
+        return words.get(str(value).lower(), value)

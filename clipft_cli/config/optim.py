@@ -1,0 +1,141 @@
+"""How fast what may change does change, for how long, and when to stop."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import Config
+from .methods import ObjectiveName
+
+ScheduleName = Literal["cosine", "linear", "constant"]
+SelectionMetric = Literal["top1", "macro_f1", "loss"]
+NonFiniteAction = Literal["stop", "rollback"]
+
+
+class EarlyStoppingConfig(Config):
+    """Stop when val has not improved for a while."""
+
+    enabled: bool = Field(True, description="Stop a run that no longer improves on val.")
+    patience: int = Field(3, ge=1, description="Epochs without improvement that are waited for.")
+
+
+class LayerwiseLRConfig(Config):
+    """Smaller steps for deeper layers."""
+
+    enabled: bool = Field(True, description="Scale the learning rate by layer.")
+    decay_rate: float = Field(
+        0.75, gt=0, le=1, description="Block i of L learns at decay_rate ** (L - 1 - i) of the peak."
+    )
+
+
+class UnfreezeStep(Config):
+    """From this epoch on, these layers train too."""
+
+    epoch: int = Field(ge=0, description="First epoch, counted from 0.")
+    layers: tuple[str, ...] = Field(
+        min_length=1,
+        description="classifier, stem, top, block numbers as vision_model.encoder.layers.N or"
+        " visual.transformer.resblocks.N, globs, all.",
+    )
+
+
+class ProgressiveUnfreezingConfig(Config):
+    """Train the head first, then ever deeper layers."""
+
+    enabled: bool = Field(False, description="Unfreeze layers as the run goes on.")
+    unfreeze_schedule: tuple[UnfreezeStep, ...] | None = Field(
+        None,
+        description="Which layers join at which epoch; none: head, last block, all, in proportion 0 : 2 : 6 of 20.",
+    )
+
+    @model_validator(mode="after")
+    def _something_trains_from_the_start(self) -> ProgressiveUnfreezingConfig:
+        schedule = self.unfreeze_schedule
+        if schedule is not None and (not schedule or min(step.epoch for step in schedule) != 0):
+            raise ValueError("unfreeze_schedule must name at least one layer at epoch 0")
+        return self
+
+
+class EMAConfig(Config):
+    """An exponential moving average of the weights, which is what gets evaluated and saved."""
+
+    enabled: bool = Field(True, description="Average the weights over the last part of the run.")
+    horizon_ratio: float = Field(0.1, gt=0, le=1, description="Averaging window as a share of all steps.")
+
+
+class WiseFTConfig(Config):
+    """Interpolation between the starting and the fine-tuned weights (Wortsman et al. 2022)."""
+
+    enabled: bool = Field(True, description="After training, choose the mix that is best on val.")
+    alphas: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0), min_length=1, description="Mixes tried; 0: the start, 1: fine-tuned."
+    )
+
+    @field_validator("alphas")
+    @classmethod
+    def _between_zero_and_one(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 <= alpha <= 1 for alpha in value):
+            raise ValueError("every alpha must lie between 0 and 1")
+        return tuple(sorted(set(value)))
+
+
+class TrainingConfig(Config):
+    """The loop: epochs, learning rate, regularisation, what is kept."""
+
+    ALIASES: ClassVar = {"base_learning_rate": "learning_rate", "epochs": "num_epochs"}
+
+    objective: ObjectiveName = Field("cross_entropy", description="Loss that is minimised.")
+    num_epochs: int = Field(10, ge=1, le=100_000, description="Passes over the training images.")
+    learning_rate: float = Field(
+        2e-4, gt=0, le=10, description="Peak learning rate of the top layer (also: base_learning_rate)."
+    )
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, description="Micro-batches in one update; the effective batch is batch_size times this."
+    )
+    schedule: ScheduleName = Field("cosine", description="Course of the learning rate after the warm-up.")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of all steps spent warming up.")
+    weight_decay: float = Field(0.05, ge=0, le=10, description="AdamW decay; never on 1-D or embedding weights.")
+    max_grad_norm: float | None = Field(1.0, gt=0, description="Gradient norm above which it is clipped; none: never.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Probability spread over all classes.")
+    select_by: SelectionMetric = Field("top1", description="Val metric that chooses the best epoch.")
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    layerwise_lr: LayerwiseLRConfig = LayerwiseLRConfig()
+    progressive_unfreezing: ProgressiveUnfreezingConfig = ProgressiveUnfreezingConfig()
+    ema: EMAConfig = EMAConfig()
+    wise_ft: WiseFTConfig = WiseFTConfig()
+    non_finite: NonFiniteAction = Field(
+        "stop",
+        description="After several non-finite updates in a row: stop, or roll back to the last"
+        " checkpoint with half the learning rate.",
+    )
+    non_finite_limit: int = Field(3, ge=1, description="Non-finite updates in a row that are skipped, not more.")
+
+    @field_validator("max_grad_norm", mode="before")
+    @classmethod
+    def _zero_is_never(cls, value: Any) -> Any:
+        return None if value in (0, 0.0, "0", False) else value
+
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|h)?$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, None: 1}
+
+
+class CheckpointConfig(Config):
+    """When the state of a run is saved, and how much of it is kept."""
+
+    every: float | None = Field(600.0, gt=0, description="Seconds between saves within an epoch (10m, 1h, 90s).")
+    every_steps: int | None = Field(None, ge=1, description="Updates between saves within an epoch.")
+    keep_last: int = Field(1, ge=1, description="Newest epoch checkpoints kept, beside the best.")
+
+    @field_validator("every", mode="before")
+    @classmethod
+    def _duration(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            found = _DURATION.match(value.strip().lower())
+            if not found:
+                raise ValueError("must be a duration such as 90s, 10m or 1h")
+            return float(found[1]) * _SECONDS[found[2]]
+        return value

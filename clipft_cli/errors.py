@@ -1,0 +1,106 @@
+"""What can go wrong, by kind: a message, a way out, and the exit code a script can act on."""
+
+from __future__ import annotations
+
+
+class ClipftError(Exception):
+    """A failure a person can act on. `hint` is the next thing to type or to change."""
+
+    exit_code = 1
+    kind = "unexpected"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(ClipftError):
+    """The configuration or the command line is wrong."""
+
+    exit_code = 2
+    kind = "configuration"
+
+
+class DataError(ClipftError):
+    """The images, the manifest or the data folder fall short."""
+
+    exit_code = 3
+    kind = "data"
+
+
+class ModelError(ClipftError):
+    """The model is unknown, cannot be built, or does not fit the request."""
+
+    exit_code = 4
+    kind = "model"
+
+
+class CheckpointError(ClipftError):
+    """A run or checkpoint is missing, damaged or of another kind."""
+
+    exit_code = 5
+    kind = "checkpoint"
+
+
+class DownloadError(ClipftError):
+    """Something could not be fetched, or is not what its publisher promised."""
+
+    exit_code = 6
+    kind = "download"
+
+
+class ResourceError(ClipftError):
+    """Memory, disk space, permission or a device is missing."""
+
+    exit_code = 7
+    kind = "resources"
+
+
+class TrainingError(ClipftError):
+    """Training cannot go on: the loss is not finite, too many images are bad."""
+
+    exit_code = 8
+    kind = "training"
+
+
+class MissingExtraError(ClipftError):
+    """An optional package is needed and not installed."""
+
+    exit_code = 9
+    kind = "missing package"
+
+
+class PartialError(ClipftError):
+    """The work was done, but for some inputs: they are named in the output."""
+
+    exit_code = 10
+    kind = "some inputs failed"
+
+
+class InterruptedRun(ClipftError):
+    """A signal stopped the run after it had saved: `--resume` goes on from there."""
+
+    exit_code = 75
+    kind = "interrupted, resumable"
+
+
+EXIT_CODES: dict[int, str] = {
+    0: "success",
+    1: "unexpected error",
+    **{
+        error.exit_code: error.kind
+        for error in (
+            ConfigError,
+            DataError,
+            ModelError,
+            CheckpointError,
+            DownloadError,
+            ResourceError,
+            TrainingError,
+            MissingExtraError,
+            PartialError,
+            InterruptedRun,
+        )
+    },
+}
