@@ -93,7 +93,9 @@ def _paint_part(canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray,
     coverage = np.clip(inside / (2.0 * np.maximum(radius, 0.5)) + 0.5, 0.0, 1.0)
     depth = az + (bz - az) * along + part.flat * height
     old = canvas.z[window]
-    weight = np.clip(0.5 + (depth - old) / max(part.blend * scale * 1.4, 1.2), 0.0, 1.0) * coverage
+    weight = np.clip(0.5 + (depth - old) / max(part.blend * scale * 1.4, 1.2), 0.0, 1.0)
+    # The first part on a pixel lends it its full colour: coverage then only thins the alpha.
+    weight *= np.where(old > FAR / 2, coverage, coverage > 0.0)
     colours = _colours(part, off_y / radius, along, soft, fur.border)
     for layer, value in zip(canvas.layers, (off_x / radius, off_y / radius, part.gloss, part.fur, *colours), strict=True):
         seen = layer[window]
