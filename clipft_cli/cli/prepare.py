@@ -1,7 +1,87 @@
 """`clipft prepare`."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from ..config.commands import PrepareConfig
+from ..config.load import load_config
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .prepare_view import PrepareView, show_prepared, show_skeleton, show_validated
+from .render import Screen
 
-def prepare(context: typer.Context) -> None:
-    """Prepare."""
+
+def prepare(
+    context: typer.Context,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help=help_of("prepare.source"), show_default=False)
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help=help_of("prepare.output_dir"))
+    ] = None,
+    num_classes: Annotated[int | None, typer.Option(help=help_of("prepare.num_classes"))] = None,
+    samples_per_class: Annotated[int | None, typer.Option(help=help_of("prepare.samples_per_class"))] = None,
+    split: Annotated[str | None, typer.Option(help=help_of("prepare.split"))] = None,
+    seed: Annotated[int | None, typer.Option(help=help_of("seed"))] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help=help_of("prepare.include") + " Repeatable.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help=help_of("prepare.exclude") + " Repeatable.")
+    ] = None,
+    archive: Annotated[Path | None, typer.Option(metavar="FILE", help=help_of("prepare.archive"))] = None,
+    in_place: Annotated[
+        bool | None, typer.Option("--in-place", help=help_of("prepare.in_place"), show_default=False)
+    ] = None,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Check an existing data set, change nothing; fails on any fault.")
+    ] = False,
+    skeleton: Annotated[
+        bool, typer.Option("--skeleton", help="Make only the folders, README.md and classes.txt, for photographs.")
+    ] = False,
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="With --skeleton: the class names.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Rename a data set that is in the way to NAME.old-1, and go on.")
+    ] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make a data set of images: checked, split, described. Without SOURCE: drawn dogs, no download."""
+    screen = Screen.of(context)
+    flags = {
+        "prepare.source": source,
+        "prepare.output_dir": output_dir,
+        "prepare.num_classes": num_classes,
+        "prepare.samples_per_class": samples_per_class,
+        "prepare.split": split,
+        "prepare.include": include or None,
+        "prepare.exclude": exclude or None,
+        "prepare.archive": archive,
+        "prepare.in_place": in_place,
+        "seed": seed,
+    }
+    settings = load_config(PrepareConfig, config, overrides or (), flags)
+
+    from ..engine.prepare import make_skeleton, validate_dataset
+    from ..engine.prepare import prepare as run
+
+    if skeleton:
+        made = make_skeleton(settings.prepare, classes)
+        screen.result(made.to_json(), lambda console: show_skeleton(console, made))
+    elif validate:
+        with PrepareView(screen) as view:
+            report = validate_dataset(settings.prepare, on_event=view)
+        screen.result(report.to_json(), lambda console: show_validated(console, report))
+        report.raise_on_faults()
+    else:
+        with PrepareView(screen) as view:
+            result = run(settings, on_event=view, force=force)
+        screen.result(result.to_json(), lambda console: show_prepared(console, result))

@@ -12,7 +12,7 @@ from .base import Config
 AugmentationName = Literal["none", "standard", "strong"]
 BalanceName = Literal["none", "sampler", "loss"]
 SplitName = Literal["train", "val", "test"]
-TemplateSet = Literal["auto", "short", "drawings", "openai"]
+TemplateSet = Literal["auto", "short", "photos", "drawings"]
 
 
 class DataConfig(Config):

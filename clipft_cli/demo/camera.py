@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import Part
+from .parts import Part
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def project(parts: list[Part], shot: Shot, side_px: int, framed: slice = slice(N
     reach = radii[framed, :, None]
     low = (seen[framed] - reach).reshape(-1, 3).min(0)
     high = (seen[framed] + reach).reshape(-1, 3).max(0)
-    scale = shot.fill * side_px / max(high[0] - low[0], high[1] - low[1])
+    wide, tall = high[0] - low[0], high[1] - low[1]
+    # A tall dog may lose the tips of its ears at the upper edge, not its face.
+    scale = side_px * min(shot.fill / max(wide, tall), (shot.foot_y + 0.05) / tall)
     origin = np.array([(low[0] + high[0]) / 2, high[1], 0.0])
     place = np.array([shot.centre_x * side_px, shot.foot_y * side_px, 0.0])
     return View(parts, (seen - origin) * scale + place, radii * scale, float(scale))

@@ -15,9 +15,11 @@ from PIL import Image, ImageFilter
 from .anatomy import body_parts, head_parts_count
 from .breeds import BREEDS
 from .camera import Shot, View, project
+from .foreground import paint_foreground
 from .individual import Dog, Spread, sample_dog
+from .places import SCENES
 from .raster import TILE_PX, Canvas, Fur, Light, paint, shade
-from .scene import SCENES, cast_shadow, paint_backdrop, paint_foreground, sample_light
+from .scene import cast_shadow, paint_backdrop, sample_light
 
 IMAGE_PX = 224
 WORK_PX = 280
@@ -38,7 +40,7 @@ class Nuisance:
     occluded: float = 0.35
     blurred: float = 0.25
     blur_px: float = 1.6
-    noise: float = 9.0
+    noise: float = 7.0
     spread: Spread = field(default_factory=Spread)
 
 
@@ -98,8 +100,10 @@ def _develop(picture: Image.Image, nuisance: Nuisance, rng: np.random.Generator)
     reduced = picture.resize((IMAGE_PX, IMAGE_PX), Image.Resampling.LANCZOS)
     if rng.random() < nuisance.blurred:
         reduced = reduced.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, nuisance.blur_px))))
-    cast = rng.normal(1.0, 0.04, 3).astype(np.float32)
+    cast = rng.normal(1.0, 0.03, 3).astype(np.float32)
     contrast = np.float32(rng.normal(1.0, 0.08))
     values = (np.asarray(reduced, np.float32) - 128.0) * (contrast * cast) + 128.0
-    grain = rng.standard_normal((IMAGE_PX, IMAGE_PX, 1), np.float32) * np.float32(rng.uniform(0.0, nuisance.noise))
+    grain = rng.standard_normal((IMAGE_PX, IMAGE_PX, 1), np.float32) * np.float32(
+        rng.uniform(0.0, nuisance.noise)
+    )
     return Image.fromarray(np.clip(values + grain, 0, 255).astype(np.uint8))

@@ -7,14 +7,26 @@ from typing import Literal
 
 import numpy as np
 
-from .breeds import Breed, Build, Coat, Rgb
+from .breeds import Breed
+from .builds import Build
+from .coats import Coat, Rgb
 
 PoseName = Literal["stand", "walk", "sit", "lie"]
 
 PROPORTIONS = (
-    "torso", "leg", "chest", "waist", "neck", "head", "muzzle", "muzzle_width",
-    "ear_length", "ear_width", "tail_length", "tail_width",
-)  # fmt: skip
+    "torso",
+    "leg",
+    "chest",
+    "waist",
+    "neck",
+    "head",
+    "muzzle",
+    "muzzle_width",
+    "ear_length",
+    "ear_width",
+    "tail_length",
+    "tail_width",
+)
 
 
 @dataclass(frozen=True)

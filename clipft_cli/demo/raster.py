@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .anatomy import Part
-from .breeds import Rgb
 from .camera import View
+from .coats import Rgb
+from .parts import Part
 
 FAR = -1e4
 TILE_PX = 512
@@ -62,7 +62,7 @@ def noise_tiles() -> tuple[np.ndarray, np.ndarray]:
     fx = np.fft.rfftfreq(TILE_PX)[None, :] * TILE_PX
     soft = np.fft.irfft2(white * np.exp(-(fx**2 + fy**2) / (2 * 22.0**2)))
     strands = np.fft.irfft2(white * np.exp(-(fx**2) / (2 * 75.0**2) - fy**2 / (2 * 26.0**2)))
-    return tuple((n / (2 * n.std())).astype(np.float32) for n in (soft, strands))  # type: ignore[return-value]
+    return (soft / (2 * soft.std())).astype(np.float32), (strands / (2 * strands.std())).astype(np.float32)
 
 
 def paint(canvas: Canvas, view: View, fur: Fur) -> None:
@@ -71,7 +71,9 @@ def paint(canvas: Canvas, view: View, fur: Fur) -> None:
         _paint_part(canvas, part, ends, radii, fur, view.scale)
 
 
-def _paint_part(canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray, fur: Fur, scale: float) -> None:
+def _paint_part(
+    canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray, fur: Fur, scale: float
+) -> None:
     window = _window(ends, radii, len(canvas.z))
     if window is None:
         return
@@ -87,7 +89,7 @@ def _paint_part(canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray,
     radius = radii[0] + (radii[1] - radii[0]) * along
     if part.fur > 0:
         # The outline of a fluffy part is ragged: strands push it in and out.
-        radius = radius + (part.fur * fur.strength * 0.036 * scale) * strands
+        radius = np.add(radius, np.float32(part.fur * fur.strength * 0.036 * scale) * strands)
     inside = radius * radius - off_x * off_x - off_y * off_y
     height = np.sqrt(np.maximum(inside, 0.0))
     coverage = np.clip(inside / (2.0 * np.maximum(radius, 0.5)) + 0.5, 0.0, 1.0)
@@ -97,7 +99,9 @@ def _paint_part(canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray,
     # The first part on a pixel lends it its full colour: coverage then only thins the alpha.
     weight *= np.where(old > FAR / 2, coverage, coverage > 0.0)
     colours = _colours(part, off_y / radius, along, soft, fur.border)
-    for layer, value in zip(canvas.layers, (off_x / radius, off_y / radius, part.gloss, part.fur, *colours), strict=True):
+    for layer, value in zip(
+        canvas.layers, (off_x / radius, off_y / radius, part.gloss, part.fur, *colours), strict=True
+    ):
         seen = layer[window]
         seen += weight * (value - seen)
     np.maximum(old, depth, out=old, where=coverage > 0.4)
@@ -124,7 +128,9 @@ def _noise(fur: Fur, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarra
     return soft[shifted], strands[shifted]
 
 
-def _colours(part: Part, ny: np.ndarray, along: np.ndarray, soft: np.ndarray, border: float) -> Sequence[np.ndarray | float]:
+def _colours(
+    part: Part, ny: np.ndarray, along: np.ndarray, soft: np.ndarray, border: float
+) -> Sequence[np.ndarray | float]:
     """Red, green and blue of one part: numbers where it has one colour, (h, w) where it has markings."""
     marked: list[tuple[np.ndarray, Rgb]] = []
     if part.top is not None:
@@ -158,10 +164,12 @@ def shade(canvas: Canvas, light: Light, fur: Fur) -> np.ndarray:
     spots = np.clip((soft - 1.0 + fur.spotted) * 9.0, 0.0, 1.0) * (wears > 0.7) if fur.spot else None
     picture = np.empty((*nx.shape, 3), np.float32)
     for channel, colour in enumerate(colours):
-        coat = colour
+        coat: np.ndarray = colour
         if spots is not None and fur.spot is not None:
             coat = colour + spots * (fur.spot[channel] - colour)
-        picture[..., channel] = coat * (lit * light.sun[channel] + ambient * light.sky[channel]) + bright * light.sun[channel]
+        picture[..., channel] = (
+            coat * (lit * light.sun[channel] + ambient * light.sky[channel]) + bright * light.sun[channel]
+        )
     return np.clip(picture, 0.0, 255.0)
 
 

@@ -1,0 +1,145 @@
+"""Rows of a manifest as pixels: decoded once where memory allows, augmented by (seed, epoch, index) alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ...errors import DataError
+from .decode import ImageError, decode_image
+from .manifest import Manifest, Row
+from .transforms import Augmentation, Preprocess, shrink
+
+RETRIES = 2
+RETRY_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class BadImage:
+    """An image that could not be read although prepare had accepted it."""
+
+    path: str
+    reason: str
+    stand_in: str | None
+
+
+class ImageDataset:
+    """One split. Indexes are positions in `rows`.
+
+    Training pixels are a function of (seed, epoch, index); evaluation pixels of the index. An image that
+    cannot be read is replaced by the next readable one of its class, and counted in `bad`.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        rows: Sequence[Row],
+        preprocess: Preprocess,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        cache_gb: float = 0.0,
+        max_bad_share: float = 0.01,
+    ) -> None:
+        self.manifest = manifest
+        self.rows = tuple(rows)
+        self.labels = np.array([row.label for row in self.rows], dtype=np.int64)  # (N,)
+        self.preprocess = preprocess
+        self.augmentation = augmentation
+        self.seed = seed
+        self.bad: dict[int, BadImage] = {}
+        self._max_bad = max(1.0, max_bad_share * len(self.rows)) if max_bad_share > 0 else 0.0
+        self._cache: dict[int, np.ndarray] = {}
+        self._cache_bytes_left = int(cache_gb * 2**30)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def train_pixels(self, index: int, epoch: int) -> np.ndarray:
+        """(3, H, W) uint8 of one image, augmented for this epoch."""
+        if self.augmentation is None or self.augmentation.name == "none":
+            return self.eval_pixels(index)
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return self.augmentation.pixels(Image.fromarray(self._source(index)), self.preprocess, rng)
+
+    def eval_pixels(self, index: int) -> np.ndarray:
+        """(3, H, W) uint8 of one image under the model's own transform."""
+        if self.augmentation is not None and self.augmentation.name != "none":
+            # the cache holds reduced images, which are not what validation sees
+            return self.preprocess.pixels(self._readable(index))
+        cached = self._cache.get(index)
+        if cached is None:
+            cached = self.preprocess.pixels(self._readable(index))
+            self._keep(index, cached)
+        return cached
+
+    def _source(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8, reduced to what the smallest crop needs: the same with and without the cache."""
+        cached = self._cache.get(index)
+        if cached is not None:
+            return cached
+        assert self.augmentation is not None
+        array = np.asarray(shrink(self._readable(index), self.augmentation.source_px(self.preprocess.size)))
+        self._keep(index, array)
+        return array
+
+    def _keep(self, index: int, array: np.ndarray) -> None:
+        with self._lock:
+            if index not in self._cache and array.nbytes <= self._cache_bytes_left:
+                self._cache_bytes_left -= array.nbytes
+                self._cache[index] = array
+
+    def _readable(self, index: int) -> Image.Image:
+        """The image, or its stand-in. Raises DataError where too many are bad or a class has none left."""
+        try:
+            if index in self.bad:
+                raise ImageError(self.bad[index].reason)
+            return self._decode_with_retries(index)
+        except ImageError as error:
+            return self._stand_in(index, error)
+
+    def _decode_with_retries(self, index: int) -> Image.Image:
+        path = self.manifest.file(self.rows[index])
+        for attempt in range(RETRIES):
+            try:
+                return decode_image(path)
+            except ImageError:
+                if path.is_file() and attempt == 0:
+                    break  # the file is there and broken: waiting does not mend it
+                time.sleep(RETRY_SECONDS)  # a network file system that stalls
+        return decode_image(path)
+
+    def _stand_in(self, index: int, error: ImageError) -> Image.Image:
+        same_class = np.flatnonzero(self.labels == self.labels[index])
+        start = int(np.searchsorted(same_class, index)) + 1
+        for offset in range(len(same_class) - 1):
+            other = int(same_class[(start + offset) % len(same_class)])
+            if other in self.bad:
+                continue
+            try:
+                image = decode_image(self.manifest.file(self.rows[other]))
+            except ImageError:
+                continue
+            self._note_bad(index, error.reason, self.rows[other].path)
+            return image
+        self._note_bad(index, error.reason, None)
+        raise DataError(
+            f"{self.rows[index].path}: {error.reason}, and its class has no other readable image",
+            hint="restore the images or run `clipft prepare` again",
+        )
+
+    def _note_bad(self, index: int, reason: str, stand_in: str | None) -> None:
+        with self._lock:
+            self.bad.setdefault(index, BadImage(self.rows[index].path, reason, stand_in))
+            if len(self.bad) > self._max_bad:
+                shown = "; ".join(f"{bad.path}: {bad.reason}" for bad in list(self.bad.values())[:5])
+                raise DataError(
+                    f"{len(self.bad)} of {len(self.rows)} images cannot be read any more ({shown})",
+                    hint="restore them or run `clipft prepare` again; data.max_bad_share sets the limit",
+                )

@@ -1,0 +1,154 @@
+"""From a listing to a data set in memory: classes chosen, images checked, duplicates out, splits assigned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...config.commands import PrepareConfig
+from ...config.data import SplitName
+from ...errors import DataError
+from .checks import Picture, look_at_all
+from .class_names import ClassInfo
+from .class_sizes import check_class_sizes
+from .duplicates import remove_duplicates
+from .listing import Item, Listing, choose_classes
+from .names import readable_names, shown
+from .problems import Problem
+from .split import assign_splits, rank_of
+from .target import Target
+
+OnProgress = Callable[[str, int, int | None], None]
+
+
+@dataclass
+class Draft:
+    """A data set on its way: what is kept, where each picture goes, and what was left out."""
+
+    pictures: list[Picture]
+    groups: list[int]
+    splits: list[SplitName]
+    classes: list[ClassInfo]
+    problems: list[Problem]
+    warnings: list[str]
+
+    def labels(self) -> list[int]:
+        """The label of each picture: its class's place in class order."""
+        place = {info.name: i for i, info in enumerate(self.classes)}
+        return [place[picture.item.label] for picture in self.pictures]
+
+
+def make_draft(
+    config: PrepareConfig, target: Target, listing: Listing, on_progress: OnProgress
+) -> Draft:
+    """Choose classes, look at every image, drop duplicates, divide."""
+    options = config.prepare
+    kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes))
+    items = [item for item in _with_known_splits(listing, target) if item.label in kept]
+    problems = [problem for problem in listing.problems if not problem.label or _is_kept(problem.label, kept, listing)]
+    pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
+    found = remove_duplicates(pictures, options.near_duplicate_distance)
+    problems += unreadable + found.problems
+    warnings: list[str] = []
+    pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
+    pictures, groups = _only_with_train(pictures, groups, problems)
+    check_class_sizes(kept, pictures, groups, options.split, problems, listing)
+    splits = assign_splits(pictures, groups, options.split, config.seed)
+    names = [name for name in listing.labels() if name in kept and any(p.item.label == name for p in pictures)]
+    classes = _class_infos(names, target)
+    _warn_about_splits(pictures, splits, classes, listing, warnings, options.split)
+    return Draft(pictures, groups, splits, classes, problems, warnings)
+
+
+def _is_kept(label: str, kept: set[str], listing: Listing) -> bool:
+    return label in kept or label not in set(listing.labels())
+
+
+def _with_known_splits(listing: Listing, target: Target) -> list[Item]:
+    """Items with the splits they have: of their last preparation, or given; train alone is no split at all."""
+    items = listing.items
+    if target.previous is not None:
+        root = target.root
+        known = {(root / row.path).as_posix(): row for row in target.previous.rows}
+        names = [info.name for info in target.previous.classes]
+        rows = [known.get(item.file.as_posix()) or known.get(item.file.absolute().as_posix()) for item in items]
+        items = [
+            dataclasses.replace(item, split=row.split) if row and names[row.label] == item.label else item
+            for item, row in zip(items, rows, strict=True)
+        ]
+    given = {item.split for item in items} - {None}
+    if given == {"train"}:
+        listing.notes.append("only train/ holds images: val and test are cut from it by the shares of --split")
+        return [dataclasses.replace(item, split=None) for item in items]
+    if given and "train" not in given and not any(item.split is None for item in items):
+        raise DataError(f"{listing.description}: no images in train", hint="put images into train/<class>/")
+    if "test" in given and "val" not in given:
+        listing.notes.append("no val images were given: val is cut from train, test is left as it is")
+    return items
+
+
+def _sample(
+    pictures: list[Picture], groups: list[int], limit: int | None, seed: int, listing: Listing
+) -> tuple[list[Picture], list[int]]:
+    """At most `limit` pictures of each class and, where splits are given, the same share of each."""
+    if limit is None or listing.is_drawn:
+        return pictures, groups
+    kept: set[int] = set()
+    for label in sorted({picture.item.label for picture in pictures}):
+        own = [i for i, picture in enumerate(pictures) if picture.item.label == label]
+        own.sort(key=lambda i: rank_of(seed, pictures[i].sha256))
+        by_split: dict[str | None, list[int]] = {}
+        for i in own:
+            by_split.setdefault(pictures[i].item.split, []).append(i)
+        share = min(1.0, limit / len(own))
+        ranked = sorted(own, key=lambda i: by_split[pictures[i].item.split].index(i) >= max(1, round(share * len(by_split[pictures[i].item.split]))))
+        kept.update(ranked[:limit])
+    if len(kept) < len(pictures):
+        listing.notes.append(f"{len(kept):,} of {len(pictures):,} images are kept: at most {limit} of each class")
+    chosen = sorted(kept)
+    return [pictures[i] for i in chosen], [groups[i] for i in chosen]
+
+
+def _only_with_train(
+    pictures: list[Picture], groups: list[int], problems: list[Problem]
+) -> tuple[list[Picture], list[int]]:
+    """Without the val and test images of classes that train lacks: nothing could be learned about them."""
+    learnable = {p.item.label for p in pictures if p.item.split in (None, "train")}
+    for picture in pictures:
+        if picture.item.label not in learnable:
+            problems.append(
+                Problem(picture.item.name, "its class has no training images", "", picture.item.label)
+            )
+    kept = [i for i, picture in enumerate(pictures) if picture.item.label in learnable]
+    return [pictures[i] for i in kept], [groups[i] for i in kept]
+
+
+def _class_infos(names: list[str], target: Target) -> list[ClassInfo]:
+    """Classes with readable names; those edited in the data set prepared before are kept."""
+    edited = {info.name: info.readable for info in target.previous.classes} if target.previous else {}
+    fresh = readable_names(names)
+    return [ClassInfo(name, edited.get(name, words)) for name, words in zip(names, fresh, strict=True)]
+
+
+def _warn_about_splits(
+    pictures: Sequence[Picture],
+    splits: Sequence[SplitName],
+    classes: Sequence[ClassInfo],
+    listing: Listing,
+    warnings: list[str],
+    shares: tuple[float, float, float],
+) -> None:
+    present = {(picture.item.label, split) for picture, split in zip(pictures, splits, strict=True)}
+    found = {split for _, split in present}
+    if "test" not in found and shares[2] > 0:
+        warnings.append("there are no test images: nothing can be measured at the end but val, which chose the epoch")
+    if "val" not in found:
+        warnings.append("there are no val images: no epoch can be chosen")
+    for split in ("val", "test"):
+        without = [info.name for info in classes if (info.name, split) not in present]
+        if split in found and without:
+            named = ", ".join(shown(name, 40) for name in without[:5]) + (", ..." if len(without) > 5 else "")
+            warnings.append(f"{len(without)} classes have no {split} images: {named}")
+    if all(info.readable.isdigit() for info in classes):
+        warnings.append("class names are numbers, which say nothing to CLIP: edit classes.txt")

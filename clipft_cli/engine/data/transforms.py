@@ -1,0 +1,188 @@
+"""From a decoded image to the model's pixels: the model's own transform, and random ones for training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+from ...config.data import AugmentationName
+from ...errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_RESIZE_MODES = ("shortest", "longest", "squash")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The transform a model was trained with; equal to open_clip's validation transform.
+
+    `size` is (height, width) in pixels; `mean` and `std` are of RGB in 0..1.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    fill_color: int = 0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Preprocess:
+        """From open_clip's preprocess config. Raises ModelError where a value is not one that is built here."""
+        size = config["size"]
+        interpolation = config.get("interpolation", "bicubic")
+        resize_mode = config.get("resize_mode", "shortest")
+        if interpolation not in _FILTERS or resize_mode not in _RESIZE_MODES:
+            raise ModelError(f"preprocessing '{interpolation}', '{resize_mode}' is not supported")
+        height, width = (size, size) if isinstance(size, int) else size
+        return cls(
+            (int(height), int(width)),
+            _triple(config["mean"]),
+            _triple(config["std"]),
+            interpolation,
+            resize_mode,
+            int(config.get("fill_color", 0)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_config` reads back, in open_clip's own key names."""
+        return {**asdict(self), "mode": "RGB"}
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """(3, H, W) uint8 of an RGB image: resized and cropped, not normalised."""
+        return np.ascontiguousarray(np.asarray(self._resized(image)).transpose(2, 0, 1))
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        height, width = self.size
+        if self.resize_mode == "squash":
+            return image.resize((width, height), _FILTERS[self.interpolation])
+        if self.resize_mode == "shortest" and height == width:
+            return _crop_or_pad(self._shortest_edge(image, height), self.size, 0)
+        is_longest = self.resize_mode == "longest"
+        ratios = image.height / height, image.width / width
+        ratio = max(ratios) if is_longest else min(ratios)
+        new = round(image.width / ratio), round(image.height / ratio)
+        # open_clip resizes a non-square "shortest" with bicubic whatever the config says
+        kind = _FILTERS[self.interpolation] if is_longest else Image.Resampling.BICUBIC
+        return _crop_or_pad(image.resize(new, kind), self.size, self.fill_color if is_longest else 0)
+
+    def _shortest_edge(self, image: Image.Image, edge: int) -> Image.Image:
+        short, long = sorted(image.size)
+        if short == edge:
+            return image
+        long = int(edge * long / short)
+        new = (edge, long) if image.width <= image.height else (long, edge)
+        return image.resize(new, _FILTERS[self.interpolation])
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) uint8 to float32 of the same shape, on the device where it lies."""
+        import torch
+
+        mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1)
+        return pixels.float().div_(255).sub_(mean).div_(std)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random training transforms; the outcome is a function of the generator alone."""
+
+    name: AugmentationName
+    crop_scale_min: float
+    horizontal_flip: bool
+
+    def source_px(self, size: tuple[int, int]) -> int:
+        """Shorter side that decoded images are reduced to, so that the smallest crop keeps the model's pixels."""
+        return min(2 * min(size), int(np.ceil(min(size) / np.sqrt(self.crop_scale_min))))
+
+    def pixels(self, image: Image.Image, preprocess: Preprocess, rng: np.random.Generator) -> np.ndarray:
+        """(3, H, W) uint8 of an RGB image after the random transforms."""
+        if self.name == "none":
+            return preprocess.pixels(image)
+        height, width = preprocess.size
+        box = _random_box(image.size, self.crop_scale_min, rng)
+        image = image.resize((width, height), _FILTERS[preprocess.interpolation], box=box)
+        if self.name == "strong":
+            image = _jitter(image, rng)
+        array = np.asarray(image)  # (H, W, 3)
+        if self.horizontal_flip and rng.random() < 0.5:
+            array = array[:, ::-1]
+        if self.name == "strong":
+            array = _erase(array, rng)
+        return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def shrink(image: Image.Image, shorter_px: int) -> Image.Image:
+    """`image` reduced to a shorter side of `shorter_px`; smaller ones as they are."""
+    short = min(image.size)
+    if short <= shorter_px:
+        return image
+    new = tuple(max(shorter_px, round(side * shorter_px / short)) for side in image.size)
+    return image.resize((new[0], new[1]), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _crop_or_pad(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
+    height, width = size
+    if image.width < width or image.height < height:
+        canvas = Image.new("RGB", (max(image.width, width), max(image.height, height)), (fill,) * 3)
+        canvas.paste(image, ((canvas.width - image.width) // 2, (canvas.height - image.height) // 2))
+        image = canvas
+    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _random_box(
+    size: tuple[int, int], scale_min: float, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of a random crop: area share in [scale_min, 1], aspect ratio in [3/4, 4/3].
+
+    Source: Szegedy et al. 2015, section 6 (as in torchvision's RandomResizedCrop).
+    """
+    width, height = size
+    for _ in range(10):
+        area = width * height * rng.uniform(scale_min, 1.0)
+        ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+        w, h = round(float(np.sqrt(area * ratio))), round(float(np.sqrt(area / ratio)))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+            return left, top, left + w, top + h
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def _jitter(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = enhance(image).enhance(float(rng.uniform(0.6, 1.4)))
+    return image.convert("L").convert("RGB") if rng.random() < 0.1 else image
+
+
+def _erase(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random rectangle of 2 to 20% of the area becomes grey, in a quarter of the images (Zhong et al. 2017)."""
+    if rng.random() >= 0.25:
+        return array
+    height, width = array.shape[:2]
+    share, ratio = rng.uniform(0.02, 0.2), np.exp(rng.uniform(np.log(0.3), np.log(3.3)))
+    h = int(np.clip(np.sqrt(share * height * width / ratio), 1, height))
+    w = int(np.clip(np.sqrt(share * height * width * ratio), 1, width))
+    top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+    array = array.copy()
+    array[top : top + h, left : left + w] = 127
+    return array

@@ -1,0 +1,345 @@
+"""The run itself: epochs of updates, measured on val, saved as they go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...config.commands import TrainConfig
+from ...errors import InterruptedRun, TrainingError
+from ..data.dataset import ImageDataset
+from ..data.loader import Batch, Loader, epoch_order, in_batches
+from ..model.classifier import Classifier
+from ..model.layers import Layer
+from ..model.precision import Precision
+from ..optim.build import LearningRates
+from ..optim.ema import EMA
+from ..optim.groups import Group
+from ..optim.unfreeze import UnfreezePlan
+from ..run_dir import RunDir, write_pointer, write_text
+from .checkpoint import Card, save_classifier, with_result
+from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
+from .inference import ValMetrics, metrics_of, split_logits
+from .memory import peak_memory_gib
+from .resume import TrainState, load_state, save_state
+from .signals import StopRequest
+from .step import Stepper, Update, set_trainable
+
+MAX_ROLLBACKS = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything a run works with; what changes in number or time is in TrainState.
+
+    `parameters` are all that may ever change, by name; `layers` and `plan` say when.
+    """
+
+    config: TrainConfig
+    run_dir: RunDir
+    classifier: Classifier
+    layers: tuple[Layer, ...]
+    parameters: dict[str, nn.Parameter]
+    plan: UnfreezePlan
+    rates: LearningRates
+    stepper: Stepper
+    ema: EMA | None
+    train_set: ImageDataset
+    val_set: ImageDataset
+    loader: Loader
+    precision: Precision
+    eval_batch: int
+    card: Card
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Parameter groups, in the optimizer's order."""
+        return self.rates.groups
+
+    def save(self, state: TrainState) -> None:
+        """Write the state to resume from."""
+        state.micro_batch = self.stepper.micro_batch
+        save_state(
+            self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
+        )
+
+    def load(self) -> tuple[TrainState, list[str]]:
+        """The state saved last, put back; the metrics file cut to what it held then."""
+        state, damaged = load_state(
+            self.run_dir.resume, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
+        )
+        self.stepper.micro_batch = state.micro_batch or self.stepper.micro_batch
+        cut_metrics(self.run_dir, state.metrics_lines)
+        return state, damaged
+
+
+def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> TrainState:
+    """Train to the end, to early stopping, or to a signal; returns the state at the end.
+
+    Raises InterruptedRun after a signal, once the state is saved, and TrainingError where the loss stays
+    non-finite.
+    """
+    while state.epoch < run.config.training.num_epochs and not state.is_stopped_early:
+        names = frozenset(
+            name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters
+        )
+        set_trainable(run.parameters, names)
+        started = time.perf_counter()
+        try:
+            _train_epoch(run, state, on_event, stop)
+        except _NonFiniteRow as row:
+            state = _roll_back(run, state, row, on_event)
+            continue
+        _close_epoch(run, state, time.perf_counter() - started, on_event)
+        if stop.is_set:
+            raise interrupted(run, state)
+    return state
+
+
+def interrupted(run: Run, state: TrainState) -> InterruptedRun:
+    """The error that ends a run after a signal; everything is saved."""
+    return InterruptedRun(
+        f"interrupted after step {state.step}; everything up to it is saved",
+        hint=f"go on with `clipft train --resume {run.run_dir.path}`",
+    )
+
+
+def cut_metrics(run_dir: RunDir, n_lines: int) -> None:
+    """Keep the first lines of metrics.jsonl: those that the state being resumed from knows of."""
+    if run_dir.metrics.is_file():
+        lines = run_dir.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_text(run_dir.metrics, "".join(lines[:n_lines]))
+
+
+def append_metrics(run_dir: RunDir, record: EpochRecord, state: TrainState) -> None:
+    """One more line in metrics.jsonl."""
+    before = run_dir.metrics.read_text(encoding="utf-8") if run_dir.metrics.is_file() else ""
+    write_text(run_dir.metrics, before + json.dumps(asdict(record)) + "\n")
+    state.metrics_lines += 1
+
+
+class _NonFiniteRow(Exception):
+    """Several updates in a row were not finite."""
+
+    def __init__(self, update: Update, batches: Sequence[Batch]) -> None:
+        self.update = update
+        self.indexes = np.concatenate([batch.indexes for batch in batches])
+
+
+def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> None:
+    data, training = run.config.data, run.config.training
+    order = epoch_order(
+        run.train_set.labels, seed=run.config.seed, epoch=state.epoch, balance=data.class_balance
+    )
+    updates = [
+        in_batches(update, data.batch_size)
+        for update in in_batches(order, data.batch_size * training.gradient_accumulation_steps)
+    ][state.step_in_epoch :]
+    epoch = state.epoch
+    loaded = run.loader.batches(
+        [batch for update in updates for batch in update],
+        lambda index: run.train_set.train_pixels(index, epoch),
+        run.train_set.labels,
+        run.precision.device,
+    )
+    saved_at = time.monotonic()
+    with contextlib.closing(loaded):  # type: ignore[type-var]
+        for update in updates:
+            started, waited = time.perf_counter(), run.loader.waited_seconds
+            batches = [next(loaded) for _ in update]
+            # what is random in a step (dropout) is a function of (seed, step): nothing to save for a resume
+            torch.manual_seed(run.config.seed * 1_000_003 + state.step)
+            done = run.stepper.update(batches, run.rates.at(state.step, state.lr_scale))
+            _account(run, state, done, batches, on_event)
+            seconds = time.perf_counter() - started
+            _tell(run, state, done, seconds, run.loader.waited_seconds - waited, on_event)
+            if stop.is_set:
+                run.save(state)
+                raise interrupted(run, state)
+            if _is_save_due(run, state, time.monotonic() - saved_at):
+                run.save(state)
+                saved_at = time.monotonic()
+
+
+def _account(
+    run: Run, state: TrainState, done: Update, batches: Sequence[Batch], on_event: OnEvent
+) -> None:
+    """Count the update; average the weights; notice trouble."""
+    if state.micro_batch and run.stepper.micro_batch < state.micro_batch:
+        on_event(
+            Note(
+                f"out of memory: the micro-batch is now {run.stepper.micro_batch} images;"
+                " the effective batch stays as it was",
+                is_warning=True,
+            )
+        )
+    state.micro_batch = run.stepper.micro_batch
+    state.step += 1
+    state.step_in_epoch += 1
+    if done.is_applied:
+        state.loss_sum += done.loss_sum
+        state.n_images += done.n_images
+        state.non_finite_in_row = 0
+        if run.ema is not None:
+            run.ema.update(run.parameters)
+        return
+    state.skipped_steps += 1
+    if not done.is_finite:
+        state.non_finite_in_row += 1
+        on_event(Note(f"step {state.step}: the loss or a gradient is not finite, the update is skipped", True))
+        if state.non_finite_in_row >= run.config.training.non_finite_limit:
+            raise _NonFiniteRow(done, batches)
+
+
+def _tell(
+    run: Run, state: TrainState, done: Update, seconds: float, waited: float, on_event: OnEvent
+) -> None:
+    on_event(
+        StepDone(
+            step=state.step,
+            epoch=state.epoch + 1,
+            n_images=done.n_images,
+            loss=done.loss_sum / done.n_images,
+            lr=run.rates.at(state.step - 1, state.lr_scale)[-1],
+            grad_norm=done.grad_norm,
+            images_per_second=done.n_images / max(seconds, 1e-9),
+            data_wait_share=min(1.0, waited / max(seconds, 1e-9)),
+            memory_gib=peak_memory_gib(run.precision.device),
+        )
+    )
+
+
+def _is_save_due(run: Run, state: TrainState, seconds: float) -> bool:
+    rule = run.config.checkpoint
+    by_steps = rule.every_steps is not None and state.step % rule.every_steps == 0
+    return by_steps or (rule.every is not None and seconds >= rule.every)
+
+
+def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent) -> None:
+    """Measure on val, record, save; all with the averaged weights where there are any."""
+    averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
+    with averaged:
+        logits = split_logits(
+            run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event
+        )
+        metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))
+        record = _record(run, state, metrics, seconds)
+        is_best = _note_best(run, state, record)
+        _save_checkpoint(run, state, record, is_best, on_event)
+    append_metrics(run.run_dir, record, state)
+    state.epoch += 1
+    state.step_in_epoch = 0
+    state.loss_sum, state.n_images = 0.0, 0
+    state.train_seconds += seconds
+    run.save(state)
+    _prune(run, state)
+    on_event(EpochDone(record, is_best))
+
+
+def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float) -> EpochRecord:
+    return EpochRecord(
+        epoch=state.epoch + 1,
+        step=state.step,
+        train_loss=state.loss_sum / state.n_images if state.n_images else None,
+        val_loss=metrics.loss,
+        val_top1=metrics.top1,
+        val_top5=metrics.top5,
+        val_macro_f1=metrics.macro_f1,
+        lr=run.rates.at(state.step - 1, state.lr_scale)[-1],
+        trains=describe_layers(run.layers, run.plan.trains(state.epoch)),
+        skipped_steps=state.skipped_steps,
+        seconds=seconds,
+        images_per_second=len(run.train_set) / max(seconds, 1e-9),
+        data_wait_share=min(1.0, run.loader.take_waited() / max(seconds, 1e-9)),
+    )
+
+
+def selection_value(metrics: ValMetrics | EpochRecord, select_by: str) -> float:
+    """The val metric that chooses, larger is better."""
+    if isinstance(metrics, EpochRecord):
+        metrics = ValMetrics(metrics.val_loss, metrics.val_top1, metrics.val_top5, metrics.val_macro_f1)
+    return {"top1": metrics.top1, "macro_f1": metrics.macro_f1, "loss": -metrics.loss}[select_by]
+
+
+def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
+    training = run.config.training
+    value = selection_value(record, training.select_by)
+    is_best = state.best_value is None or value > state.best_value
+    if is_best:
+        state.best_epoch, state.best_value = record.epoch, value
+        state.epochs_without_improvement = 0
+    else:
+        state.epochs_without_improvement += 1
+    is_last_stage = state.epoch >= run.plan.stages[-1]
+    out_of_patience = state.epochs_without_improvement >= training.early_stopping.patience
+    # a stage of unfreezing still to come is what the run waits for: no early stop before it
+    state.is_stopped_early = training.early_stopping.enabled and out_of_patience and is_last_stage
+    return is_best
+
+
+def _save_checkpoint(
+    run: Run, state: TrainState, record: EpochRecord, is_best: bool, on_event: OnEvent
+) -> None:
+    folder = run.run_dir.checkpoint(record.epoch)
+    metrics = {name: value for name, value in asdict(record).items() if name.startswith("val_")}
+    save_classifier(
+        folder, run.classifier, with_result(run.card, epoch=record.epoch, step=record.step, metrics=metrics)
+    )
+    write_pointer(run.run_dir.last, folder, epoch=record.epoch)
+    if is_best:
+        write_pointer(run.run_dir.best, folder, epoch=record.epoch, value=state.best_value)
+    on_event(Saved(folder))
+
+
+def _prune(run: Run, state: TrainState) -> None:
+    """Only the newest and the best epoch's checkpoints stay."""
+    epochs = run.run_dir.checkpoints()
+    keep = {epoch for epoch, _ in epochs[-run.config.checkpoint.keep_last :]} | {state.best_epoch}
+    for epoch, folder in epochs:
+        if epoch not in keep:
+            run.run_dir.remove(folder)
+
+
+def _roll_back(run: Run, state: TrainState, row: _NonFiniteRow, on_event: OnEvent) -> TrainState:
+    """Back to the last saved state with half the learning rate, or the end. Raises TrainingError."""
+    paths = [run.train_set.rows[i].path for i in row.indexes[:5]]
+    what = (
+        f"step {state.step}: loss {row.update.loss_sum / row.update.n_images:g}, gradient norm"
+        f" {row.update.grad_norm:g}, {state.non_finite_in_row} updates in a row were not finite"
+        f" (images: {', '.join(paths)}{', ...' if len(row.indexes) > 5 else ''};"
+        f" training: {describe_layers(run.layers, run.plan.trains(state.epoch))})"
+    )
+    rolled = state.rollbacks + 1
+    if run.config.training.non_finite == "stop" or rolled > MAX_ROLLBACKS:
+        raise TrainingError(
+            what,
+            hint="lower training.learning_rate, or set training.non_finite=rollback; the last good"
+            f" state is in {run.run_dir.resume}",
+        )
+    scale = state.lr_scale / 2
+    state, _ = run.load()
+    state = replace(state, lr_scale=scale, rollbacks=rolled)
+    on_event(Note(f"{what}; back to step {state.step} with {scale:g} of the learning rate", True))
+    return state
+
+
+def describe_layers(layers: Sequence[Layer], active: frozenset[int]) -> str:
+    """`all`, or the names of the layers that train, runs of blocks shortened."""
+    if len(active) == len(layers):
+        return "all"
+    names = [layers[i].name for i in sorted(active)]
+    blocks = [name for name in names if name.startswith("block.")]
+    if len(blocks) > 2:
+        numbers = [int(name.split(".")[1]) for name in blocks]
+        if numbers == list(range(numbers[0], numbers[-1] + 1)):
+            blocks_text = f"block.{numbers[0]}-{numbers[-1]}"
+            names = [n for n in names if n not in blocks]
+            names.insert(0, blocks_text)
+    return " + ".join(names)

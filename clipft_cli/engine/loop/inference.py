@@ -1,0 +1,116 @@
+"""Passes without gradients: logits or features of a whole split, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..data.dataset import ImageDataset
+from ..data.loader import Loader, in_batches
+from ..model.classifier import Classifier
+from ..model.precision import Precision
+from .events import OnEvent, Progress
+from .memory import is_out_of_memory, out_of_memory_error
+
+
+@dataclass(frozen=True)
+class ValMetrics:
+    """Of one pass over val: mean cross-entropy without smoothing, shares in 0..1."""
+
+    loss: float
+    top1: float
+    top5: float
+    macro_f1: float
+
+
+def split_logits(
+    classifier: Classifier,
+    dataset: ImageDataset,
+    loader: Loader,
+    precision: Precision,
+    batch_size: int,
+    on_event: OnEvent | None = None,
+    what: str = "val",
+) -> Tensor:
+    """(N, C) float32 logits on the CPU, in the order of the data set."""
+    return _run(classifier, classifier.__call__, dataset, loader, precision, batch_size, on_event, what)
+
+
+def split_features(
+    classifier: Classifier,
+    dataset: ImageDataset,
+    loader: Loader,
+    precision: Precision,
+    batch_size: int,
+    on_event: OnEvent | None = None,
+    what: str = "features",
+) -> Tensor:
+    """(N, D) float32 features on the CPU, not normalised, in the order of the data set."""
+    return _run(classifier, classifier.features, dataset, loader, precision, batch_size, on_event, what)
+
+
+def metrics_of(logits: Tensor, labels: Tensor) -> ValMetrics:
+    """Metrics of logits (N, C) against labels (N,)."""
+    from sklearn.metrics import f1_score
+
+    n_classes = logits.shape[1]
+    top = logits.topk(min(5, n_classes), dim=1).indices  # (N, 5)
+    hits = top == labels[:, None]
+    present = np.arange(n_classes)
+    return ValMetrics(
+        loss=float(F.cross_entropy(logits.double(), labels)),
+        top1=float(hits[:, 0].double().mean()),
+        top5=float(hits.any(dim=1).double().mean()),
+        macro_f1=float(f1_score(labels, top[:, 0], average="macro", labels=present, zero_division=0)),
+    )
+
+
+def _run(
+    classifier: Classifier,
+    forward: Callable[[Tensor], Tensor],
+    dataset: ImageDataset,
+    loader: Loader,
+    precision: Precision,
+    batch_size: int,
+    on_event: OnEvent | None,
+    what: str,
+) -> Tensor:
+    was_training = classifier.training
+    classifier.eval()
+    outputs: list[Tensor] = []
+    done = 0
+    try:
+        with torch.inference_mode():
+            for batch in loader.batches(
+                in_batches(np.arange(len(dataset)), batch_size),
+                dataset.eval_pixels,
+                dataset.labels,
+                precision.device,
+            ):
+                images = dataset.preprocess.normalise(batch.pixels)
+                outputs.append(_in_pieces(forward, images, precision).cpu())
+                done += len(images)
+                if on_event is not None:
+                    on_event(Progress(what, done, len(dataset)))
+    finally:
+        classifier.train(was_training)
+    return torch.cat(outputs).clone()
+
+
+def _in_pieces(forward: Callable[[Tensor], Tensor], images: Tensor, precision: Precision) -> Tensor:
+    """`forward` of the batch, halved as often as the memory asks for: each image's result is its own."""
+    try:
+        with precision.autocast():
+            return forward(images).float()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(images) == 1:
+            raise out_of_memory_error() from error
+    half = len(images) // 2
+    return torch.cat([_in_pieces(forward, part, precision) for part in (images[:half], images[half:])])

@@ -1,0 +1,170 @@
+"""The state of a run between two updates: enough to go on bit for bit, in two generations on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ...errors import CheckpointError
+from ..optim.ema import EMA, copy_into
+from ..run_dir import replaced_folder
+from .checkpoint import file_digest
+
+FORMAT = 1
+STATE_FILE = "state.json"
+TENSORS_FILE = "state.safetensors"
+KEPT = 2
+
+
+@dataclass
+class TrainState:
+    """Where a run stands. `step` counts updates of the whole run, `step_in_epoch` those of the open epoch.
+
+    `loss_sum` and `n_images` are of the open epoch; `best_*` of the best epoch on val so far.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    step_in_epoch: int = 0
+    loss_sum: float = 0.0
+    n_images: int = 0
+    best_epoch: int = 0
+    best_value: float | None = None
+    epochs_without_improvement: int = 0
+    skipped_steps: int = 0
+    non_finite_in_row: int = 0
+    lr_scale: float = 1.0
+    rollbacks: int = 0
+    micro_batch: int = 0
+    is_stopped_early: bool = False
+    metrics_lines: int = 0
+    train_seconds: float = 0.0
+
+
+def save_state(
+    folder: Path,
+    state: TrainState,
+    parameters: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    ema: EMA | None,
+) -> None:
+    """Write the state under `folder`/step-N, whole or not at all; the generation before it stays."""
+    names = _optimizer_names(parameters, optimizer)
+    tensors = {f"model/{name}": _own(parameter) for name, parameter in parameters.items()}
+    for name, parameter in names.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"adamw/{name}/{key}"] = _own(torch.as_tensor(value))
+    if ema is not None:
+        tensors |= {f"ema/{name}": _own(value) for name, value in ema.average.items()}
+    with replaced_folder(folder / f"step-{state.step:09d}") as new:
+        save_file(tensors, new / TENSORS_FILE)
+        content = {
+            "format": FORMAT,
+            "state": asdict(state),
+            "scaler": scaler.state_dict(),
+            "ema_steps": ema.steps if ema is not None else None,
+            "files": {TENSORS_FILE: file_digest(new / TENSORS_FILE)},
+        }
+        (new / STATE_FILE).write_text(_signed(content), encoding="utf-8")
+    for old in generations(folder)[:-KEPT]:
+        _remove(old)
+
+
+def load_state(
+    folder: Path,
+    parameters: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    ema: EMA | None,
+) -> tuple[TrainState, list[str]]:
+    """Put the newest whole state back into its owners.
+
+    Returns it with a sentence for each generation that was damaged and passed over.
+    Raises CheckpointError where none is whole.
+    """
+    damaged = []
+    for generation in reversed(generations(folder)):
+        try:
+            content, tensors = _read(generation)
+            _restore(content, tensors, parameters, optimizer, scaler, ema)
+        except CheckpointError as error:
+            damaged.append(error.message)
+            continue
+        return TrainState(**content["state"]), damaged
+    listed = "; ".join(damaged) or "nothing was saved yet"
+    raise CheckpointError(
+        f"{folder}: no state to resume from ({listed})", hint="start the run again: its config is in config.yaml"
+    )
+
+
+def generations(folder: Path) -> list[Path]:
+    """Saved states, oldest first."""
+    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+
+
+def _read(generation: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        text = (generation / STATE_FILE).read_text(encoding="utf-8")
+        content = json.loads(text)
+        is_whole = text == _signed(content) and content["format"] == FORMAT
+        digest = file_digest(generation / TENSORS_FILE)
+        if not is_whole or digest != content["files"][TENSORS_FILE]:
+            raise ValueError("checksum differs")
+        return content, load_file(generation / TENSORS_FILE)
+    except Exception as error:  # whatever a damaged file makes a reader raise
+        raise CheckpointError(f"{generation}: is damaged ({error})") from None
+
+
+def _restore(
+    content: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    parameters: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    ema: EMA | None,
+) -> None:
+    if {f"model/{name}" for name in parameters} != {key for key in tensors if key.startswith("model/")}:
+        raise CheckpointError("the saved state is of another model or method")
+    copy_into(parameters, {name: tensors[f"model/{name}"] for name in parameters})
+    for name, parameter in _optimizer_names(parameters, optimizer).items():
+        prefix = f"adamw/{name}/"
+        saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        if saved:
+            optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in saved.items()}
+    if scaler.is_enabled():
+        scaler.load_state_dict(dict(content["scaler"]))
+    if ema is not None:
+        copy_into(ema.average, {name: tensors[f"ema/{name}"] for name in ema.average})
+        ema.steps = int(content["ema_steps"])
+
+
+def _optimizer_names(
+    parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> dict[str, nn.Parameter]:
+    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return {name: parameter for name, parameter in parameters.items() if id(parameter) in owned}
+
+
+def _signed(content: Mapping[str, Any]) -> str:
+    """JSON text with its own checksum, so that a flipped bit in it shows."""
+    body = {key: value for key, value in content.items() if key != "sha256"}
+    text = json.dumps(body, indent=1, sort_keys=True)
+    return json.dumps({**body, "sha256": hashlib.sha256(text.encode()).hexdigest()}, indent=1, sort_keys=True)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu").contiguous().clone()
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,98 @@
+"""Where a run starts: the class prompts, or a linear probe where that is better on val (LP-FT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...config.commands import TrainConfig
+from ..data.dataset import ImageDataset
+from ..data.loader import Loader
+from ..methods.linear_probe import Probe, fit_probe
+from ..model.classifier import Classifier, CosineHead, Head, LinearHead
+from ..model.precision import Precision
+from .events import Note, OnEvent
+from .inference import ValMetrics, metrics_of, split_features
+
+
+@dataclass(frozen=True)
+class Start:
+    """The head a run starts with, `kind` "text" or "probe"; what zero-shot and the probe score on val."""
+
+    head: Head
+    kind: str
+    zero_shot: ValMetrics
+    probe: ValMetrics | None
+    probe_c: float | None
+    val_logits: Tensor
+
+    @property
+    def metrics(self) -> ValMetrics:
+        """Of the start chosen."""
+        return self.probe if self.kind == "probe" and self.probe is not None else self.zero_shot
+
+
+def choose_start(
+    clip: torch.nn.Module,
+    text: CosineHead,
+    train_set: ImageDataset,
+    val_set: ImageDataset,
+    loader: Loader,
+    precision: Precision,
+    batch_size: int,
+    config: TrainConfig,
+    on_event: OnEvent,
+) -> Start:
+    """Measure zero-shot on val, a linear probe where it may be the start, and take the better.
+
+    Source of the probe's start: Kumar et al. 2022 (LP-FT).
+    """
+    probing = Classifier(clip, text).to(precision.device)
+    val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val")
+    val_labels = torch.from_numpy(val_set.labels)
+    text_on_cpu = _text_head(text, config)
+    zero_logits = _logits(text, val_features)
+    zero_shot = metrics_of(zero_logits, val_labels)
+    if not _wants_probe(config):
+        return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
+    features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features")
+    train = features, torch.from_numpy(train_set.labels)
+    probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
+    probe_logits = _logits(probe.head(), val_features)
+    measured = metrics_of(probe_logits, val_labels)
+    is_chosen = _must_probe(config) or measured.top1 > zero_shot.top1
+    on_event(Note(_sentence(zero_shot, measured, probe, is_chosen)))
+    if is_chosen:
+        return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
+    return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)
+
+
+def _wants_probe(config: TrainConfig) -> bool:
+    if config.method == "zero_shot":
+        return False
+    return _must_probe(config) or config.model.head_start == "auto"
+
+
+def _must_probe(config: TrainConfig) -> bool:
+    return config.method == "linear_probe" or config.model.head_start == "probe"
+
+
+def _text_head(text: CosineHead, config: TrainConfig) -> Head:
+    if config.model.head == "linear":
+        return LinearHead(text.weight.detach().cpu(), None, float(text.scale))
+    return CosineHead(text.weight.detach().cpu(), float(text.scale))
+
+
+def _logits(head: Head, features: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return head.cpu()(features).clone()  # type: ignore[no-any-return]
+
+
+def _sentence(zero_shot: ValMetrics, measured: ValMetrics, probe: Probe, is_chosen: bool) -> str:
+    start = "the probe's weights" if is_chosen else "the class prompts"
+    return (
+        f"start: zero-shot {zero_shot.top1:.1%}, linear probe {measured.top1:.1%} top-1 on val"
+        f" (C={probe.c:g}); starting from {start}"
+    )

@@ -1,0 +1,115 @@
+"""One update: forward, backward, clip, step. One path for every precision and accumulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data.loader import Batch
+from ..data.transforms import Preprocess
+from ..model.classifier import Classifier, freeze_batch_norm
+from ..model.precision import Precision
+from .memory import is_out_of_memory, out_of_memory_error
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update did. `loss_sum` is over its images; `is_applied` is False where it was skipped."""
+
+    loss_sum: float
+    n_images: int
+    grad_norm: float
+    is_applied: bool
+    is_finite: bool
+
+
+@dataclass
+class Stepper:
+    """What an update needs. `micro_batch` may shrink while a run goes on; the effective batch never does."""
+
+    classifier: Classifier
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    precision: Precision
+    preprocess: Preprocess
+    micro_batch: int
+    max_grad_norm: float | None
+    label_smoothing: float
+    class_weights: Tensor | None  # (C,), mean 1 over the training images
+
+    def update(self, batches: Sequence[Batch], learning_rates: Sequence[float]) -> Update:
+        """One optimizer step on the mean loss over all images of `batches`.
+
+        Halves the micro-batch and starts the update again where memory runs out.
+        """
+        for group, rate in zip(self.optimizer.param_groups, learning_rates, strict=True):
+            group["lr"] = rate
+        while True:
+            try:
+                loss_sum = self._accumulate(batches)
+                break
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.optimizer.zero_grad(set_to_none=True)
+                if self.micro_batch == 1:
+                    raise out_of_memory_error() from error
+                self.micro_batch = max(1, self.micro_batch // 2)
+        return self._apply(loss_sum, sum(len(batch.labels) for batch in batches))
+
+    def _accumulate(self, batches: Sequence[Batch]) -> float:
+        """Gradients of the mean loss over all images; returns the sum of the losses."""
+        self.classifier.train()
+        freeze_batch_norm(self.classifier)
+        self.optimizer.zero_grad(set_to_none=True)
+        n_images = sum(len(batch.labels) for batch in batches)
+        total = torch.zeros((), dtype=torch.float64)
+        for batch in batches:
+            for start in range(0, len(batch.labels), self.micro_batch):
+                part = slice(start, start + self.micro_batch)
+                images = self.preprocess.normalise(batch.pixels[part])  # (B, 3, H, W)
+                with self.precision.autocast():
+                    logits = self.classifier(images)  # (B, C) float32
+                loss = self._loss(logits, batch.labels[part])
+                self.scaler.scale(loss / n_images).backward()
+                total += loss.detach().double().cpu()
+        return float(total)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(
+            logits.float(),
+            labels,
+            weight=self.class_weights,
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
+        )
+
+    def _apply(self, loss_sum: float, n_images: int) -> Update:
+        self.scaler.unscale_(self.optimizer)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        limit = math.inf if self.max_grad_norm is None else self.max_grad_norm
+        norm = float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+        is_finite = math.isfinite(loss_sum) and math.isfinite(norm)
+        if is_finite:
+            self.scaler.step(self.optimizer)
+        self.scaler.update(None if is_finite else self._lower_scale())
+        # a scaler that looks for its scale overflows by design: no fault unless the loss itself is not finite
+        is_fault = not is_finite and not (self.scaler.is_enabled() and math.isfinite(loss_sum))
+        self.optimizer.zero_grad(set_to_none=True)
+        return Update(loss_sum, n_images, norm, is_applied=is_finite, is_finite=not is_fault)
+
+    def _lower_scale(self) -> float | None:
+        return self.scaler.get_scale() / 2 if self.scaler.is_enabled() else None
+
+
+def set_trainable(parameters: dict[str, nn.Parameter], names: frozenset[str]) -> None:
+    """Exactly `names` get gradients from now on; what is frozen loses any gradient it had."""
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(name in names)
+        if name not in names:
+            parameter.grad = None

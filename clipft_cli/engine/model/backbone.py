@@ -1,0 +1,184 @@
+"""The pretrained model: found by name, loaded by open_clip, with everything that belongs to it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from torch import nn
+
+from ...config.model import ModelConfig
+from ...demo import tiny
+from ...errors import CheckpointError, DownloadError, ModelError
+from ..data.transforms import Preprocess
+from .names import ModelName, near_names, resolve_name
+
+Tokenizer = Callable[[list[str]], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """What a fine-tuned model started from, enough to load it again and to refuse another one.
+
+    `weights_sha256` is over all tensors, `quick_gelu` the activation really built.
+    """
+
+    name: str
+    pretrained: str | None
+    quick_gelu: bool
+    weights_sha256: str
+    model_cfg: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As stored in a checkpoint."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An open_clip model in float32, its tokenizer and its preprocessing."""
+
+    model: nn.Module
+    tokenizer: Tokenizer
+    preprocess: Preprocess
+    base: BaseModel
+
+
+def load_backbone(config: ModelConfig) -> Backbone:
+    """The pretrained model `config` names, on the CPU, in float32.
+
+    Raises ModelError for an unknown name, tag or unfitting file, DownloadError where weights cannot be fetched.
+    """
+    name = resolve_name(config.name, config.pretrained)
+    _register(name)
+    model = _create(name, config.cache_dir)
+    model_cfg = _model_cfg(name)
+    with _quiet():
+        tokenizer = open_clip.get_tokenizer(name.open_clip_name)
+    base = BaseModel(name.name, name.pretrained, _has_quick_gelu(model), weights_digest(model), model_cfg)
+    return Backbone(model, tokenizer, Preprocess.from_config(_preprocess_cfg(model)), base)
+
+
+def build_untrained(model_cfg: dict[str, Any]) -> nn.Module:
+    """The architecture of `model_cfg` (open_clip's own form) with weights still to be loaded."""
+    cfg = json.loads(json.dumps(model_cfg))
+    custom = cfg.pop("custom_text", False) or "hf_model_name" in cfg.get("text_cfg", {})
+    if "timm_model_name" in cfg.get("vision_cfg", {}):
+        cfg["vision_cfg"]["timm_model_pretrained"] = False
+    if "hf_model_name" in cfg.get("text_cfg", {}):
+        cfg["text_cfg"]["hf_model_pretrained"] = False
+    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    with _quiet():
+        model: nn.Module = kind(**cfg)
+    return model
+
+
+def weights_digest(model: nn.Module) -> str:
+    """sha256 over names, dtypes and bytes of all tensors, in state-dict order."""
+    digest = hashlib.sha256()
+    for key, tensor in model.state_dict().items():
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _register(name: ModelName) -> None:
+    if name.name == tiny.MODEL_NAME:
+        tiny.register()
+    elif name.config_file is not None:
+        try:
+            content = json.loads(name.config_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{name.config_file}: not a readable JSON model config ({error})") from None
+        if not isinstance(content, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(content):
+            raise ModelError(f"{name.config_file}: an open_clip model config has embed_dim, vision_cfg and text_cfg")
+        open_clip.add_model_config(name.config_file)
+
+
+def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:
+    force_quick_gelu = _tag_wants_quick_gelu(name)
+    try:
+        with _quiet():
+            return open_clip.create_model(  # type: ignore[no-any-return]
+                name.open_clip_name,
+                pretrained=name.weights,
+                force_quick_gelu=force_quick_gelu,
+                cache_dir=str(cache_dir) if cache_dir else None,
+                require_pretrained=True,
+                weights_only=True,
+            )
+    except Exception as error:
+        raise _explain(name, error) from error
+
+
+def _tag_wants_quick_gelu(name: ModelName) -> bool:
+    """Whether the tag was trained with QuickGELU. Building it without is silent, and spoils the weights."""
+    if not name.is_tag:
+        return False
+    tag_cfg = open_clip.get_pretrained_cfg(name.open_clip_name, name.weights) or {}
+    built = bool((open_clip.get_model_config(name.open_clip_name) or {}).get("quick_gelu", False))
+    wanted = bool(tag_cfg.get("quick_gelu", False))
+    if built and not wanted:
+        raise ModelError(
+            f"{name.name}: this architecture has QuickGELU, the tag '{name.weights}' was trained without it",
+            hint=f"use model.name {name.name.removesuffix('-quickgelu')}",
+        )
+    return wanted
+
+
+def _explain(name: ModelName, error: Exception) -> ModelError | DownloadError:
+    text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    if "not found in built-ins" in str(error):
+        return ModelError(
+            f"model.name: unknown architecture '{name.name}'{near_names(name.name, open_clip.list_models())}"
+        )
+    if name.is_tag or name.schema == "hf-hub":
+        return DownloadError(
+            f"the weights '{name.weights or name.name}' of {name.name} could not be fetched: {text}",
+            hint="connect to the internet once, or fetch the file elsewhere and pass"
+            " --set model.pretrained=FILE, or try the embedded model with --set model.name=clipft-tiny",
+        )
+    if isinstance(error, FileNotFoundError | json.JSONDecodeError | OSError):
+        return CheckpointError(f"{name.weights or name.name}: {text}")  # type: ignore[return-value]
+    return ModelError(
+        f"{name.weights}: does not fit the architecture {name.name}: {text}",
+        hint="model.name must be the architecture these weights were trained with",
+    )
+
+
+def _model_cfg(name: ModelName) -> dict[str, Any]:
+    cfg = dict(open_clip.get_model_config(name.open_clip_name))
+    if _tag_wants_quick_gelu(name):
+        cfg["quick_gelu"] = True
+    return json.loads(json.dumps(cfg))  # type: ignore[no-any-return]
+
+
+def _preprocess_cfg(model: nn.Module) -> dict[str, Any]:
+    return open_clip.model.get_model_preprocess_cfg(model)  # type: ignore[no-any-return]
+
+
+def _has_quick_gelu(model: nn.Module) -> bool:
+    return any(type(module).__name__ == "QuickGELU" for module in model.modules())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """open_clip speaks through the root logger and warnings; what matters is said by our own errors."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)

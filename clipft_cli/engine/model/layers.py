@@ -1,0 +1,161 @@
+"""The image tower as an ordered list of layers, from pixels to features: the one order everything asks.
+
+Learning-rate decay, unfreezing, adapters and the frozen prefix all use this list.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from ...errors import ConfigError, ModelError
+
+STEM, TOP, HEAD = "stem", "top", "classifier"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """`parameters` are names within the classifier (`clip.visual...`, `head...`); `aliases` are other systems' names."""
+
+    name: str
+    parameters: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name this layer is known under."""
+        return (self.name, *self.aliases)
+
+
+def image_layers(visual: nn.Module, prefix: str = "clip.visual.") -> tuple[Layer, ...]:
+    """The tower's layers in order: stem, blocks, top. Every parameter of `visual` is in exactly one.
+
+    Raises ModelError for a tower of an unknown family.
+    """
+    family = type(visual).__name__
+    if family == "VisionTransformer":
+        groups = _vit_groups(visual)
+    elif family == "ModifiedResNet":
+        groups = _resnet_groups(visual)
+    elif family == "TimmModel":
+        groups = _timm_groups(visual)
+    else:
+        raise ModelError(f"the image tower {family} has no layer list yet: it cannot be fine-tuned layer by layer")
+    blocks = [group for group in groups if group not in (STEM, TOP)]
+    layers = [_layer(STEM, groups.get(STEM, []), prefix, ("embeddings", "vision_model.embeddings", "visual.conv1"))]
+    layers += [
+        _layer(f"block.{i}", groups[block], prefix, _block_aliases(i, block)) for i, block in enumerate(blocks)
+    ]
+    layers.append(
+        _layer(TOP, groups.get(TOP, []), prefix, ("visual.ln_post", "visual.proj", "vision_model.post_layernorm",
+                                                   "visual_projection"))  # fmt: skip
+    )
+    return tuple(layer for layer in layers if layer.parameters)
+
+
+def head_layer(parameters: Iterable[str]) -> Layer:
+    """The layer of the classifier's head."""
+    return Layer(HEAD, tuple(parameters), ("head", "fc", "linear"))
+
+
+def match_layers(patterns: Sequence[str], layers: Sequence[Layer], key: str) -> frozenset[int]:
+    """Indexes into `layers` of those that a name or glob in `patterns` means; `all` is every layer.
+
+    Raises ConfigError for a pattern that means none, listing near ones.
+    """
+    found: set[int] = set()
+    for pattern in patterns:
+        wanted = pattern.strip().removesuffix(".*") if pattern.strip() != "*" else "all"
+        hits = {i for i, layer in enumerate(layers) if wanted == "all" or _means(wanted, layer)}
+        if not hits:
+            raise ConfigError(f"{key}: no layer is called '{pattern}'{_near_layers(wanted, layers)}")
+        found |= hits
+    return frozenset(found)
+
+
+def _means(wanted: str, layer: Layer) -> bool:
+    if wanted in ("vision_model.encoder.layers", "visual.transformer.resblocks", "block", "blocks"):
+        return layer.name.startswith("block.")
+    return any(name == wanted or fnmatchcase(name, wanted) for name in layer.names)
+
+
+def _near_layers(wanted: str, layers: Sequence[Layer]) -> str:
+    names = [name for layer in layers for name in layer.names]
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4)
+    blocks = sum(layer.name.startswith("block.") for layer in layers)
+    shown = f"; near ones: {', '.join(near)}" if near else ""
+    return f"{shown}; this tower has stem, block.0 to block.{blocks - 1}, top, and classifier"
+
+
+def _block_aliases(i: int, own_name: str) -> tuple[str, ...]:
+    return (
+        f"blocks.{i}",
+        f"layers.{i}",
+        f"vision_model.encoder.layers.{i}",
+        f"visual.transformer.resblocks.{i}",
+        f"transformer.resblocks.{i}",
+        f"visual.{own_name}",
+    )
+
+
+def _layer(name: str, parameters: Iterable[str], prefix: str, aliases: tuple[str, ...]) -> Layer:
+    return Layer(name, tuple(prefix + parameter for parameter in parameters), aliases)
+
+
+def _vit_groups(visual: nn.Module) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {STEM: []}
+    top = []
+    for name, _ in visual.named_parameters():
+        block = re.match(r"transformer\.resblocks\.(\d+)\.", name)
+        if block:
+            groups.setdefault(f"transformer.resblocks.{block[1]}", []).append(name)
+        elif name.split(".")[0] in ("ln_post", "proj", "attn_pool"):
+            top.append(name)
+        else:
+            groups[STEM].append(name)
+    return {**groups, TOP: top}
+
+
+def _resnet_groups(visual: nn.Module) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {STEM: []}
+    top = []
+    for name, _ in visual.named_parameters():
+        block = re.match(r"(layer\d+\.\d+)\.", name)
+        if block:
+            groups.setdefault(block[1], []).append(name)
+        elif name.startswith("attnpool."):
+            top.append(name)
+        else:
+            groups[STEM].append(name)
+    return {**groups, TOP: top}
+
+
+def _timm_groups(visual: nn.Module) -> dict[str, list[str]]:
+    """timm's own layer order (`group_matcher`); its last group (norm, pooling) and open_clip's head are the top."""
+    from timm.models import group_parameters
+
+    trunk = visual.trunk
+    by_id = group_parameters(trunk, trunk.group_matcher(coarse=False))  # type: ignore[operator, union-attr]
+    ids = sorted(by_id)
+    groups: dict[str, list[str]] = {STEM: []}
+    top: list[str] = []
+    for i in ids:
+        names = [f"trunk.{name}" for name in by_id[i]]
+        if i == ids[0]:
+            groups[STEM] += names
+        elif all(_is_top(name) for name in by_id[i]):
+            top += names
+        else:
+            groups[f"trunk.group.{i}"] = names
+    grouped = {name for names in groups.values() for name in names} | set(top)
+    top += [name for name, _ in visual.named_parameters() if name not in grouped]
+    return {**groups, TOP: top}
+
+
+def _is_top(name: str) -> bool:
+    return name.split(".")[0] in ("norm", "fc_norm", "norm_pre", "head", "attn_pool", "final_conv")

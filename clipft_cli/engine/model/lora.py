@@ -1,0 +1,284 @@
+"""Low-rank adapters for open_clip's towers, beside the frozen weights and never inside them.
+
+A delta changes rows of one weight by scale * B A, with A (r, in) and B (out, r). The fused q, k, v projection
+of open_clip's attention stays one product: the small matrices stand side by side.
+
+Sources: Hu et al. 2021 (LoRA); Kalajdzievski 2023 (the scale alpha / sqrt(r)); Liu et al. 2024 (DoRA, section
+4.3 for the detached norm); Zanella & Ben Ayed 2024 (CLIP-LoRA, which projections of CLIP to adapt).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import ResidualAttentionBlock
+from torch import Tensor, nn
+
+from ...errors import ConfigError, ModelError
+
+TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
+_ATTENTION = ("q", "k", "v", "out")
+_MLP = ("fc1", "fc2")
+_ALIASES: dict[str, tuple[str, ...]] = {
+    **{target: (target,) for target in TARGETS},
+    **{f"{part}_proj": (part,) for part in ("q", "k", "v", "out")},
+    **dict.fromkeys(("qkv", "in_proj", "attn.in_proj"), ("q", "k", "v")),
+    **dict.fromkeys(("attn.out_proj",), ("out",)),
+    **dict.fromkeys(("c_fc", "mlp.c_fc", "mlp.fc1"), ("fc1",)),
+    **dict.fromkeys(("c_proj", "mlp.c_proj", "mlp.fc2"), ("fc2",)),
+    **dict.fromkeys(("attention", "attn"), _ATTENTION),
+    "mlp": _MLP,
+    "all": TARGETS,
+}
+
+
+def resolve_targets(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of projections, ours, open_clip's or Hugging Face's -> the `TARGETS` they mean, in fixed order.
+
+    Raises ConfigError for a name that means none.
+    """
+    wanted: set[str] = set()
+    for name in names:
+        if name not in _ALIASES:
+            near = difflib.get_close_matches(name, _ALIASES, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ConfigError(
+                f"unknown LoRA target '{name}'",
+                hint=f"{hint}choose from {', '.join(TARGETS)}, or attention, mlp, all",
+            )
+        wanted.update(_ALIASES[name])
+    if not wanted:
+        raise ConfigError(
+            "LoRA has no target", hint=f"choose from {', '.join(TARGETS)}, or attention, mlp, all"
+        )
+    return tuple(target for target in TARGETS if target in wanted)
+
+
+class LoraDelta(nn.Module):
+    """A low-rank change of the rows `weight` (out, in), zero when new; float32 whatever the weight's dtype.
+
+    With `use_dora` each row also has a trained length, `magnitude` (out,), and the low-rank part turns it.
+    `strength` in [0, 1] walks from the pretrained weight to the adapted one (WiSE-FT's alpha, for adapters).
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        *,
+        r: int,
+        alpha: float,
+        dropout: float = 0.0,
+        rslora: bool = False,
+        use_dora: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        n_out, n_in = weight.shape
+        bound = (
+            n_in**-0.5
+        )  # kaiming_uniform with a = sqrt(5), on the CPU: one seed gives one start on every device
+        drawn = torch.empty(r, n_in).uniform_(-bound, bound, generator=generator)
+        self.lora_A = nn.Parameter(drawn.to(weight.device))
+        self.lora_B = nn.Parameter(torch.zeros(n_out, r, device=weight.device))
+        self.magnitude = nn.Parameter(_row_norms(weight.detach().float())) if use_dora else None
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.scale = alpha / (r**0.5 if rslora else r)
+        self.strength = 1.0
+
+    def factors(self, weight: Tensor) -> tuple[Tensor | None, Tensor]:
+        """(stretch, up): the adapted weight is stretch * weight + up @ lora_A; no stretch without DoRA.
+
+        Stretch is (out, 1), up (out, r).
+        """
+        up = self.lora_B * (self.scale * self.strength)  # (out, r)
+        if self.magnitude is None:
+            return None, up
+        with (
+            torch.no_grad()
+        ):  # the norm counts as a constant: same accuracy, less memory (Liu et al. 2024, 4.3)
+            length = _row_norms(weight.float() + self.scale * self.lora_B @ self.lora_A)
+        ratio = (self.magnitude / length)[:, None]
+        return 1 - self.strength + self.strength * ratio, up * ratio
+
+    @torch.no_grad()
+    def adapted(self, weight: Tensor) -> Tensor:
+        """The weight this delta makes of `weight`, (out, in) float32."""
+        stretch, up = self.factors(weight)
+        kept = weight.float() if stretch is None else weight.float() * stretch
+        return kept + up @ self.lora_A
+
+
+def adapted_linear(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, deltas: Sequence[LoraDelta | None]
+) -> Tensor:
+    """rows (T, in) @ weight.T + bias, each delta adding to its equal share of the output (T, out).
+
+    One product with the whole frozen weight, one with all A, one with all B. The deltas of a fused weight
+    share one dropout mask.
+    """
+    live = [delta for delta in deltas if delta is not None]
+    if not live:
+        return F.linear(rows, weight, bias)
+    shares = weight.chunk(len(deltas))
+    changes = [_change(delta, share) for delta, share in zip(deltas, shares, strict=True)]
+    kept = _stretched_linear(rows, weight, bias, [stretch for stretch, _ in changes])
+    down = torch.cat([delta.lora_A for delta in live])  # (n r, in)
+    up = torch.block_diag(*(up for _, up in changes))  # (out, n r): each B beside its own rows
+    inner = F.linear(live[0].dropout(rows).to(kept.dtype), down.to(kept.dtype))
+    return torch.addmm(kept, inner, up.to(kept.dtype).T)
+
+
+def _change(delta: LoraDelta | None, share: Tensor) -> tuple[Tensor | None, Tensor]:
+    if delta is None:
+        return None, share.new_zeros(len(share), 0, dtype=torch.float32)
+    return delta.factors(share)
+
+
+def _stretched_linear(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, stretches: Sequence[Tensor | None]
+) -> Tensor:
+    """The frozen product, its output columns stretched where DoRA asks for it; the bias is not stretched."""
+    if all(stretch is None for stretch in stretches):
+        return F.linear(rows, weight, bias)
+    ones = weight.new_ones(len(weight) // len(stretches), 1, dtype=torch.float32)
+    stretch = torch.cat([ones if one is None else one for one in stretches]).flatten()
+    product = F.linear(rows, weight)
+    product = product * stretch.to(product.dtype)
+    return product if bias is None else product + bias.to(product.dtype)
+
+
+def _row_norms(weight: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(weight, dim=1)
+
+
+class LoraAdapters(nn.Module):
+    """The deltas of one tower, by name: what an adapter checkpoint holds, and nothing of the tower itself.
+
+    Keys of the state dict: `blocks.{i}.{target}.lora_A` and `.lora_B` (and `.magnitude` with DoRA).
+    Build with `for_vit` or `for_text`. Freezing the tower is the caller's part.
+    """
+
+    def __init__(self, deltas: dict[str, LoraDelta]) -> None:
+        super().__init__()
+        self.by_name = deltas
+        self.is_merged = False
+        for name, delta in deltas.items():
+            _register(self, name, delta)
+
+    @classmethod
+    def for_vit(
+        cls,
+        visual: nn.Module,
+        targets: Iterable[str],
+        *,
+        r: int,
+        alpha: float,
+        dropout: float = 0.0,
+        rslora: bool = False,
+        use_dora: bool = False,
+        blocks: Iterable[int] | None = None,
+        seed: int = 0,
+    ) -> LoraAdapters:
+        """New adapters for a tower's residual blocks (all, or those in `blocks`), equal for an equal seed.
+
+        Raises ConfigError for an unknown target or block, ModelError for a tower of other blocks.
+        """
+        layers = _residual_blocks(visual)
+        chosen = range(len(layers)) if blocks is None else sorted(set(blocks))
+        if any(index not in range(len(layers)) for index in chosen):
+            raise ConfigError(f"LoRA blocks {list(chosen)}: the tower has blocks 0 to {len(layers) - 1}")
+        new = delta_maker(r, alpha, dropout, rslora, use_dora, seed)
+        names = resolve_targets(targets)
+        return LoraAdapters(
+            {f"blocks.{i}.{t}": new(_block_rows(layers[i], t)) for i in chosen for t in names}
+        )
+
+    @classmethod
+    def for_text(cls, model: nn.Module, targets: Iterable[str], **settings: Any) -> LoraAdapters:
+        """`for_vit` for the text tower of an open_clip model."""
+        return cls.for_vit(text_tower(model), targets, **settings)
+
+    def of_block(self, index: int, *targets: str) -> tuple[LoraDelta | None, ...]:
+        """The deltas of one block; none once they are merged, so that no forward applies them twice."""
+        if self.is_merged:
+            return (None,) * len(targets)
+        return tuple(self.by_name.get(f"blocks.{index}.{target}") for target in targets)
+
+    @property
+    def scale_factor(self) -> float:
+        """How much of the change is applied: 0 is the pretrained tower, 1 the adapted one."""
+        return next(iter(self.by_name.values())).strength
+
+    @scale_factor.setter
+    def scale_factor(self, strength: float) -> None:
+        for delta in self.by_name.values():
+            delta.strength = strength
+
+    def delta_weights(self, tower: nn.Module) -> dict[str, Tensor]:
+        """What merging would add to each weight, (out, in) float32, by name."""
+        rows = {name: self._rows(tower, name).detach() for name in self.by_name}
+        return {name: delta.adapted(rows[name]) - rows[name].float() for name, delta in self.by_name.items()}
+
+    @torch.no_grad()
+    def merge_into(self, tower: nn.Module) -> None:
+        """Write the adapted weights into the tower, in float32; these adapters change nothing any more.
+
+        Raises ModelError if they were merged before.
+        """
+        if self.is_merged:
+            raise ModelError(
+                "these adapters are merged already", hint="load the tower and the adapters again"
+            )
+        for name, delta in self.by_name.items():
+            rows = self._rows(tower, name)
+            rows.copy_(delta.adapted(rows))
+        self.is_merged = True
+
+    def _rows(self, tower: nn.Module, name: str) -> Tensor:
+        """The rows of the tower's weights that a delta changes, as a view."""
+        _, index, target = name.split(".")
+        return _block_rows(_residual_blocks(tower)[int(index)], target)
+
+
+def text_tower(model: nn.Module) -> Any:
+    """The module that holds the text transformer: `CustomTextCLIP.text`, or the flat `CLIP` itself."""
+    return model.text if isinstance(getattr(model, "text", None), nn.Module) else model
+
+
+def _residual_blocks(tower: nn.Module) -> nn.ModuleList:
+    blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
+    if not blocks or not all(type(block) is ResidualAttentionBlock for block in blocks):
+        raise ModelError(f"{type(tower).__name__} has no plain residual attention blocks for LoRA")
+    return blocks
+
+
+def _block_rows(block: Any, target: str) -> Tensor:
+    """The (out, in) rows of a block's weight that a target names: a view where the weight is fused."""
+    if target in ("q", "k", "v"):
+        return block.attn.in_proj_weight.chunk(3)["qkv".index(target)]
+    layers = {"out": block.attn.out_proj, "fc1": block.mlp.c_fc, "fc2": block.mlp.c_proj}
+    return layers[target].weight
+
+
+def delta_maker(
+    r: int, alpha: float, dropout: float, rslora: bool, use_dora: bool, seed: int
+) -> Callable[[Tensor], LoraDelta]:
+    generator = torch.Generator().manual_seed(seed)
+    return partial(
+        LoraDelta, r=r, alpha=alpha, dropout=dropout, rslora=rslora, use_dora=use_dora, generator=generator
+    )
+
+
+def _register(root: nn.Module, name: str, delta: LoraDelta) -> None:
+    """Hang a delta under its dotted name, so that the keys of the state dict read like the tower's."""
+    *path, last = name.split(".")
+    for part in path:
+        if part not in root._modules:
+            root.add_module(part, nn.Module())
+        root = root._modules[part]  # type: ignore[assignment]
+    root.add_module(last, delta)

@@ -1,0 +1,141 @@
+"""LoRA for the towers that are built of plain nn.Linear layers: timm trunks, Hugging Face text towers.
+
+The layer is exchanged for a `LoraLinear` that holds the same two parameters under the same names, so the
+tower's keys do not change; the deltas live in the `LinearAdapters` beside the tower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from open_clip.modified_resnet import AttentionPool2d
+from torch import Tensor, nn
+
+from ...errors import ModelError
+from .lora import LoraAdapters, LoraDelta, adapted_linear, delta_maker, resolve_targets
+
+# A layer's last name -> the targets its rows serve; a fused layer is cut in equal shares.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "qkv": ("q", "k", "v"),
+    "kv": ("k", "v"),
+    **{name: (name[0],) for name in ("q", "k", "v", "q_proj", "k_proj", "v_proj", "query", "key", "value")},
+    **dict.fromkeys(("proj", "out_proj"), ("out",)),
+    **dict.fromkeys(("fc1", "fc1_g", "fc1_x", "c_fc"), ("fc1",)),
+    **dict.fromkeys(("fc2", "c_proj"), ("fc2",)),
+}
+
+
+class LoraLinear(nn.Linear):
+    """An nn.Linear on the parameters of `base`, with a delta (or None) for each equal share of its rows."""
+
+    def __init__(self, base: nn.Linear, deltas: Sequence[LoraDelta | None]) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = base.in_features, base.out_features
+        self.weight, self.bias = base.weight, base.bias
+        self.training = base.training
+        self.deltas = tuple(deltas)  # a tuple is no submodule: the tower's keys stay its own
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = adapted_linear(x.reshape(-1, self.in_features), self.weight, self.bias, self.deltas)
+        return out.view(*x.shape[:-1], self.out_features)
+
+    def plain(self) -> nn.Linear:
+        """The layer without its deltas, on the same parameters."""
+        layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
+        layer.weight, layer.bias = self.weight, self.bias
+        return layer.train(self.training)
+
+
+class LinearAdapters(LoraAdapters):
+    """The deltas attached to a tower's linear layers; keys `{layer}.{target}.lora_A`, `.lora_B`."""
+
+    def __init__(self, deltas: dict[str, LoraDelta], tower: nn.Module) -> None:
+        super().__init__(deltas)
+        self._paths = sorted({name.rpartition(".")[0] for name in deltas})
+        for path in self._paths:
+            base: Any = tower.get_submodule(path)
+            parts = _PARTS[path.rpartition(".")[2]]
+            _exchange(tower, path, LoraLinear(base, [deltas.get(f"{path}.{part}") for part in parts]))
+
+    @torch.no_grad()
+    def merge_into(self, tower: nn.Module) -> None:
+        """Write the adapted weights into the tower and make its layers plain again."""
+        super().merge_into(tower)
+        self.detach_from(tower)
+
+    def detach_from(self, tower: nn.Module) -> None:
+        """Make the tower's layers plain again, without these deltas."""
+        for path in self._paths:
+            layer: Any = tower.get_submodule(path)
+            _exchange(tower, path, layer.plain())
+
+    def _rows(self, tower: nn.Module, name: str) -> Tensor:
+        path, _, target = name.rpartition(".")
+        return _share(tower.get_submodule(path), path, target)
+
+
+def attach_to_linears(
+    tower: nn.Module,
+    targets: Iterable[str],
+    *,
+    r: int,
+    alpha: float,
+    dropout: float = 0.0,
+    rslora: bool = False,
+    use_dora: bool = False,
+    seed: int = 0,
+) -> LinearAdapters:
+    """Exchange the tower's matching nn.Linear layers for adapted ones, in place, and return their deltas.
+
+    The tower's own forward goes on working, and its parameters and keys stay what they were.
+    Raises ModelError if it has no layer to adapt.
+    """
+    wanted = resolve_targets(targets)
+    new = delta_maker(r, alpha, dropout, rslora, use_dora, seed)
+    deltas = {
+        f"{path}.{part}": new(_share(layer, path, part))
+        for path, layer in _adaptable_linears(tower)
+        for part in _PARTS[path.rpartition(".")[2]]
+        if part in wanted
+    }
+    if not deltas:
+        raise ModelError(
+            f"{type(tower).__name__} has no linear layers LoRA can adapt for {', '.join(wanted)}",
+            hint="fine-tune all of it with `--method full`",
+        )
+    return LinearAdapters(deltas, tower)
+
+
+def _adaptable_linears(tower: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
+    """The nn.Linear layers with a known name whose own forward is what the tower calls."""
+    for path, layer in tower.named_modules():
+        parent_path, _, name = path.rpartition(".")
+        if type(layer) is not nn.Linear or name not in _PARTS:
+            continue
+        if name == "proj" and "attn" not in parent_path.rpartition(".")[2]:
+            continue  # the projection of a head or of a patch embedding
+        if not _reads_weights_directly(tower.get_submodule(parent_path)):
+            yield path, layer
+
+
+def _reads_weights_directly(parent: nn.Module) -> bool:
+    """Whether a module hands its layers' weights to a function: an adapted layer would never be called.
+
+    timm's BEiT and EVA do so for q, k, v where the bias is kept apart.
+    """
+    fused = (nn.MultiheadAttention, AttentionPool2d)
+    return isinstance(parent, fused) or getattr(parent, "q_bias", None) is not None
+
+
+def _share(layer: nn.Module, path: str, target: str) -> Tensor:
+    """The rows of a layer's weight that serve `target`, as a view."""
+    parts = _PARTS[path.rpartition(".")[2]]
+    weight: Tensor = layer.get_parameter("weight")
+    return weight.chunk(len(parts))[parts.index(target)]
+
+
+def _exchange(tower: nn.Module, path: str, layer: nn.Module) -> None:
+    parent_path, _, name = path.rpartition(".")
+    setattr(tower.get_submodule(parent_path), name, layer)

@@ -1,0 +1,107 @@
+"""The device, the number format on it, and what follows from the two."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...config.model import DeviceName, HardwareConfig, PrecisionName
+from ...errors import ResourceError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """`dtype` is that of matrix products under autocast; None means float32 throughout."""
+
+    device: torch.device
+    dtype: torch.dtype | None
+
+    @property
+    def name(self) -> str:
+        """`bf16`, `fp16` or `fp32`."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32") if self.dtype else "fp32"
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Matrix products in `dtype`, everything delicate in float32."""
+        if self.dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """A loss scaler; disabled (plain calls) but for fp16, so that the step is one path."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device asked for. Raises ResourceError where this machine does not have it."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available[name]:
+        raise ResourceError(
+            f"hardware.device: '{name}' is not available here",
+            hint="use `--set hardware.device=auto`, or install a torch build for this device",
+        )
+    return torch.device(name)
+
+
+def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
+    """bf16 where the device computes in it, fp16 on older CUDA, float32 else; a wrong wish is an error."""
+    if name == "no":
+        return Precision(device, None)
+    if name == "auto":
+        if _has_bf16(device):
+            return Precision(device, torch.bfloat16)
+        return Precision(device, torch.float16 if device.type in ("cuda", "mps") else None)
+    if name == "fp16" and device.type == "cpu":
+        raise ResourceError(
+            "hardware.mixed_precision: fp16 training needs a GPU", hint="use bf16 or no on the CPU"
+        )
+    return Precision(device, torch.bfloat16 if name == "bf16" else torch.float16)
+
+
+def set_up(hardware: HardwareConfig) -> Precision:
+    """Device and precision of `hardware`, with threads, TF32 and determinism set once for the process."""
+    device = choose_device(hardware.device)
+    if hardware.num_threads is not None:
+        torch.set_num_threads(hardware.num_threads)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    if hardware.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return choose_precision(hardware.mixed_precision, device)
+
+
+def device_label(device: torch.device) -> str:
+    """The device in words a person knows."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return device.type
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        # compute capability 8.0 on: older cards only emulate it
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type != "cpu":
+        return False
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    if any(getattr(torch.cpu, probe, bool)() for probe in probes):
+        return True
+    return platform.machine() == "aarch64" and "bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

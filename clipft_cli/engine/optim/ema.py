@@ -1,0 +1,46 @@
+"""An exponential moving average of what trains."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+
+class EMA:
+    """Averages with a window of `horizon_steps` updates (decay exp(-1 / horizon)), shorter at the start.
+
+    Holds one float32 copy of each tensor. Source: Polyak and Juditsky 1992; warm-up as in TensorFlow's.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], horizon_steps: float) -> None:
+        self.decay = math.exp(-1.0 / max(horizon_steps, 1.0))
+        self.steps = 0
+        self.average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def update(self, tensors: Mapping[str, Tensor]) -> None:
+        """Move the average towards `tensors`."""
+        self.steps += 1
+        decay = min(self.decay, self.steps / (self.steps + 10))
+        torch._foreach_lerp_(list(self.average.values()), [tensors[n].detach() for n in self.average], 1.0 - decay)
+
+    @contextlib.contextmanager
+    def swapped_in(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Within the block `tensors` hold the average; afterwards exactly what they held before."""
+        kept = {name: tensors[name].detach().clone() for name in self.average}
+        copy_into(tensors, self.average)
+        try:
+            yield
+        finally:
+            copy_into(tensors, kept)
+
+
+@torch.no_grad()
+def copy_into(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Copy each of `values` into the tensor of the same name."""
+    for name, value in values.items():
+        tensors[name].copy_(value)

@@ -1,0 +1,78 @@
+"""Parameter groups: every trainable parameter in exactly one, with its layer, peak learning rate and decay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from ...config.optim import LayerwiseLRConfig, TrainingConfig
+from ..model.layers import HEAD, STEM, TOP, Layer
+
+_EMBEDDINGS = ("embedding", "pos_embed", "cls_token", "reg_token", "logit_scale")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a layer and a decay. `layer` indexes the method's layer list."""
+
+    name: str
+    layer: int
+    parameters: tuple[str, ...]
+    n_parameters: int
+    peak_lr: float
+    weight_decay: float
+
+
+def layer_factors(layers: Sequence[Layer], config: LayerwiseLRConfig) -> list[float]:
+    """Factor of each layer on the peak learning rate.
+
+    Block i of L: decay ** (L - 1 - i), so the top block is at exactly 1; the stem: decay ** L; top and head: 1.
+    """
+    blocks = [layer for layer in layers if layer.name.startswith("block.")]
+    decay = config.decay_rate if config.enabled else 1.0
+    depth = len(blocks)
+    position = {layer.name: i for i, layer in enumerate(blocks)}
+    return [
+        decay**depth
+        if layer.name == STEM
+        else 1.0
+        if layer.name in (TOP, HEAD)
+        else decay ** (depth - 1 - position[layer.name])
+        for layer in layers
+    ]
+
+
+def build_groups(
+    parameters: Mapping[str, nn.Parameter], layers: Sequence[Layer], config: TrainingConfig
+) -> list[Group]:
+    """One or two groups a layer: with weight decay, and without (1-D and embedding parameters)."""
+    groups = []
+    for i, (layer, factor) in enumerate(zip(layers, layer_factors(layers, config.layerwise_lr), strict=True)):
+        for suffix, decay, names in _by_decay(layer, parameters, config.weight_decay):
+            groups.append(
+                Group(
+                    name=layer.name + suffix,
+                    layer=i,
+                    parameters=names,
+                    n_parameters=sum(parameters[name].numel() for name in names),
+                    peak_lr=config.learning_rate * factor,
+                    weight_decay=decay,
+                )
+            )
+    return groups
+
+
+def is_decayed(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay is for this parameter: matrices and kernels, not norms, biases or embeddings."""
+    return parameter.ndim > 1 and not any(word in name for word in _EMBEDDINGS)
+
+
+def _by_decay(
+    layer: Layer, parameters: Mapping[str, nn.Parameter], weight_decay: float
+) -> list[tuple[str, float, tuple[str, ...]]]:
+    decayed = tuple(name for name in layer.parameters if is_decayed(name, parameters[name]))
+    rest = tuple(name for name in layer.parameters if name not in set(decayed))
+    kinds = [("", weight_decay, decayed), ("/no_decay", 0.0, rest)]
+    return [(suffix, decay, names) for suffix, decay, names in kinds if names]

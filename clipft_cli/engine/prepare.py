@@ -1,0 +1,116 @@
+"""`clipft prepare`: from images of any source to a checked, split, described data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.commands import PrepareConfig
+from .data.draft import make_draft
+from .data.drawn import DEFAULT_PER_CLASS, drawn_classes
+from .data.finish import describe, describe_existing, write_in_place, write_layout
+from .data.layout import work_folder
+from .data.listing import Item, Listing
+from .data.manifest import Manifest, Origin
+from .data.sources import SourceRequest, read_source, source_kind
+from .data.summary import PrepareResult
+from .data.target import Target, check_target, choose_target, make_room
+
+DRAWN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is; `total` is None where it is not known. Bytes where the stage is a download."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+def prepare(
+    config: PrepareConfig, on_event: Callable[[Progress], None] = lambda event: None, *, force: bool = False
+) -> PrepareResult:
+    """Make the data set that `config` describes, or find that it is there already.
+
+    Writes nothing but the data folder, and into the current folder a starter clipft.yaml and, for the drawn
+    dogs, image.jpg, where there are none. Raises ClipftError of the kind of what is wrong.
+    """
+    started = time.monotonic()
+
+    def on_progress(stage: str, done: int, total: int | None) -> None:
+        on_event(Progress(stage, done, total))
+
+    target = choose_target(config.prepare, source_kind(config.prepare.source))
+    check_target(target)
+    with work_folder(target.root) as work:
+        found = _read(config, target, work, on_progress, force)
+        if found.existing is not None:
+            return describe_existing(found.existing, config, time.monotonic() - started)
+        draft = make_draft(config, target, found.listing, on_progress)
+        write = write_in_place if target.stays else write_layout
+        manifest = write(target, work, found.listing, draft, _origin(config, target, found.request), on_progress)
+    return describe(manifest, found.listing, draft, config, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to prepare: the images, or the data set that was already made of them."""
+
+    listing: Listing
+    request: str
+    existing: Manifest | None = None
+
+
+def _read(
+    config: PrepareConfig,
+    target: Target,
+    work: Path,
+    on_progress: Callable[[str, int, int | None], None],
+    force: bool,
+) -> _Found:
+    options = config.prepare.model_copy(update={"source": target.source})
+    downloads = target.root.parent / "downloads"
+    source = SourceRequest(options, config.seed, work, downloads, on_progress)
+    if target.kind == "drawn":
+        # what would be drawn is known without drawing
+        per_class = options.samples_per_class or DEFAULT_PER_CLASS
+        request = _fingerprint(config, [f"drawn {DRAWN_VERSION} {per_class}", *drawn_classes(options.num_classes)])
+        existing, note = make_room(target, request, force)
+        listing = Listing("dogs", "drawn dogs", is_drawn=True) if existing else read_source(source)
+    else:
+        listing = read_source(source)
+        request = _fingerprint(config, [_identity(item) for item in listing.items])
+        existing, note = make_room(target, request, force)
+    listing.notes += [note] if note else []
+    return _Found(listing, request, existing)
+
+
+def _identity(item: Item) -> str:
+    try:
+        size = item.file.stat().st_size
+    except OSError:
+        size = -1
+    return f"{item.name}|{item.label}|{item.split}|{size}"
+
+
+def _fingerprint(config: PrepareConfig, images: Sequence[str]) -> str:
+    """What was asked for and of which images: the same again needs no work."""
+    options = config.prepare.model_dump(mode="json", exclude={"output_dir", "source", "archive"})
+    text = json.dumps([options, config.seed, list(images)], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _origin(config: PrepareConfig, target: Target, request: str) -> Origin:
+    """How the data set came about; one prepared again keeps the name of its source."""
+    source = target.source or "drawn dogs"
+    if target.kind in ("folder", "table") and target.source:
+        source = str(Path(target.source).resolve())
+    if target.is_again and target.previous is not None:
+        source = target.previous.origin.source
+    is_in_place = target.stays and (not target.is_again or bool(target.previous and target.previous.origin.in_place))
+    return Origin(source, config.seed, config.prepare.split, is_in_place, {}, request)

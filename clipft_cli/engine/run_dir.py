@@ -1,0 +1,208 @@
+"""Every file name inside a run directory, and how a run or checkpoint is found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError, ResourceError
+
+OUTPUTS = Path("outputs")
+CHECKPOINT_FILE = "checkpoint.json"
+TOWER_FILE = "open_clip_model.safetensors"
+OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
+ADAPTER_FILE = "adapter.safetensors"
+HEAD_FILE = "head.safetensors"
+FINAL = "checkpoint-final"
+
+
+class RunDir:
+    """One run: config, metrics, summary, TensorBoard events, checkpoints, and the state to resume from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.tensorboard = path / "tensorboard"
+        self.best = path / "best"
+        self.last = path / "last"
+        self.resume = path / "resume"
+        self.lock = path / ".lock"
+        self.problems = path / "problems.csv"
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Folder of the checkpoint after `epoch` (from 1); 0 is the start."""
+        return self.path / f"checkpoint-epoch-{epoch}"
+
+    @property
+    def final(self) -> Path:
+        """Folder of the model chosen after training, where it is none of the epochs'."""
+        return self.path / FINAL
+
+    def checkpoints(self) -> list[tuple[int, Path]]:
+        """(epoch, folder) of every epoch checkpoint, in order."""
+        found = []
+        for folder in self.path.glob("checkpoint-epoch-*"):
+            number = re.fullmatch(r"checkpoint-epoch-(\d+)", folder.name)
+            if number and folder.is_dir():
+                found.append((int(number[1]), folder))
+        return sorted(found)
+
+    def remove(self, folder: Path) -> None:
+        """Remove one checkpoint of this run: renamed first, so that no half of it is ever taken for whole."""
+        doomed = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.rename(folder, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.summary.is_file()
+
+
+def new_run_dir(wish: Path | None, name: str) -> tuple[RunDir, bool]:
+    """A fresh directory, made: the wish, or outputs/NAME; the next free number where it is taken.
+
+    Returns the directory, and whether it had to be numbered.
+    """
+    wish = wish if wish is not None else OUTPUTS / name
+    path, number = wish, 1
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return RunDir(path), number > 1
+        except FileExistsError:
+            if path.is_dir() and not any(path.iterdir()):
+                return RunDir(path), number > 1
+            if not path.is_dir() and number == 1:
+                raise ResourceError(f"{path}: is a file, the run needs a folder") from None
+        except NotADirectoryError:
+            raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
+        except OSError as error:
+            raise ResourceError(
+                f"{path}: cannot be made: {error.strerror}", hint="choose another --output-dir"
+            ) from None
+        number += 1
+        path = wish.with_name(f"{wish.name}-{number}")
+
+
+def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
+    """The checkpoint folder that `path` means: a run, a checkpoint, a `best` or `last` pointer.
+
+    None: the newest finished run's best. Raises CheckpointError where there is none.
+    """
+    if path is None:
+        return find_checkpoint(newest_run(outputs).best)
+    if path.is_file():
+        return _follow(path)
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no such run or checkpoint", hint=_runs_hint(outputs))
+    if (path / CHECKPOINT_FILE).is_file():
+        return path
+    run = RunDir(path)
+    if run.best.is_file():
+        return _follow(run.best)
+    raise CheckpointError(
+        f"{path}: holds neither a checkpoint nor a run with one", hint=_runs_hint(outputs)
+    )
+
+
+def newest_run(outputs: Path = OUTPUTS) -> RunDir:
+    """The run finished last. Raises CheckpointError where there is none."""
+    finished = [run for run in _runs(outputs) if run.is_finished and run.best.is_file()]
+    if not finished:
+        raise CheckpointError(f"{outputs}: no finished run here", hint=_runs_hint(outputs))
+    return max(finished, key=lambda run: run.summary.stat().st_mtime)
+
+
+def newest_unfinished_run(outputs: Path = OUTPUTS) -> RunDir:
+    """The run that was interrupted last. Raises CheckpointError where there is none."""
+    unfinished = [run for run in _runs(outputs) if not run.is_finished and run.config.is_file()]
+    if not unfinished:
+        raise CheckpointError(f"{outputs}: no interrupted run here", hint="name it: --resume outputs/NAME")
+    return max(unfinished, key=lambda run: run.config.stat().st_mtime)
+
+
+def write_pointer(pointer: Path, checkpoint: Path, **facts: Any) -> None:
+    """A small JSON file beside the checkpoints that names one of them."""
+    write_text(pointer, json.dumps({"checkpoint": checkpoint.name, **facts}) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `path` whole or not at all: under another name, synced, renamed."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `target` at the end, whole; on an error it is removed."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        sync_folder(temporary)
+        if target.exists():
+            old = target.with_name(f".{target.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(target, old)
+            os.rename(temporary, target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(temporary, target)
+        sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _follow(pointer: Path) -> Path:
+    try:
+        name = json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
+        if not isinstance(name, str) or Path(name).name != name:
+            raise ValueError("not a checkpoint's name")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError(f"{pointer}: is no pointer to a checkpoint") from None
+    folder = pointer.parent / name
+    if not (folder / CHECKPOINT_FILE).is_file():
+        raise CheckpointError(f"{pointer}: points to {name}, which is not there any more")
+    return folder
+
+
+def _runs(outputs: Path) -> list[RunDir]:
+    try:
+        return [RunDir(path) for path in sorted(outputs.iterdir()) if path.is_dir()]
+    except OSError:
+        return []
+
+
+def _runs_hint(outputs: Path) -> str:
+    names = [str(run.path) for run in _runs(outputs) if run.is_finished][-5:]
+    return f"finished runs: {', '.join(names)}" if names else "train one first: `clipft train --config clipft.yaml`"
