@@ -37,7 +37,9 @@ class ErrorBoundary(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            failure = ResourceError(_os_error_text(error), hint="check the path, its permissions and the free space")
+            failure = ResourceError(
+                _os_error_text(error), hint="check the path, its permissions and the free space"
+            )
             _report(ctx, failure)
             raise typer.Exit(failure.exit_code) from None
         except (typer.Exit, typer.Abort, SystemExit):
@@ -89,7 +91,8 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def root(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Fine-tune CLIP on your own images: prepare, train, evaluate, predict."""

@@ -46,7 +46,9 @@ def help_of(key: str) -> str:
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="YAML file; every command takes its own slice of it."),
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="YAML file; every command takes its own slice of it."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -57,11 +59,14 @@ Overrides = Annotated[
 AsJson = Annotated[
     bool,
     typer.Option(
-        "--json", callback=_remember("as_json"), help="Print the result as one JSON object, nothing else on stdout."
+        "--json",
+        callback=_remember("as_json"),
+        help="Print the result as one JSON object, nothing else on stdout.",
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", callback=_remember("quiet"), help="No progress, no plan: results only.")
+    bool,
+    typer.Option("--quiet", "-q", callback=_remember("quiet"), help="No progress, no plan: results only."),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember("debug"), help="Show tracebacks and library messages.")

@@ -1,7 +1,98 @@
 """`clipft train`."""
 
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from ..config.commands import TrainConfig
+from ..config.load import dump_yaml, json_schema, load_config
+from ..errors import ConfigError
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .render import Screen, print_json
+from .train_view import TrainView, show_dry_run, show_trained
 
-def train(context: typer.Context) -> None:
-    """Prepare."""
+
+def train(
+    context: typer.Context,
+    method: Annotated[str | None, typer.Option("--method", "-m", help=help_of("method"))] = None,
+    preset: Annotated[str | None, typer.Option(help=help_of("preset"))] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"))] = None,
+    output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("output_dir"))] = None,
+    seed: Annotated[int | None, typer.Option(help=help_of("seed"))] = None,
+    few_shot: Annotated[int | None, typer.Option(metavar="K", help=help_of("data.few_shot"))] = None,
+    device: Annotated[str | None, typer.Option(help=help_of("hardware.device"))] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run: RUN, or the newest one.")
+    ] = False,
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="With --resume: the run directory.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan with measured speed and memory; train nothing.")
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the resolved configuration and stop.")
+    ] = False,
+    print_schema: Annotated[
+        bool, typer.Option("--print-schema", help="Print the JSON schema of the file, for editors, and stop.")
+    ] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune a CLIP model on a prepared data set."""
+    if print_schema:
+        typer.echo(json.dumps(json_schema(), indent=2))
+        return
+    flags = {
+        "method": method,
+        "preset": preset,
+        "data.dir": data_dir,
+        "output_dir": output_dir,
+        "seed": seed,
+        "data.few_shot": few_shot,
+        "hardware.device": device,
+    }
+    _check_resume(resume, run, config, overrides, flags)
+    settings = load_config(TrainConfig, config, overrides or (), flags)
+    if print_config:
+        if as_json:
+            print_json(settings.model_dump(mode="json"))
+        else:
+            typer.echo(dump_yaml(settings), nl=False)
+        return
+
+    from ..engine import train as engine  # heavy
+
+    screen = Screen.of(context)
+    with TrainView(screen) as view:
+        if dry_run:
+            rehearsed = engine.dry_run(settings, view)
+        else:
+            result = engine.resume(run, view) if resume else engine.train(settings, view)
+    if dry_run:
+        screen.result(rehearsed, lambda out: show_dry_run(out, rehearsed))
+    else:
+        screen.result(result.to_json(), lambda out: show_trained(out, result))
+
+
+def _check_resume(
+    resume: bool, run: Path | None, config: Path | None, overrides: list[str] | None, flags: dict[str, object]
+) -> None:
+    if run is not None and not resume:
+        raise ConfigError(
+            f"unexpected argument '{run}'", hint=f"to go on with a run: `clipft train --resume {run}`"
+        )
+    changed = config is not None or overrides or any(value is not None for value in flags.values())
+    if resume and changed:
+        raise ConfigError(
+            "--resume goes on with the run's own config: no other option can change it",
+            hint="start a new run to change settings",
+        )

@@ -33,15 +33,19 @@ class Nuisance:
     `fill` and `portrait_fill` are fractions of the picture; `blur_px` and `noise` (of 255) are maxima.
     """
 
-    portrait: float = 0.30
-    fill: tuple[float, float] = (0.62, 1.02)
-    portrait_fill: tuple[float, float] = (0.42, 0.78)
-    off_centre: float = 0.07
-    occluded: float = 0.35
-    blurred: float = 0.25
+    portrait: float = 0.35
+    fill: tuple[float, float] = (0.82, 1.04)
+    portrait_fill: tuple[float, float] = (0.55, 0.80)
+    off_centre: float = 0.04
+    occluded: float = 0.20
+    blurred: float = 0.15
     blur_px: float = 1.6
-    noise: float = 7.0
-    spread: Spread = field(default_factory=Spread)
+    noise: float = 5.0
+    spread: Spread = field(
+        default_factory=lambda: Spread(
+            proportion=0.04, fluff=0.05, jowl=0.06, shade=0.07, warmth=0.02, mark_lost=0.04, patch_extent=0.08
+        )
+    )
 
 
 DEFAULT_NUISANCE = Nuisance()

@@ -65,9 +65,10 @@ def draw_chunk(seed: int, chunk: int) -> tuple[np.ndarray, list[list[str]]]:
 def draw_corpus(plan: Plan, output: Path) -> tuple[np.ndarray, list[list[str]]]:
     """Pictures (N, 112, 112, 3) uint8 and `CAPTIONS_PER_PICTURE` captions each, drawn on every core.
 
-    They are kept in `output`: a second call with the same folder reads them back.
+    They are kept in `output`: a second call with the same seed and size reads them back.
     """
-    kept_pictures, kept_captions = output / "pictures.npy", output / "captions.json"
+    stem = f"corpus_{plan.n_pictures}_seed{plan.seed}"
+    kept_pictures, kept_captions = output / f"{stem}.npy", output / f"{stem}.json"
     if kept_captions.exists():
         return np.load(kept_pictures, mmap_mode="r"), json.loads(kept_captions.read_text())
     chunks = range(math.ceil(plan.n_pictures / CHUNK))

@@ -53,7 +53,9 @@ def prepare(
             return describe_existing(found.existing, config, time.monotonic() - started)
         draft = make_draft(config, target, found.listing, on_progress)
         write = write_in_place if target.stays else write_layout
-        manifest = write(target, work, found.listing, draft, _origin(config, target, found.request), on_progress)
+        manifest = write(
+            target, work, found.listing, draft, _origin(config, target, found.request), on_progress
+        )
     return describe(manifest, found.listing, draft, config, time.monotonic() - started)
 
 
@@ -79,7 +81,9 @@ def _read(
     if target.kind == "drawn":
         # what would be drawn is known without drawing
         per_class = options.samples_per_class or DEFAULT_PER_CLASS
-        request = _fingerprint(config, [f"drawn {DRAWN_VERSION} {per_class}", *drawn_classes(options.num_classes)])
+        request = _fingerprint(
+            config, [f"drawn {DRAWN_VERSION} {per_class}", *drawn_classes(options.num_classes)]
+        )
         existing, note = make_room(target, request, force)
         listing = Listing("dogs", "drawn dogs", is_drawn=True) if existing else read_source(source)
     else:
@@ -112,5 +116,7 @@ def _origin(config: PrepareConfig, target: Target, request: str) -> Origin:
         source = str(Path(target.source).resolve())
     if target.is_again and target.previous is not None:
         source = target.previous.origin.source
-    is_in_place = target.stays and (not target.is_again or bool(target.previous and target.previous.origin.in_place))
+    is_in_place = target.stays and (
+        not target.is_again or bool(target.previous and target.previous.origin.in_place)
+    )
     return Origin(source, config.seed, config.prepare.split, is_in_place, {}, request)

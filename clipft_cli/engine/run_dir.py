@@ -33,6 +33,7 @@ class RunDir:
         self.tensorboard = path / "tensorboard"
         self.best = path / "best"
         self.last = path / "last"
+        self.start = path / "start"
         self.resume = path / "resume"
         self.lock = path / ".lock"
         self.problems = path / "problems.csv"
@@ -110,9 +111,7 @@ def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
     run = RunDir(path)
     if run.best.is_file():
         return _follow(run.best)
-    raise CheckpointError(
-        f"{path}: holds neither a checkpoint nor a run with one", hint=_runs_hint(outputs)
-    )
+    raise CheckpointError(f"{path}: holds neither a checkpoint nor a run with one", hint=_runs_hint(outputs))
 
 
 def newest_run(outputs: Path = OUTPUTS) -> RunDir:
@@ -205,4 +204,8 @@ def _runs(outputs: Path) -> list[RunDir]:
 
 def _runs_hint(outputs: Path) -> str:
     names = [str(run.path) for run in _runs(outputs) if run.is_finished][-5:]
-    return f"finished runs: {', '.join(names)}" if names else "train one first: `clipft train --config clipft.yaml`"
+    return (
+        f"finished runs: {', '.join(names)}"
+        if names
+        else "train one first: `clipft train --config clipft.yaml`"
+    )

@@ -10,9 +10,7 @@ import numpy as np
 from .manifest import Row
 
 
-def draw_subset(
-    rows: Sequence[Row], *, fraction: float, few_shot: int | None, seed: int
-) -> tuple[Row, ...]:
+def draw_subset(rows: Sequence[Row], *, fraction: float, few_shot: int | None, seed: int) -> tuple[Row, ...]:
     """`fraction` of each class (at least one image), then at most `few_shot` of it; in manifest order."""
     if fraction == 1.0 and few_shot is None:
         return tuple(rows)

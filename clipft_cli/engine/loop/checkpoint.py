@@ -220,7 +220,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0) -> Card:
+def with_result(
+    card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0
+) -> Card:
     """`card` for one point of the run."""
     return replace(card, epoch=epoch, step=step, metrics=dict(metrics), temperature=temperature)
 
@@ -265,7 +267,9 @@ def _tower(checkpoint: Path, card: Card) -> torch.nn.Module:
     clip.load_state_dict(load_file(checkpoint / TOWER_FILE))
     has_quick_gelu = any(type(module).__name__ == "QuickGELU" for module in clip.modules())
     if has_quick_gelu != card.base.quick_gelu:
-        raise CheckpointError(f"{checkpoint}: the activation built (QuickGELU: {has_quick_gelu}) is not its own")
+        raise CheckpointError(
+            f"{checkpoint}: the activation built (QuickGELU: {has_quick_gelu}) is not its own"
+        )
     return clip
 
 

@@ -72,7 +72,6 @@ class EpochRecord:
     data_wait_share: float
 
 
-
 @dataclass(frozen=True)
 class EpochDone:
     """An epoch has been trained and measured on val."""

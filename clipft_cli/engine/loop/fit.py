@@ -87,9 +87,7 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     non-finite.
     """
     while state.epoch < run.config.training.num_epochs and not state.is_stopped_early:
-        names = frozenset(
-            name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters
-        )
+        names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)
         started = time.perf_counter()
         try:
@@ -168,9 +166,7 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
                 saved_at = time.monotonic()
 
 
-def _account(
-    run: Run, state: TrainState, done: Update, batches: Sequence[Batch], on_event: OnEvent
-) -> None:
+def _account(run: Run, state: TrainState, done: Update, batches: Sequence[Batch], on_event: OnEvent) -> None:
     """Count the update; average the weights; notice trouble."""
     if state.micro_batch and run.stepper.micro_batch < state.micro_batch:
         on_event(
@@ -193,7 +189,9 @@ def _account(
     state.skipped_steps += 1
     if not done.is_finite:
         state.non_finite_in_row += 1
-        on_event(Note(f"step {state.step}: the loss or a gradient is not finite, the update is skipped", True))
+        on_event(
+            Note(f"step {state.step}: the loss or a gradient is not finite, the update is skipped", True)
+        )
         if state.non_finite_in_row >= run.config.training.non_finite_limit:
             raise _NonFiniteRow(done, batches)
 

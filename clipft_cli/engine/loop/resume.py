@@ -103,7 +103,8 @@ def load_state(
         return TrainState(**content["state"]), damaged
     listed = "; ".join(damaged) or "nothing was saved yet"
     raise CheckpointError(
-        f"{folder}: no state to resume from ({listed})", hint="start the run again: its config is in config.yaml"
+        f"{folder}: no state to resume from ({listed})",
+        hint="start the run again: its config is in config.yaml",
     )
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...config.commands import TrainConfig
+from ...errors import CheckpointError
 from ..data.dataset import ImageDataset
 from ..data.loader import Loader
 from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.precision import Precision
+from ..run_dir import HEAD_FILE, replaced_folder
+from .checkpoint import head_of
 from .events import Note, OnEvent
 from .inference import ValMetrics, metrics_of, split_features
+
+START_FILE = "start.json"
 
 
 @dataclass(frozen=True)
@@ -96,3 +104,40 @@ def _sentence(zero_shot: ValMetrics, measured: ValMetrics, probe: Probe, is_chos
         f"start: zero-shot {zero_shot.top1:.1%}, linear probe {measured.top1:.1%} top-1 on val"
         f" (C={probe.c:g}); starting from {start}"
     )
+
+
+def save_start(folder: Path, start: Start, material_digests: dict[str, str]) -> None:
+    """Keep what the run started from, for a resume and for the mix at the end."""
+    with replaced_folder(folder) as new:
+        save_file({n: t.detach().contiguous() for n, t in start.head.state_dict().items()}, new / HEAD_FILE)
+        content = {
+            "head": start.head.kind,
+            "kind": start.kind,
+            "zero_shot": asdict(start.zero_shot),
+            "probe": asdict(start.probe) if start.probe else None,
+            "probe_c": start.probe_c,
+            **material_digests,
+        }
+        (new / START_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
+    """What `save_start` kept. Raises CheckpointError where it is damaged, or the model or data are others now."""
+    try:
+        content = json.loads((folder / START_FILE).read_text(encoding="utf-8"))
+        head = head_of(load_file(folder / HEAD_FILE), content["head"])
+        zero_shot = ValMetrics(**content["zero_shot"])
+        probe = ValMetrics(**content["probe"]) if content["probe"] else None
+        kind, probe_c = str(content["kind"]), content["probe_c"]
+    except Exception as error:  # whatever a damaged file makes a reader raise
+        raise CheckpointError(
+            f"{folder}: the start of this run is missing or damaged ({type(error).__name__})",
+            hint="start the run again: its config is in config.yaml",
+        ) from None
+    for what, digest in material_digests.items():
+        if content.get(what) != digest:
+            raise CheckpointError(
+                f"{folder.parent}: cannot be resumed: {what} is not what the run started with",
+                hint="restore the data set and the base weights, or start a new run",
+            )
+    return Start(head, kind, zero_shot, probe, probe_c, torch.empty(0))

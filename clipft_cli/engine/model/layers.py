@@ -45,15 +45,24 @@ def image_layers(visual: nn.Module, prefix: str = "clip.visual.") -> tuple[Layer
     elif family == "TimmModel":
         groups = _timm_groups(visual)
     else:
-        raise ModelError(f"the image tower {family} has no layer list yet: it cannot be fine-tuned layer by layer")
+        raise ModelError(
+            f"the image tower {family} has no layer list yet: it cannot be fine-tuned layer by layer"
+        )
     blocks = [group for group in groups if group not in (STEM, TOP)]
-    layers = [_layer(STEM, groups.get(STEM, []), prefix, ("embeddings", "vision_model.embeddings", "visual.conv1"))]
+    layers = [
+        _layer(STEM, groups.get(STEM, []), prefix, ("embeddings", "vision_model.embeddings", "visual.conv1"))
+    ]
     layers += [
-        _layer(f"block.{i}", groups[block], prefix, _block_aliases(i, block)) for i, block in enumerate(blocks)
+        _layer(f"block.{i}", groups[block], prefix, _block_aliases(i, block))
+        for i, block in enumerate(blocks)
     ]
     layers.append(
-        _layer(TOP, groups.get(TOP, []), prefix, ("visual.ln_post", "visual.proj", "vision_model.post_layernorm",
-                                                   "visual_projection"))  # fmt: skip
+        _layer(
+            TOP,
+            groups.get(TOP, []),
+            prefix,
+            ("visual.ln_post", "visual.proj", "vision_model.post_layernorm", "visual_projection"),
+        )  # fmt: skip
     )
     return tuple(layer for layer in layers if layer.parameters)
 
@@ -158,4 +167,11 @@ def _timm_groups(visual: nn.Module) -> dict[str, list[str]]:
 
 
 def _is_top(name: str) -> bool:
-    return name.split(".")[0] in ("norm", "fc_norm", "norm_pre", "head", "attn_pool", "final_conv")
+    return name.split(".", maxsplit=1)[0] in (
+        "norm",
+        "fc_norm",
+        "norm_pre",
+        "head",
+        "attn_pool",
+        "final_conv",
+    )

@@ -23,7 +23,9 @@ class Precision:
     @property
     def name(self) -> str:
         """`bf16`, `fp16` or `fp32`."""
-        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32") if self.dtype else "fp32"
+        return (
+            {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32") if self.dtype else "fp32"
+        )
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Matrix products in `dtype`, everything delicate in float32."""

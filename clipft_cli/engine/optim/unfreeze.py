@@ -20,7 +20,9 @@ class UnfreezePlan:
 
     def trains(self, epoch: int) -> frozenset[int]:
         """Indexes of the layers that train in `epoch`."""
-        return frozenset(i for i, first in enumerate(self.first_epoch) if first is not None and first <= epoch)
+        return frozenset(
+            i for i, first in enumerate(self.first_epoch) if first is not None and first <= epoch
+        )
 
     @property
     def stages(self) -> tuple[int, ...]:

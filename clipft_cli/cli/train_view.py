@@ -1,0 +1,186 @@
+"""A run on the screen: the plan, live progress, one row an epoch; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .render import Screen
+
+if TYPE_CHECKING:
+    from ..engine.loop.events import EpochRecord, Event, Plan
+    from ..engine.train import TrainResult
+
+SLOW_DATA = 0.10
+_ROW = "{:>6} {:>10} {:>9} {:>7} {:>7} {:>9} {:>8}  {}"
+
+
+class TrainView:
+    """Shows events as they come; called once an event."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._plan: Plan | None = None
+        self._waited: list[float] = []
+        self._has_header = False
+
+    def __enter__(self) -> TrainView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_progress()
+        if error is None and self._waited and sum(self._waited) / len(self._waited) > SLOW_DATA:
+            self.screen.say(
+                f"{sum(self._waited) / len(self._waited):.0%} of the training time was spent waiting for images:"
+                " more data.num_workers, a larger data.image_cache_gb or smaller image files would help"
+            )
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        handler = getattr(self, f"_on_{type(event).__name__.lower()}", None)
+        if handler is not None:
+            handler(event)
+
+    def _on_note(self, event: Any) -> None:
+        if event.is_warning:
+            self.screen.warn(event.text)
+        else:
+            self.screen.say(event.text)
+
+    def _on_progress(self, event: Any) -> None:
+        if not self.screen.is_live or self._plan is not None:
+            return
+        bar = self._bar()
+        if self._task is None or bar.tasks[-1].description != event.what:
+            self._task = bar.add_task(event.what, total=event.total, detail="")
+        bar.update(self._task, completed=event.done)
+        if event.done >= event.total:
+            self._stop_progress()
+
+    def _on_plan(self, plan: Plan) -> None:
+        self._stop_progress()
+        self._plan = plan
+        for label, value in plan.facts:
+            self.screen.say(f"{label:>8}  {value}")
+        self.screen.say(_group_table(plan))
+        if len(plan.stages) > 1:
+            for epoch, (what,) in plan.stages:
+                self.screen.say(f"  from epoch {epoch + 1} trains: {what}")
+
+    def _on_epochdone(self, event: Any) -> None:
+        record: EpochRecord = event.record
+        if not self._has_header:
+            names = ("epoch", "train loss", "val loss", "top-1", "top-5", "macro-F1", "images/s", "trains")
+            self.screen.say(_ROW.format(*names))
+            self._has_header = True
+        if record.epoch > 0:
+            self._waited.append(record.data_wait_share)
+        self.screen.say(_epoch_line(record, event.is_best))
+
+    def _on_stepdone(self, event: Any) -> None:
+        if not self.screen.is_live or self._plan is None:
+            return
+        bar = self._bar()
+        if self._task is None:
+            self._task = bar.add_task("training", total=self._plan.total_steps, detail="")
+        detail = (
+            f"epoch {event.epoch}/{self._plan.num_epochs}  loss {event.loss:.3f}  lr {event.lr:.1e}"
+            f"  {event.images_per_second:.0f} images/s  data {event.data_wait_share:.0%}"
+            f"  {event.memory_gib:.1f} GiB"
+        )
+        bar.update(self._task, completed=event.step, detail=detail)
+
+    def _bar(self) -> Progress:
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[detail]}", markup=False),
+                TimeRemainingColumn(),
+                console=self.screen.err,
+                transient=True,
+            )
+            self._progress.start()
+        return self._progress
+
+    def _stop_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress, self._task = None, None
+
+
+def _epoch_line(record: EpochRecord, is_best: bool) -> str:
+    train_loss = "-" if record.train_loss is None else f"{record.train_loss:.4f}"
+    speed = f"{record.images_per_second:.0f}" if record.images_per_second else "-"
+    return _ROW.format(
+        record.epoch,
+        train_loss,
+        f"{record.val_loss:.4f}",
+        f"{record.val_top1:.1%}",
+        f"{record.val_top5:.1%}",
+        f"{record.val_macro_f1:.3f}",
+        speed,
+        record.trains + ("  best" if is_best else ""),
+    )
+
+
+def _group_table(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+    for name, justify in (
+        ("layer group", "left"),
+        ("parameters", "right"),
+        ("peak LR", "right"),
+        ("decay", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for group in plan.groups:
+        table.add_row(
+            group.name, f"{group.n_parameters:,}", f"{group.peak_lr:.2e}", f"{group.weight_decay:g}"
+        )
+    return table
+
+
+def show_trained(out: Console, result: TrainResult) -> None:
+    """The end of a run: best against zero-shot, where it lies, what to type next."""
+    gain = (result.best.top1 - result.zero_shot.top1) * 100
+    out.print(
+        f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)"
+    )
+    if result.epochs:
+        kept = "the start itself" if result.alpha == 0 else f"epoch {result.best_epoch}"
+        mix = f", mixed with the start at alpha {result.alpha:g}" if 0 < result.alpha < 1 else ""
+        early = ", stopped early" if result.stopped_early else ""
+        out.print(
+            f"kept: {kept}{mix}; {result.epochs} epochs in {_duration(result.train_seconds)}{early},"
+            f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
+            f" peak memory {result.peak_memory_gib:.1f} GiB"
+        )
+    if result.bad_images:
+        out.print(f"{result.bad_images} images could not be read: see {result.run_dir / 'problems.csv'}")
+    out.print(f"saved: {result.run_dir / result.checkpoint.name}", soft_wrap=True)
+    out.print(f"next: clipft evaluate --checkpoint {result.run_dir} --split test", soft_wrap=True)
+
+
+def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
+    """What a rehearsal measured."""
+    out.print(
+        f"dry run: {rehearsed['images_per_second']:.0f} images/s, peak memory"
+        f" {rehearsed['peak_memory_gib']:.1f} GiB; about {_duration(rehearsed['estimated_seconds'])}"
+        f" for {rehearsed['epochs']} epochs; nothing was written"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

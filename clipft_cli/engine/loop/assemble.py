@@ -1,0 +1,197 @@
+"""The parts of a run, wired: what is loaded once, and what is built for one method."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ...config.commands import TrainConfig
+from ...errors import DataError, ModelError
+from ..data.dataset import ImageDataset
+from ..data.loader import Loader, worker_count
+from ..data.manifest import Manifest
+from ..data.subset import draw_subset
+from ..data.transforms import Augmentation
+from ..methods import METHODS
+from ..model.backbone import Backbone, load_backbone
+from ..model.precision import Precision, set_up
+from ..model.prompts import choose_templates
+from ..optim.build import LearningRates, build_optimizer
+from ..optim.ema import EMA
+from ..optim.groups import build_groups
+from ..optim.schedule import warmup_steps
+from ..optim.unfreeze import plan_unfreezing
+from ..run_dir import RunDir
+from .checkpoint import Card, data_facts
+from .fit import Run
+from .start import Start
+from .step import Stepper
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run is made from, before any method: device, images, pretrained model."""
+
+    config: TrainConfig
+    precision: Precision
+    manifest: Manifest
+    backbone: Backbone
+    templates: tuple[str, ...]
+    train_set: ImageDataset
+    val_set: ImageDataset
+    loader: Loader
+
+    @property
+    def eval_batch(self) -> int:
+        """Images in one batch without gradients."""
+        return self.config.data.eval_batch_size or 2 * self.config.data.batch_size
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What a resumed run must find unchanged."""
+        return {"data set": self.manifest.digest, "base model": self.backbone.base.weights_sha256}
+
+
+def load_material(config: TrainConfig, manifest: Manifest) -> Material:
+    """Model, data and device for `config`. Raises the errors of each, and DataError for what cannot be trained on."""
+    data = config.data
+    train_rows = draw_subset(
+        manifest.split("train"), fraction=data.fraction, few_shot=data.few_shot, seed=config.seed
+    )
+    val_rows = manifest.split("val")
+    _check_classes(manifest, {row.label for row in train_rows})
+    precision = set_up(config.hardware)
+    backbone = load_backbone(config.model)
+    augmentation = Augmentation(data.augmentation, data.crop_scale_min, data.horizontal_flip)
+    half = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
+    return Material(
+        config=config,
+        precision=precision,
+        manifest=manifest,
+        backbone=backbone,
+        templates=choose_templates(data.templates, backbone.base.name),
+        train_set=ImageDataset(
+            manifest,
+            train_rows,
+            backbone.preprocess,
+            augmentation=augmentation,
+            seed=config.seed,
+            cache_gb=half,
+            max_bad_share=data.max_bad_share,
+        ),
+        val_set=ImageDataset(
+            manifest,
+            val_rows,
+            backbone.preprocess,
+            cache_gb=data.image_cache_gb - half,
+            max_bad_share=data.max_bad_share,
+        ),
+        loader=Loader(worker_count(data.num_workers)),
+    )
+
+
+def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
+    """The run of the configured method from `start`: model on its device, groups, schedule, optimizer."""
+    config, precision = material.config, material.precision
+    method = METHODS[config.method]
+    material.backbone.model.requires_grad_(False)
+    classifier = method.attach(material.backbone.model, start.head, config).to(precision.device)
+    if config.hardware.channels_last:
+        classifier.clip.visual.to(memory_format=torch.channels_last)  # type: ignore[union-attr, call-overload]
+    layers = method.layers(classifier)
+    everything = dict(classifier.named_parameters())
+    parameters = {name: everything[name] for layer in layers for name in layer.parameters}
+    if config.hardware.compile:
+        classifier.compile()
+    training = config.training
+    plan = plan_unfreezing(training.progressive_unfreezing, layers, training.num_epochs)
+    parameters = {
+        name: parameters[name]
+        for layer, first in zip(layers, plan.first_epoch, strict=True)
+        if first is not None
+        for name in layer.parameters
+    }
+    if not parameters:
+        raise ModelError(
+            f"method {config.method}: nothing is left to train", hint="unfreeze at least one layer"
+        )
+    groups = tuple(
+        group
+        for group in build_groups(everything, layers, training)
+        if plan.first_epoch[group.layer] is not None
+    )
+    effective = config.data.batch_size * training.gradient_accumulation_steps
+    steps_per_epoch = math.ceil(len(material.train_set) / effective)
+    total_steps = steps_per_epoch * training.num_epochs
+    rates = LearningRates(
+        groups, plan, total_steps, steps_per_epoch, warmup_steps(total_steps, training.warmup_ratio), training
+    )
+    stepper = Stepper(
+        classifier=classifier,
+        optimizer=build_optimizer(groups, parameters),
+        scaler=precision.scaler(),
+        precision=precision,
+        preprocess=material.backbone.preprocess,
+        micro_batch=config.data.batch_size,
+        max_grad_norm=training.max_grad_norm,
+        label_smoothing=training.label_smoothing,
+        class_weights=_class_weights(material),
+    )
+    return Run(
+        config=config,
+        run_dir=run_dir,
+        classifier=classifier,
+        layers=layers,
+        parameters=parameters,
+        plan=plan,
+        rates=rates,
+        stepper=stepper,
+        ema=EMA(parameters, training.ema.horizon_ratio * total_steps) if training.ema.enabled else None,
+        train_set=material.train_set,
+        val_set=material.val_set,
+        loader=material.loader,
+        precision=precision,
+        eval_batch=material.eval_batch,
+        card=card_of(material, start),
+    )
+
+
+def card_of(material: Material, start: Start) -> Card:
+    """What every checkpoint of the run says of itself."""
+    config = material.config
+    return Card(
+        method=config.method,
+        base=material.backbone.base,
+        preprocess=material.backbone.preprocess,
+        classes=material.manifest.classes,
+        templates=material.templates,
+        head=start.head.kind,
+        lora=config.lora if config.method == "lora" else None,
+        data=data_facts(material.manifest),
+    )
+
+
+def _check_classes(manifest: Manifest, trained: set[int]) -> None:
+    if len(manifest.classes) < 2:
+        raise DataError(
+            f"{manifest.root}: only one class, a classifier needs at least 2",
+            hint="add a folder of images for another class and run `clipft prepare` again",
+        )
+    missing = [cls.name for i, cls in enumerate(manifest.classes) if i not in trained]
+    if missing:
+        raise DataError(
+            f"{manifest.root}: no training images for {', '.join(missing[:5])}",
+            hint="add images, or leave the classes out with `clipft prepare --exclude`",
+        )
+
+
+def _class_weights(material: Material) -> torch.Tensor | None:
+    """(C,) weights that are inverse to class frequency, with mean 1 over the training images."""
+    if material.config.data.class_balance != "loss":
+        return None
+    labels = torch.from_numpy(material.train_set.labels)
+    n_classes = len(material.manifest.classes)
+    counts = torch.bincount(labels, minlength=n_classes).clamp(min=1)
+    return (len(labels) / (n_classes * counts.float())).to(material.precision.device)

@@ -1,0 +1,144 @@
+"""After training, no more training: the mix with the start that is best on val, and a fitted temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..model.classifier import Classifier
+from ..optim.ema import copy_into
+from ..report.calibration import expected_calibration_error, fit_temperature
+from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
+from .checkpoint import save_classifier, with_result
+from .events import Note, OnEvent
+from .fit import Run, interrupted, selection_value
+from .inference import ValMetrics, metrics_of, split_logits
+from .resume import TrainState
+from .signals import StopRequest
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What was kept: `alpha` 1 is the best epoch as it was, 0 the start (then `fell_back`)."""
+
+    checkpoint: Path
+    alpha: float
+    metrics: ValMetrics
+    curve: tuple[tuple[float, float], ...]
+    temperature: float
+    ece_before: float
+    ece_after: float
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether fine-tuning did not beat the start on val."""
+        return self.alpha == 0.0
+
+
+def finish(
+    run: Run,
+    state: TrainState,
+    start: Mapping[str, Tensor],
+    on_event: OnEvent,
+    stop: StopRequest,
+) -> Finished:
+    """Choose the final model on val and mark it as the run's best.
+
+    `start` are the values of all trainable parameters before the first update.
+    Source: Wortsman et al. 2022 (WiSE-FT); Guo et al. 2017 (temperature).
+    """
+    best = run.run_dir.checkpoint(state.best_epoch)
+    tuned = read_parameters(best, run.parameters)
+    alphas = run.config.training.wise_ft.alphas if run.config.training.wise_ft.enabled else (1.0,)
+    measured: dict[float, tuple[ValMetrics, Tensor]] = {}
+    for alpha in sorted({*alphas, 1.0}):
+        if stop.is_set:
+            raise interrupted(run, state)
+        copy_into(run.parameters, mixed(start, tuned, alpha))
+        logits = split_logits(
+            run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event
+        )
+        measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits
+    select_by = run.config.training.select_by
+    alpha = max(measured, key=lambda a: (selection_value(measured[a][0], select_by), -measured[a][0].loss, a))
+    metrics, logits = measured[alpha]
+    copy_into(run.parameters, mixed(start, tuned, alpha))
+    temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
+    checkpoint = _save(run, state, alpha, metrics, temperature)
+    curve = tuple((a, selection_value(measured[a][0], select_by)) for a in sorted(measured))
+    _say(alpha, curve, temperature, before, after, on_event)
+    return Finished(checkpoint, alpha, metrics, curve, temperature, before, after)
+
+
+def calibrate(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
+    """Temperature fitted on these logits, and the calibration error before and after it."""
+    values, truth = logits.double().numpy(), labels.numpy()
+    temperature = fit_temperature(values, truth)
+    before = expected_calibration_error(values, truth)
+    return temperature, before, expected_calibration_error(values / temperature, truth)
+
+
+def mixed(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
+    """(1 - alpha) * start + alpha * tuned; exactly `tuned` at 1 and `start`'s function at 0.
+
+    An adapter's effect is the product B A: B is scaled, A stays the tuned one.
+    """
+    if alpha == 1.0:
+        return dict(tuned)
+    return {
+        name: value if name.endswith("lora_A") else torch.lerp(start[name].to(value), value, alpha)
+        for name, value in tuned.items()
+    }
+
+
+def read_parameters(checkpoint: Path, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Values of `parameters` (names within the classifier) as saved in a checkpoint."""
+    tensors = {f"head.{name}": value for name, value in load_file(checkpoint / HEAD_FILE).items()}
+    for file, prefix in ((TOWER_FILE, "clip."), (ADAPTER_FILE, "adapters.")):
+        if (checkpoint / file).is_file():
+            tensors |= {prefix + name: value for name, value in load_file(checkpoint / file).items()}
+    return {name: tensors[name] for name in parameters}
+
+
+def start_values(classifier: Classifier, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Copies of the trainable parameters, on the CPU."""
+    return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
+
+
+def _save(run: Run, state: TrainState, alpha: float, metrics: ValMetrics, temperature: float) -> Path:
+    folder = run.run_dir.checkpoint(state.best_epoch) if alpha == 1.0 else run.run_dir.final
+    card = with_result(
+        run.card,
+        epoch=state.best_epoch,
+        step=state.step,
+        metrics={**{f"val_{name}": value for name, value in asdict(metrics).items()}, "wise_ft_alpha": alpha},
+        temperature=temperature,
+    )
+    save_classifier(folder, run.classifier, card)
+    write_pointer(run.run_dir.best, folder, epoch=state.best_epoch, alpha=alpha)
+    return folder
+
+
+def _say(
+    alpha: float,
+    curve: tuple[tuple[float, float], ...],
+    temperature: float,
+    before: float,
+    after: float,
+    on_event: OnEvent,
+) -> None:
+    if len(curve) > 1:
+        shown = ", ".join(f"{a:g}: {value:.3f}" for a, value in curve)
+        on_event(Note(f"mix of start and fine-tuned weights (WiSE-FT) on val: {shown}; kept alpha {alpha:g}"))
+    if alpha == 0.0:
+        on_event(Note("fine-tuning did not beat its start on val: the start is kept", is_warning=True))
+    on_event(
+        Note(
+            f"temperature {temperature:.2f} fitted on val: calibration error {before:.3f} before, {after:.3f} after"
+        )
+    )

@@ -1,0 +1,82 @@
+"""What is about to happen, in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..model.precision import device_label
+from .assemble import Material
+from .events import Plan
+from .fit import Run, describe_layers
+
+
+def plan_of(run: Run, material: Material) -> Plan:
+    """The plan of an assembled run."""
+    config = run.config
+    stages = tuple(
+        (epoch, (describe_layers(run.layers, run.plan.trains(epoch)),)) for epoch in run.plan.stages
+    )
+    return Plan(
+        facts=(*material_facts(material), *_training_facts(run)),
+        groups=run.groups,
+        stages=stages,
+        num_epochs=config.training.num_epochs,
+        total_steps=run.rates.total_steps,
+        steps_per_epoch=run.rates.steps_per_epoch,
+    )
+
+
+def material_facts(material: Material) -> tuple[tuple[str, str], ...]:
+    """Data, model and device, as (label, value)."""
+    base, data = material.backbone.base, material.config.data
+    readable = [cls.readable for cls in material.manifest.classes]
+    subset = f" of {len(material.manifest.split('train'))}" if data.fraction < 1 or data.few_shot else ""
+    return (
+        (
+            "data",
+            f"{material.manifest.root}: {len(readable)} classes, {len(material.train_set)}{subset} images to"
+            f" train on, {len(material.val_set)} for val",
+        ),
+        ("classes", _shortened(readable)),
+        ("prompts", _shortened([f'"{template}"' for template in material.templates], 3)),
+        (
+            "model",
+            f"{base.name}{f' ({base.pretrained})' if base.pretrained else ''},"
+            f" {n_parameters(material) / 1e6:.1f}M parameters,"
+            f" {material.backbone.preprocess.size[0]} px{', QuickGELU' if base.quick_gelu else ''}",
+        ),
+        ("device", f"{device_label(material.precision.device)}, {material.precision.name}"),
+    )
+
+
+def n_parameters(material: Material) -> int:
+    """Parameters of the whole pretrained model, both towers."""
+    return sum(parameter.numel() for parameter in material.backbone.model.parameters())
+
+
+def n_trainable(run: Run) -> int:
+    """Parameters that train at any time of the run."""
+    return sum(parameter.numel() for parameter in run.parameters.values())
+
+
+def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    config, training = run.config, run.config.training
+    whole = sum(parameter.numel() for parameter in run.classifier.parameters())
+    accumulated = training.gradient_accumulation_steps
+    return (
+        (
+            "method",
+            f"{config.method} (preset {config.preset}): {n_trainable(run):,} of {whole:,} parameters train"
+            f" ({n_trainable(run) / whole:.1%})",
+        ),
+        (
+            "steps",
+            f"{run.rates.total_steps} in {training.num_epochs} epochs, {config.data.batch_size * accumulated}"
+            f" images each{f' ({accumulated} micro-batches)' if accumulated > 1 else ''},"
+            f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
+        ),
+    )
+
+
+def _shortened(items: Sequence[str], n: int = 6) -> str:
+    return ", ".join(items[:n]) + (f" and {len(items) - n} more" if len(items) > n else "")

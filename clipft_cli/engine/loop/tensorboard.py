@@ -1,0 +1,73 @@
+"""What a run writes for TensorBoard: scalars, learning rates by group, a sample of mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from ..data.dataset import ImageDataset
+from ..optim.groups import Group
+from ..run_dir import RunDir
+from .events import EpochDone, Event, StepDone
+
+MISTAKES = 16
+
+
+class TensorBoard:
+    """Writes events as they come. A resumed run hides what was written after the step it goes on from."""
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        groups: Sequence[Group],
+        rates_at: Callable[[int], list[float]],
+        resumed_at: int,
+    ) -> None:
+        self._groups = groups
+        self._rates_at = rates_at
+        self._writer = SummaryWriter(str(run_dir.tensorboard), purge_step=resumed_at or None)
+        n_parameters = sum(group.n_parameters for group in groups)
+        self._writer.add_scalar("model/trainable_parameters", n_parameters, resumed_at)
+
+    def __enter__(self) -> TensorBoard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+    def __call__(self, event: Event) -> None:
+        """Write what this event holds for TensorBoard."""
+        if isinstance(event, StepDone):
+            for name in ("loss", "grad_norm", "images_per_second", "data_wait_share"):
+                self._writer.add_scalar(f"train/{name}", getattr(event, name), event.step)
+            for group, rate in zip(self._groups, self._rates_at(event.step - 1), strict=True):
+                self._writer.add_scalar(f"lr/{group.name}", rate, event.step)
+        elif isinstance(event, EpochDone):
+            for name, value in asdict(event.record).items():
+                if name.startswith("val_"):
+                    self._writer.add_scalar(f"val/{name.removeprefix('val_')}", value, event.record.step)
+
+    def add_mistakes(self, dataset: ImageDataset, logits: torch.Tensor, step: int) -> None:
+        """The misclassified images the model was surest of, with a line of text each."""
+        predicted = logits.argmax(dim=1).numpy()
+        confidence = logits.softmax(dim=1).amax(dim=1).numpy()
+        wrong = np.flatnonzero(predicted != dataset.labels)
+        worst = wrong[np.argsort(-confidence[wrong])][:MISTAKES]
+        if len(worst) == 0:
+            return
+        pixels = np.stack([dataset.eval_pixels(int(i)) for i in worst])  # (n, 3, H, W) uint8
+        self._writer.add_images("val/misclassified", pixels, step)
+        names = [cls.readable for cls in dataset.manifest.classes]
+        lines = [
+            f"{dataset.rows[i].path}: {names[dataset.labels[i]]} taken for {names[predicted[i]]}"
+            f" ({confidence[i]:.0%})"
+            for i in worst
+        ]
+        self._writer.add_text("val/misclassified", "\n\n".join(lines), step)
