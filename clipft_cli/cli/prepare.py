@@ -19,9 +19,7 @@ def prepare(
     source: Annotated[
         str | None, typer.Argument(metavar="[SOURCE]", help=help_of("prepare.source"), show_default=False)
     ] = None,
-    output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "-o", help=help_of("prepare.output_dir"))
-    ] = None,
+    output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("prepare.output_dir"))] = None,
     num_classes: Annotated[int | None, typer.Option(help=help_of("prepare.num_classes"))] = None,
     samples_per_class: Annotated[int | None, typer.Option(help=help_of("prepare.samples_per_class"))] = None,
     split: Annotated[str | None, typer.Option(help=help_of("prepare.split"))] = None,
@@ -42,9 +40,7 @@ def prepare(
     skeleton: Annotated[
         bool, typer.Option("--skeleton", help="Make only the folders, README.md and classes.txt, for photographs.")
     ] = False,
-    classes: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="With --skeleton: the class names.")
-    ] = None,
+    classes: Annotated[str | None, typer.Option(metavar="A,B,C", help="With --skeleton: the class names.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Rename a data set that is in the way to NAME.old-1, and go on.")
     ] = False,

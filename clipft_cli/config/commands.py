@@ -55,8 +55,14 @@ class PrepareOptions(Config):
     @classmethod
     def _parse_split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.replace(",", "/").split("/"))
-        return value
+            value = tuple(part.strip() for part in value.replace(",", "/").split("/"))
+        try:
+            shares = tuple(float(share) for share in value)  # type: ignore[attr-defined]
+        except (TypeError, ValueError):
+            shares = ()
+        if len(shares) != 3:
+            raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
+        return shares
 
     @model_validator(mode="after")
     def _split_is_whole(self) -> PrepareOptions:

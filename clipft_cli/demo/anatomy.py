@@ -72,9 +72,7 @@ def _sitting(dog: Dog) -> Joints:
     legs = []
     for side in (1, -1):
         x, z = shoulder[0] + 0.06, side * width
-        legs.append(
-            ((x - 0.04, shoulder[1] - 0.12, z), (x, shoulder[1] * 0.45, z), (x + 0.03, 0.055, z * 1.1))
-        )
+        legs.append(((x - 0.04, shoulder[1] - 0.12, z), (x, shoulder[1] * 0.45, z), (x + 0.03, 0.055, z * 1.1)))
     for side in (1, -1):
         z = side * (build.waist * 0.95)
         legs.append(
@@ -135,9 +133,7 @@ def _torso(dog: Dog, joints: Joints) -> Iterator[Part]:
     yield Part(breast, breast, ruff, ruff, chest, blend=0.08)
     neck = coat.colour("neck")
     throat = build.head * (0.66 + 0.25 * build.fluff)
-    yield Part(
-        shoulder, skull, build.chest * 0.74, throat, neck, top=back, under=coat.marks.get("chest"), blend=0.09
-    )
+    yield Part(shoulder, skull, build.chest * 0.74, throat, neck, top=back, under=coat.marks.get("chest"), blend=0.09)
     if dog.collar is not None:
         ring: Vec = tuple(0.42 * s + 0.58 * k for s, k in zip(shoulder, skull, strict=True))  # type: ignore[assignment]
         yield Part(ring, ring, throat * 1.10, throat * 1.10, dog.collar, blend=0.01, flat=0.98, fur=0.0)

@@ -178,7 +178,5 @@ COATS: dict[str, tuple[Coat, ...]] = {
             0.25,
         ),
     ),
-    "welsh_corgi": (
-        Coat(ORANGE, dict.fromkeys(("belly", "chest", "muzzle", "paw", "blaze", "neck"), WHITE)),
-    ),
+    "welsh_corgi": (Coat(ORANGE, dict.fromkeys(("belly", "chest", "muzzle", "paw", "blaze", "neck"), WHITE)),),
 }

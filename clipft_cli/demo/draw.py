@@ -33,17 +33,24 @@ class Nuisance:
     `fill` and `portrait_fill` are fractions of the picture; `blur_px` and `noise` (of 255) are maxima.
     """
 
-    portrait: float = 0.35
+    portrait: float = 0.20
     fill: tuple[float, float] = (0.82, 1.04)
     portrait_fill: tuple[float, float] = (0.55, 0.80)
     off_centre: float = 0.04
-    occluded: float = 0.20
+    occluded: float = 0.15
     blurred: float = 0.15
     blur_px: float = 1.6
     noise: float = 5.0
     spread: Spread = field(
         default_factory=lambda: Spread(
-            proportion=0.04, fluff=0.05, jowl=0.06, shade=0.07, warmth=0.02, mark_lost=0.04, patch_extent=0.08
+            proportion=0.04,
+            fluff=0.05,
+            jowl=0.06,
+            shade=0.07,
+            warmth=0.02,
+            mark_lost=0.02,
+            patch_extent=0.08,
+            exaggeration=0.6,
         )
     )
 
@@ -87,9 +94,7 @@ def _frame(dog: Dog, nuisance: Nuisance, rng: np.random.Generator) -> tuple[View
     return project(body_parts(dog), shot, WORK_PX, framed), is_portrait
 
 
-def _compose(
-    backdrop: Image.Image, view: View, dog: Dog, light: Light, rng: np.random.Generator
-) -> Image.Image:
+def _compose(backdrop: Image.Image, view: View, dog: Dog, light: Light, rng: np.random.Generator) -> Image.Image:
     row, column = rng.integers(0, TILE_PX - WORK_PX, 2).tolist()
     fur = Fur(dog.build.fluff, (row, column), dog.extent, dog.coat.marks.get("spot"), dog.coat.spotted)
     canvas = Canvas(WORK_PX)
@@ -107,7 +112,5 @@ def _develop(picture: Image.Image, nuisance: Nuisance, rng: np.random.Generator)
     cast = rng.normal(1.0, 0.03, 3).astype(np.float32)
     contrast = np.float32(rng.normal(1.0, 0.08))
     values = (np.asarray(reduced, np.float32) - 128.0) * (contrast * cast) + 128.0
-    grain = rng.standard_normal((IMAGE_PX, IMAGE_PX, 1), np.float32) * np.float32(
-        rng.uniform(0.0, nuisance.noise)
-    )
+    grain = rng.standard_normal((IMAGE_PX, IMAGE_PX, 1), np.float32) * np.float32(rng.uniform(0.0, nuisance.noise))
     return Image.fromarray(np.clip(values + grain, 0, 255).astype(np.uint8))

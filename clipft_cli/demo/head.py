@@ -21,9 +21,7 @@ def head_parts(dog: Dog) -> Iterator[Part]:
     yield Part((-0.12, 0.05, 0.0), (0.10, 0.02, 0.0), 0.96, 0.94, skull, blend=0.15, fur=0.5)
     for side in (1, -1):
         full = 0.50 + 0.16 * build.fluff + 0.10 * build.jowl
-        yield Part(
-            (0.30, -0.34, 0.36 * side), (0.30, -0.36, 0.42 * side), full, full, cheek, blend=0.3, fur=0.8
-        )
+        yield Part((0.30, -0.34, 0.36 * side), (0.30, -0.36, 0.42 * side), full, full, cheek, blend=0.3, fur=0.8)
     yield from _muzzle(dog)
     yield from _markings(dog)
     for side in (1, -1):
@@ -39,13 +37,9 @@ def _muzzle(dog: Dog) -> Iterator[Part]:
         for side in (1, -1):
             hang = width * (0.42 + 0.32 * build.jowl)
             corner: Vec = (end - 0.30, -0.42 - 0.42 * build.jowl, 0.24 * side)
-            yield Part(
-                (end - 0.05, -0.40, 0.14 * side), corner, hang, hang * 0.9, colour, blend=0.12, fur=0.3
-            )
+            yield Part((end - 0.05, -0.40, 0.14 * side), corner, hang, hang * 0.9, colour, blend=0.12, fur=0.3)
     chin = -0.34 - width * 0.80
-    yield Part(
-        (end - 0.15, chin, 0.0), (0.7, chin, 0.0), width * 0.46, width * 0.5, colour, blend=0.05, fur=0.5
-    )
+    yield Part((end - 0.15, chin, 0.0), (0.7, chin, 0.0), width * 0.46, width * 0.5, colour, blend=0.05, fur=0.5)
     mouth = -0.34 - width * (0.62 + 0.2 * build.jowl)
     for side in (1, -1):
         yield Part(
@@ -71,9 +65,7 @@ def _muzzle(dog: Dog) -> Iterator[Part]:
             fur=0.0,
         )
     tip: Vec = (end + width * 0.68, -0.16, 0.0)
-    yield Part(
-        (tip[0], tip[1], 0.09), (tip[0], tip[1], -0.09), 0.17, 0.17, NOSE, blend=0.02, gloss=1.0, fur=0.0
-    )
+    yield Part((tip[0], tip[1], 0.09), (tip[0], tip[1], -0.09), 0.17, 0.17, NOSE, blend=0.02, gloss=1.0, fur=0.0)
 
 
 def _markings(dog: Dog) -> Iterator[Part]:
@@ -151,8 +143,6 @@ def _ear(dog: Dog, side: int) -> Iterator[Part]:
     elbow = at(0.08, 0.50, 0.98) if build.ear == "drop" else at(0.12, 0.80, 0.92)
     drop = length if build.ear == "drop" else length * 0.85
     point = at(0.22, elbow[1] - drop, 1.02)
-    yield Part(
-        at(-0.02, 0.66, 0.55), elbow, width * 0.72, width * 0.80, colour, blend=0.12, flat=0.7, fur=0.7
-    )
+    yield Part(at(-0.02, 0.66, 0.55), elbow, width * 0.72, width * 0.80, colour, blend=0.12, flat=0.7, fur=0.7)
     end = width * (1.0 if build.ear == "drop" else 0.62)
     yield Part(elbow, point, width * 0.86, end, colour, blend=0.06, flat=0.55, fur=0.7)

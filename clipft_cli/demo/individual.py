@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from .breeds import Breed
-from .builds import Build
+from .builds import BUILDS, Build
 from .coats import Coat, Rgb
 
 PoseName = Literal["stand", "walk", "sit", "lie"]
@@ -31,7 +31,11 @@ PROPORTIONS = (
 
 @dataclass(frozen=True)
 class Spread:
-    """How far an individual departs from its breed: standard deviations, and odds of odd cases."""
+    """How far an individual departs from its breed: standard deviations, and odds of odd cases.
+
+    `exaggeration` moves the breeds apart before that: 0.5 makes each differ from the mean dog by half
+    as much again, as a caricature does.
+    """
 
     proportion: float = 0.085
     fluff: float = 0.10
@@ -40,6 +44,7 @@ class Spread:
     warmth: float = 0.045
     mark_lost: float = 0.14
     patch_extent: float = 0.16
+    exaggeration: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ COLLARS: tuple[Rgb, ...] = ((198, 52, 52), (44, 96, 178), (44, 140, 92), (228, 1
 def sample_dog(breed: Breed, rng: np.random.Generator, spread: Spread) -> Dog:
     """Draw one individual and its pose from the breed's distribution."""
     return Dog(
-        build=_vary_build(breed.build, rng, spread),
+        build=_vary_build(_exaggerated(breed.build, spread.exaggeration), rng, spread),
         coat=_vary_coat(_pick_coat(breed, rng), rng, spread),
         pose=sample_pose(rng),
         extent=float(rng.normal(0.0, spread.patch_extent)),
@@ -96,6 +101,15 @@ def sample_pose(rng: np.random.Generator) -> Pose:
         tail_swing=float(rng.normal(0.0, 0.3)),
         is_panting=bool(rng.random() < 0.45),
     )
+
+
+def _exaggerated(build: Build, amount: float) -> Build:
+    """The build, further from the mean of all breeds by `amount`, no measure below half of its own."""
+    traits = (*PROPORTIONS, "fluff", "jowl")
+    own = np.array([getattr(build, name) for name in traits])
+    mean = np.mean([[getattr(other, name) for name in traits] for other in BUILDS.values()], axis=0)
+    pushed = np.maximum(own + amount * (own - mean), own / 2)
+    return replace(build, **dict(zip(traits, pushed.tolist(), strict=True)))
 
 
 def _vary_build(build: Build, rng: np.random.Generator, spread: Spread) -> Build:

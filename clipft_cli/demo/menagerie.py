@@ -110,9 +110,7 @@ class Brush:
     def __init__(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], size: float) -> None:
         self.draw, self.at, self.size = draw, at, size
 
-    def box(
-        self, left: float, top: float, right: float, bottom: float, fill: Rgb, *, is_round: bool = False
-    ) -> None:
+    def box(self, left: float, top: float, right: float, bottom: float, fill: Rgb, *, is_round: bool = False) -> None:
         """A rectangle or an ellipse."""
         x, y = self.at
         corners = (x + left * self.size, y + top * self.size, x + right * self.size, y + bottom * self.size)

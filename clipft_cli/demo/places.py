@@ -82,9 +82,7 @@ def _meadow(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, hori
             rng.uniform(0.1, 0.2) * side,
             shaded((128, 172, 112), rng),
         )
-    draw.rectangle(
-        (0, horizon + 0.04 * side, side, horizon + 0.2 * side), fill=shaded((136, 178, 96), rng, 0.05)
-    )
+    draw.rectangle((0, horizon + 0.04 * side, side, horizon + 0.2 * side), fill=shaded((136, 178, 96), rng, 0.05))
     petals: tuple[Rgb, ...] = ((240, 220, 100), (244, 240, 246), (222, 120, 150), (150, 120, 214))
     for _ in range(rng.integers(10, 50)):
         y = rng.uniform(horizon + 0.06 * side, side)
@@ -121,9 +119,7 @@ def _indoor(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, hori
             shaded(((150, 92, 84), (84, 108, 138), (110, 128, 96))[rng.integers(3)], rng),
             rng.uniform(-0.1, 0.6) * side,
         )
-        draw.rounded_rectangle(
-            (left, horizon - 0.22 * side, left + 0.5 * side, horizon + 0.06 * side), 6, fill=sofa
-        )
+        draw.rounded_rectangle((left, horizon - 0.22 * side, left + 0.5 * side, horizon + 0.06 * side), 6, fill=sofa)
     for row in range(4):
         y = horizon + (side - horizon) * (row / 4) ** 1.2
         draw.line((0, y, side, y), fill=(150, 110, 76), width=1)
@@ -148,9 +144,7 @@ def _park(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizo
     for _ in range(rng.integers(2, 7)):
         _tree(draw, rng, rng.uniform(0, side), horizon + 0.05 * side, rng.uniform(0.25, 0.6) * side)
     x = rng.uniform(0.2, 0.8) * side
-    draw.polygon(
-        ((x, horizon), (x + 4, horizon), (x + 0.5 * side, side), (x - 0.3 * side, side)), fill=(204, 188, 158)
-    )
+    draw.polygon(((x, horizon), (x + 4, horizon), (x + 0.5 * side, side), (x - 0.3 * side, side)), fill=(204, 188, 158))
     if rng.random() < 0.5:
         x, y = rng.uniform(0.0, 0.7) * side, horizon + 0.02 * side
         for level in (-0.08, -0.04, 0.0):

@@ -150,18 +150,14 @@ def contrastive_step(model: Any, optimizer: Any, images: Any, tokens: Any) -> fl
     return float(loss.detach())
 
 
-def zero_shot_top1(
-    model: Any, tokenizer: Any, pictures: np.ndarray, labels: np.ndarray, names: list[str]
-) -> float:
+def zero_shot_top1(model: Any, tokenizer: Any, pictures: np.ndarray, labels: np.ndarray, names: list[str]) -> float:
     """Top-1 with the mean of the embedded `PROMPTS` as each class's vector."""
     import torch
     import torch.nn.functional as F
 
     with torch.no_grad():
         rows = [tokenizer([prompt.format(name.replace("_", " ")) for prompt in PROMPTS]) for name in names]
-        head = torch.stack(
-            [F.normalize(model.encode_text(row, normalize=True).mean(0), dim=-1) for row in rows]
-        )
+        head = torch.stack([F.normalize(model.encode_text(row, normalize=True).mean(0), dim=-1) for row in rows])
         parts = [
             model.encode_image(as_input(pictures[i : i + 100], None), normalize=True)
             for i in range(0, len(pictures), 100)
@@ -188,9 +184,7 @@ def save_weights(model: Any, path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    state = {
-        name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
-    }
+    state = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, str(path), metadata={"model": MODEL_NAME, "config": CONFIG_PATH.read_text()})
 
 

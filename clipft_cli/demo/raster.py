@@ -71,9 +71,7 @@ def paint(canvas: Canvas, view: View, fur: Fur) -> None:
         _paint_part(canvas, part, ends, radii, fur, view.scale)
 
 
-def _paint_part(
-    canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray, fur: Fur, scale: float
-) -> None:
+def _paint_part(canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray, fur: Fur, scale: float) -> None:
     window = _window(ends, radii, len(canvas.z))
     if window is None:
         return

@@ -165,9 +165,7 @@ def _ordered(view: View) -> list[tuple[Part, np.ndarray, np.ndarray]]:
     return [(view.parts[i], view.ends[i], view.radii[i]) for i in np.argsort(front, kind="stable")]
 
 
-def _hull(
-    draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, fill: Rgb, grow: float = 0.0
-) -> None:
+def _hull(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, fill: Rgb, grow: float = 0.0) -> None:
     """The outline of a tapered capsule, filled."""
     (ax, ay, _), (bx, by, _) = ends.tolist()
     ra, rb = (max(0.5, radius + grow) for radius in radii.tolist())

@@ -9,16 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.commands import PrepareConfig
+from ..config.commands import PrepareConfig, PrepareOptions
 from .data.draft import make_draft
 from .data.drawn import DEFAULT_PER_CLASS, drawn_classes
 from .data.finish import describe, describe_existing, write_in_place, write_layout
 from .data.layout import work_folder
 from .data.listing import Item, Listing
 from .data.manifest import Manifest, Origin
+from .data.skeleton import SkeletonResult, write_skeleton
 from .data.sources import SourceRequest, read_source, source_kind
 from .data.summary import PrepareResult
-from .data.target import Target, check_target, choose_target, make_room
+from .data.target import DATA_FOLDER, Target, check_target, choose_target, make_room
+from .data.validate import ValidationReport, validate
 
 DRAWN_VERSION = 1
 
@@ -53,10 +55,29 @@ def prepare(
             return describe_existing(found.existing, config, time.monotonic() - started)
         draft = make_draft(config, target, found.listing, on_progress)
         write = write_in_place if target.stays else write_layout
-        manifest = write(
-            target, work, found.listing, draft, _origin(config, target, found.request), on_progress
-        )
+        manifest = write(target, work, found.listing, draft, _origin(config, target, found.request), on_progress)
     return describe(manifest, found.listing, draft, config, time.monotonic() - started)
+
+
+def make_skeleton(options: PrepareOptions, classes: str | None = None) -> SkeletonResult:
+    """Folders without images: of the classes in `classes` ("a,b,c"), else of the first drawn breeds.
+
+    Raises ConfigError for class names that do not do, DataError where something is there already.
+    """
+    root = options.output_dir or DATA_FOLDER / "dogs"
+    return write_skeleton(root, classes, options.num_classes)
+
+
+def validate_dataset(
+    options: PrepareOptions, on_event: Callable[[Progress], None] = lambda event: None
+) -> ValidationReport:
+    """Check the data set that SOURCE or --output-dir names, by default data/dogs; nothing is written."""
+    root = Path(options.source) if options.source else options.output_dir or DATA_FOLDER / "dogs"
+    return validate(
+        root,
+        options.near_duplicate_distance,
+        lambda stage, done, total: on_event(Progress(stage, done, total)),
+    )
 
 
 @dataclass(frozen=True)
@@ -81,9 +102,7 @@ def _read(
     if target.kind == "drawn":
         # what would be drawn is known without drawing
         per_class = options.samples_per_class or DEFAULT_PER_CLASS
-        request = _fingerprint(
-            config, [f"drawn {DRAWN_VERSION} {per_class}", *drawn_classes(options.num_classes)]
-        )
+        request = _fingerprint(config, [f"drawn {DRAWN_VERSION} {per_class}", *drawn_classes(options.num_classes)])
         existing, note = make_room(target, request, force)
         listing = Listing("dogs", "drawn dogs", is_drawn=True) if existing else read_source(source)
     else:
@@ -116,7 +135,5 @@ def _origin(config: PrepareConfig, target: Target, request: str) -> Origin:
         source = str(Path(target.source).resolve())
     if target.is_again and target.previous is not None:
         source = target.previous.origin.source
-    is_in_place = target.stays and (
-        not target.is_again or bool(target.previous and target.previous.origin.in_place)
-    )
+    is_in_place = target.stays and (not target.is_again or bool(target.previous and target.previous.origin.in_place))
     return Origin(source, config.seed, config.prepare.split, is_in_place, {}, request)

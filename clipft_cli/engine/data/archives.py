@@ -89,7 +89,11 @@ def list_archive(
 
 def _list_tree(folder: Path, options: PrepareOptions, work: Path) -> Listing:
     """Class folders where there are any; else the table that lies there."""
-    tables = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in TABLE_SUFFIXES and len(p.relative_to(folder).parts) <= 2]
+    tables = [
+        p
+        for p in sorted(folder.rglob("*"))
+        if p.suffix.lower() in TABLE_SUFFIXES and len(p.relative_to(folder).parts) <= 2
+    ]
     try:
         listing = list_folder(folder)
         if len(listing.labels()) > 1 or not tables:
@@ -105,7 +109,9 @@ def _names_images(table: Path) -> bool:
     if table.suffix.lower() not in (".csv", ".tsv"):
         return True
     with open(table, encoding="utf-8-sig", errors="replace") as file:
-        header = {cell.strip().strip('"').lower() for cell in file.readline().replace(";", ",").replace("\t", ",").split(",")}
+        header = {
+            cell.strip().strip('"').lower() for cell in file.readline().replace(";", ",").replace("\t", ",").split(",")
+        }
     return bool(header & set(IMAGE_COLUMNS)) and bool(header & set(LABEL_COLUMNS))
 
 
@@ -155,7 +161,9 @@ def _take(member: Member, archive: Path, result: Unpacked, limits: Limits, allow
             file = open(target, "xb")  # noqa: SIM115 - closed below
         except (OSError, ValueError) as error:
             twice = isinstance(error, FileExistsError)
-            result.problems.append(Problem(shown(member.name), "name is there twice" if twice else "name cannot be used", "in the archive"))
+            result.problems.append(
+                Problem(shown(member.name), "name is there twice" if twice else "name cannot be used", "in the archive")
+            )
             return
         with file:
             size = 0

@@ -67,9 +67,7 @@ def _as_int(bits: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits.flatten()).tobytes(), "big")
 
 
-def look_at_all(
-    items: Sequence[Item], on_done: Callable[[int, int], None]
-) -> tuple[list[Picture], list[Problem]]:
+def look_at_all(items: Sequence[Item], on_done: Callable[[int, int], None]) -> tuple[list[Picture], list[Problem]]:
     """Every item as a picture or a problem, in the order of `items`; threads, since decoding leaves the GIL."""
     pictures: list[Picture] = []
     problems: list[Problem] = []

@@ -51,6 +51,24 @@ def read_class_names(path: Path, classes: tuple[ClassInfo, ...]) -> tuple[ClassI
     return tuple(ClassInfo(info.name, readable[info.name]) for info in classes)
 
 
+def edited_names(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """The readable names that a classes.txt of clipft's gives; classes it does not name are not in the result.
+
+    Raises DataError for a line that belongs to none of `names`: an edit is never lost in silence.
+    """
+    known = set(names)
+    if not path.exists():
+        return {}
+    readable = {}
+    for number, line in enumerate(_read(path), start=1):
+        folder, words = _split_line(line, known)
+        if folder is not None and words:
+            readable[folder] = words
+        elif folder is None and line.strip() and not line.startswith("#"):
+            raise _bad_line(path, number, f"no class of this data set: '{line.strip()[:80]}'")
+    return readable
+
+
 def _split_line(line: str, names: set[str]) -> tuple[str | None, str]:
     """The class and its readable name; a folder name may hold '=' itself, so every '=' is tried."""
     if line.strip() in names:

@@ -36,7 +36,8 @@ def check_class_sizes(
             has_given.add(picture.item.label)
     lacking = {p.label for p in problems if p.reason == NO_TRAINING_IMAGES}
     small = [
-        name for name in sorted(kept)
+        name
+        for name in sorted(kept)
         if units[name] < (1 if name in has_given else fewest) and not (name in lacking and not images[name])
     ]
     if small:
@@ -75,5 +76,3 @@ def _too_few(
 
 def _quoted(name: str) -> str:
     return name if name.replace("_", "").replace("-", "").isalnum() else "'" + shown(name, 60) + "'"
-
-

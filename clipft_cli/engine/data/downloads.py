@@ -92,7 +92,9 @@ def _transfer(remote: Remote, part: Path, on_bytes: Callable[[int, int | None], 
     return None if total is None or done == total else f"it ended after {done:,} of {total:,} bytes"
 
 
-def _save(response: object, part: Path, start: int, total: int | None, on_bytes: Callable[[int, int | None], None]) -> int:
+def _save(
+    response: object, part: Path, start: int, total: int | None, on_bytes: Callable[[int, int | None], None]
+) -> int:
     done = start
     with open(part, "ab" if start else "wb") as file:
         for chunk in response.iter_bytes(_CHUNK):  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from ...config.commands import PrepareConfig
 from ...config.data import SplitName
 from ...errors import DataError
 from .checks import Picture, look_at_all
-from .class_names import ClassInfo
+from .class_names import CLASSES_FILE, ClassInfo, edited_names
 from .class_sizes import check_class_sizes
 from .duplicates import remove_duplicates
 from .listing import Item, Listing, choose_classes
@@ -39,9 +39,7 @@ class Draft:
         return [place[picture.item.label] for picture in self.pictures]
 
 
-def make_draft(
-    config: PrepareConfig, target: Target, listing: Listing, on_progress: OnProgress
-) -> Draft:
+def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progress: OnProgress) -> Draft:
     """Choose classes, look at every image, drop duplicates, divide."""
     options = config.prepare
     kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes))
@@ -50,7 +48,7 @@ def make_draft(
     pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
     found = remove_duplicates(pictures, options.near_duplicate_distance)
     problems += unreadable + found.problems
-    warnings: list[str] = []
+    warnings: list[str] = [target.note] if target.note else []
     pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
     pictures, groups = _only_with_train(pictures, groups, problems)
     check_class_sizes(kept, pictures, groups, options.split, problems, listing)
@@ -102,7 +100,13 @@ def _sample(
         for i in own:
             by_split.setdefault(pictures[i].item.split, []).append(i)
         share = min(1.0, limit / len(own))
-        ranked = sorted(own, key=lambda i: by_split[pictures[i].item.split].index(i) >= max(1, round(share * len(by_split[pictures[i].item.split]))))
+        ranked = sorted(
+            own,
+            key=lambda i: (
+                by_split[pictures[i].item.split].index(i)
+                >= max(1, round(share * len(by_split[pictures[i].item.split])))
+            ),
+        )
         kept.update(ranked[:limit])
     if len(kept) < len(pictures):
         listing.notes.append(f"{len(kept):,} of {len(pictures):,} images are kept: at most {limit} of each class")
@@ -117,16 +121,18 @@ def _only_with_train(
     learnable = {p.item.label for p in pictures if p.item.split in (None, "train")}
     for picture in pictures:
         if picture.item.label not in learnable:
-            problems.append(
-                Problem(picture.item.name, "its class has no training images", "", picture.item.label)
-            )
+            problems.append(Problem(picture.item.name, "its class has no training images", "", picture.item.label))
     kept = [i for i, picture in enumerate(pictures) if picture.item.label in learnable]
     return [pictures[i] for i in kept], [groups[i] for i in kept]
 
 
 def _class_infos(names: list[str], target: Target) -> list[ClassInfo]:
-    """Classes with readable names; those edited in the data set prepared before are kept."""
-    edited = {info.name: info.readable for info in target.previous.classes} if target.previous else {}
+    """Classes with readable names; those edited in a data set that is prepared again are kept."""
+    edited: dict[str, str] = {}
+    if target.is_again:
+        before = [info.name for info in target.previous.classes] if target.previous else []
+        in_folders = [path.name for path in target.root.glob("*/*") if path.is_dir()]
+        edited = edited_names(target.root / CLASSES_FILE, [*names, *before, *in_folders])
     fresh = readable_names(names)
     return [ClassInfo(name, edited.get(name, words)) for name, words in zip(names, fresh, strict=True)]
 

@@ -25,6 +25,8 @@ def drawn_classes(num_classes: int | None) -> list[str]:
     from ...demo.breeds import BREEDS
 
     breeds = list(BREEDS)
+    if num_classes == 1:
+        raise ConfigError("--num-classes 1: a classifier needs at least 2", hint=f"choose 2 to {len(breeds)}")
     if num_classes is not None and num_classes > len(breeds):
         raise ConfigError(
             f"--num-classes {num_classes}: there are {len(breeds)} drawn breeds",

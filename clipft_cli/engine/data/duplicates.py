@@ -17,7 +17,6 @@ from .problems import Problem
 _BLOCK = 512
 _DHASH_SLACK = 2
 MIN_CORRELATION = 0.97
-MAX_DIFFERENCE = 6.0
 FLAT = 3.0
 """Below this standard deviation of its thumbnail (of 255) a picture is flat, and correlation means nothing."""
 
@@ -48,9 +47,7 @@ def remove_duplicates(pictures: Sequence[Picture], distance: int) -> Deduplicate
     kept = _without_contradictions(kept, pairs, problems)
     kept = _without_straddlers(kept, pairs, problems)
     positions = {id(picture): i for i, picture in enumerate(kept)}
-    joined = [
-        (positions[id(a)], positions[id(b)]) for a, b in pairs if id(a) in positions and id(b) in positions
-    ]
+    joined = [(positions[id(a)], positions[id(b)]) for a, b in pairs if id(a) in positions and id(b) in positions]
     return Deduplicated(kept, connected(len(kept), joined), problems)
 
 
@@ -112,9 +109,7 @@ def _without_straddlers(
         stays, goes = sorted((a, b), key=lambda p: _PRIORITY[p.item.split])
         present.discard(id(goes))
         detail = f"like {stays.item.name}"
-        problems.append(
-            Problem(goes.item.name, "near copy of an image in another split", detail, goes.item.label)
-        )
+        problems.append(Problem(goes.item.name, "near copy of an image in another split", detail, goes.item.label))
     return [picture for picture in kept if id(picture) in present]
 
 
@@ -132,18 +127,21 @@ def looks_same(a: Picture, b: Picture, distance: int) -> bool:
     """Whether the second hash and the thumbnails agree that two pictures are one."""
     if (a.dhash ^ b.dhash).bit_count() > _DHASH_SLACK * max(distance, 1):
         return False
-    if _difference(a, b) <= MAX_DIFFERENCE:
-        # two flat pictures of one shade agree in every hash: only their very colours can tell
-        return min(a.thumb.std(), b.thumb.std()) > FLAT or bool(np.array_equal(a.thumb, b.thumb))
-    return min(a.thumb.std(), b.thumb.std()) > FLAT and _correlation(a, b) >= MIN_CORRELATION
+    shapes = _shape(a), _shape(b)
+    if min(shape.std() for shape in shapes) <= FLAT:
+        # two flat pictures agree in every hash: only their very colours can tell
+        return bool(np.array_equal(a.thumb, b.thumb))
+    return float(np.corrcoef(shapes[0].ravel(), shapes[1].ravel())[0, 1]) >= MIN_CORRELATION
+
+
+def _shape(picture: Picture) -> np.ndarray:
+    """The thumbnail, (16, 16, 3), without its mean colour: brightness and tint do not count."""
+    shape: np.ndarray = picture.thumb - picture.thumb.mean(axis=(0, 1))
+    return shape
 
 
 def _difference(a: Picture, b: Picture) -> float:
     return float(np.abs(a.thumb.astype(np.int16) - b.thumb).mean())
-
-
-def _correlation(a: Picture, b: Picture) -> float:
-    return float(np.corrcoef(a.thumb.ravel(), b.thumb.ravel())[0, 1])
 
 
 def connected(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:

@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...config.commands import PrepareConfig
-from ...errors import ResourceError
+from ...config.commands import PrepareConfig, TrainConfig
+from ...errors import ConfigError, ResourceError
 from .draft import Draft
 from .drawn import DEFAULT_PER_CLASS, DRAWN_NOTE, draw_file
 from .hardware import find_machine
 from .layout import copy_pictures, move_into_place, readme_text, write_readme
 from .listing import Listing
-from .manifest import PROBLEMS_FILE, SPLITS, Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
-from .problems import Problem, summarise, write_problems
+from .manifest import SPLITS, Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
+from .problems import PROBLEMS_FILE, Problem, summarise, write_problems
 from .starter import STARTER_FILE, starter_text, write_new
 from .summary import PrepareResult, class_counts, size_range
 from .target import Target
@@ -148,14 +148,26 @@ def _write_starters(result: PrepareResult, manifest: Manifest, config: PrepareCo
     try:
         if write_new(Path(STARTER_FILE), text):
             result.config_file = STARTER_FILE
+        elif _points_to(Path(STARTER_FILE), result.data_dir):
+            result.notes.append(f"{STARTER_FILE} is there already, for this data, and was left as it is")
         else:
-            result.notes.append(f"{STARTER_FILE} is there already and was left as it is")
+            result.notes.append(f"{STARTER_FILE} is there already, for other data, and was left as it is")
             result.next_command = f"clipft train --config {STARTER_FILE} --data-dir {_quoted(result.data_dir)}"
         if result.is_drawn:
             _write_image(result, manifest, config.prepare.samples_per_class or DEFAULT_PER_CLASS)
     except OSError as error:
         result.warnings.append(f"no starter files were written here: {error.strerror}")
         result.next_command = f"clipft train --data-dir {_quoted(result.data_dir)}"
+
+
+def _points_to(file: Path, data_dir: Path) -> bool:
+    """Whether a configuration file names this data folder."""
+    from ...config.load import load_config
+
+    try:
+        return load_config(TrainConfig, file).data.dir == data_dir
+    except ConfigError:
+        return False
 
 
 def _quoted(path: Path) -> str:
@@ -171,6 +183,6 @@ def _write_image(result: PrepareResult, manifest: Manifest, per_class: int) -> N
     try:
         draw_file(Path(IMAGE_FILE), info.name, seed, per_class)
         result.image_file = IMAGE_FILE
-        result.notes.append(f"{IMAGE_FILE} is a drawing of a {info.readable} that is in no split")
+        result.notes.append(f"{IMAGE_FILE} shows: {info.readable}; a drawing that is in no split")
     except FileExistsError:
         result.notes.append(f"{IMAGE_FILE} is there already and was left as it is")

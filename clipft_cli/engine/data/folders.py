@@ -134,9 +134,7 @@ def list_folder(root: Path) -> Listing:
     """
     tree = walk(root)
     prefix, notes = _skip_wrappers(tree)
-    listing = Listing(
-        root.resolve().name or "images", str(root), problems=tree.problems, ignored=tree.ignored
-    )
+    listing = Listing(root.resolve().name or "images", str(root), problems=tree.problems, ignored=tree.ignored)
     listing.notes += notes
     splits = _split_folders(tree, prefix)
     for path in tree.files:

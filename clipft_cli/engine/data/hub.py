@@ -32,8 +32,7 @@ def list_hub(options: PrepareOptions, work: Path, on_progress: Callable[[str, in
             listing.notes.append(f"split '{split_name}' is neither train, val nor test: its images are split by seed")
         image, label = _columns(source, rows, options)
         names = getattr(rows.features[label], "names", None)
-        rows = _undecoded(rows, image)
-        for n, row in enumerate(rows):
+        for n, row in enumerate(_undecoded(rows, image)):
             where = f"{split_name}/{n}"
             text = _label_text(row[label], names)
             data = row[image].get("bytes") if isinstance(row[image], dict) else row[image]

@@ -15,7 +15,7 @@ import psutil
 from ...config.data import SplitName
 from ...errors import DataError, ResourceError
 from .checks import Picture
-from .class_names import CLASSES_FILE, ClassInfo, classes_text
+from .class_names import CLASSES_FILE, ClassInfo
 from .manifest import README_FILE, SPLITS, Manifest, Row
 from .names import copied_name, shown
 from .write import write_text
@@ -37,7 +37,9 @@ def work_folder(target: Path) -> Iterator[Path]:
         _remove_leftovers(parent, target.name[:80])
         folder.mkdir()
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{parent}: a file stands where a folder is needed", hint="choose another --output-dir") from None
+        raise DataError(
+            f"{parent}: a file stands where a folder is needed", hint="choose another --output-dir"
+        ) from None
     except OSError as error:
         raise ResourceError(
             f"{parent}: cannot be written to: {error.strerror}", hint="choose another --output-dir"
@@ -133,29 +135,33 @@ def readme_text(manifest: Manifest, is_drawn: bool) -> str:
         "| class | in prompts | train | val | test |",
         "|---|---|---:|---:|---:|",
         *(
-            f"| {_cell(info.name)} | {_cell(info.readable)} | "
+            f"| {markdown_text(info.name)} | {markdown_text(info.readable)} | "
             + " | ".join(str(counts[label, split]) for split in SPLITS)
             + " |"
             for label, info in enumerate(manifest.classes)
         ),
     ]
-    kind = "Drawings made by clipft, not photographs." if is_drawn else f"Images from {_cell(manifest.origin.source)}."
+    kind = (
+        "Drawings made by clipft, not photographs."
+        if is_drawn
+        else f"Images from {markdown_text(manifest.origin.source)}."
+    )
     shares = "/".join(f"{share:g}" for share in manifest.origin.split)
     return "\n".join(
         [
-            f"# {_cell(manifest.name)}",
+            f"# {markdown_text(manifest.name)}",
             "",
             f"{kind} {len(manifest.rows):,} images in {len(manifest.classes)} classes;"
             f" split {shares} by seed {manifest.origin.seed}; digest {manifest.digest[:16]}.",
             "",
             *lines,
             "",
-            _HOW_TO,
+            HOW_TO,
         ]
     )
 
 
-_HOW_TO = f"""\
+HOW_TO = f"""\
 ## Use photographs
 
 - Put images into `train/<class>/` (and `val/<class>/`, `test/<class>/` where you have them), then run
@@ -166,17 +172,7 @@ _HOW_TO = f"""\
 """
 
 
-def _cell(text: str) -> str:
+def markdown_text(text: str) -> str:
     """`text` for Markdown: no table, HTML or link syntax gets through."""
     clean = shown(text, 200).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", clean)
-
-
-def write_skeleton(root: Path, classes: Sequence[ClassInfo]) -> None:
-    """Empty class folders under train, val and test, README.md and classes.txt."""
-    for split in SPLITS:
-        for info in classes:
-            (root / split / info.name).mkdir(parents=True, exist_ok=True)
-    write_text(root / CLASSES_FILE, classes_text(classes))
-    names = "\n".join(f"- {_cell(info.name)}: \"{_cell(info.readable)}\"" for info in classes)
-    write_readme(root, f"# {_cell(root.resolve().name)}\n\nFolders for {len(classes)} classes, no images yet.\n\n{names}\n\n{_HOW_TO}")

@@ -126,10 +126,11 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def read_manifest(data_dir: Path) -> Manifest:
+def read_manifest(data_dir: Path, *, with_edited_names: bool = True) -> Manifest:
     """The data set in `data_dir`, checked field by field and against its digest.
 
-    Readable names are those of classes.txt where that file is there.
+    Readable names are those of classes.txt where that file is there, or without `with_edited_names` those
+    it was prepared with.
     Raises DataError where there is no data set, or what is there is damaged.
     """
     root = Path(data_dir)
@@ -147,8 +148,9 @@ def read_manifest(data_dir: Path) -> Manifest:
         raise _damaged(root, f"{DATASET_FILE} and {MANIFEST_FILE} do not belong together (digest differs)")
     if counts != {split: sum(row.split == split for row in rows) for split in SPLITS}:
         raise _damaged(root / DATASET_FILE, "its counts are not those of the manifest")
-    named = read_class_names(root / CLASSES_FILE, classes)
-    return Manifest(root, name, named, rows, digest, origin)
+    if with_edited_names:
+        classes = read_class_names(root / CLASSES_FILE, classes)
+    return Manifest(root, name, classes, rows, digest, origin)
 
 
 def _damaged(place: Path, what: str) -> DataError:

@@ -38,9 +38,7 @@ def readable_names(folders: Sequence[str]) -> list[str]:
     """`readable_name` of each folder; those that would read alike keep what tells them apart."""
     names = [readable_name(folder) for folder in folders]
     counts = {name: names.count(name) for name in names}
-    told_apart = [
-        _whole(folder) if counts[name] > 1 else name for name, folder in zip(names, folders, strict=True)
-    ]
+    told_apart = [_whole(folder) if counts[name] > 1 else name for name, folder in zip(names, folders, strict=True)]
     return unique_names(told_apart)
 
 

@@ -21,16 +21,12 @@ Progress = Callable[[str, int, int | None], None]
 # Neither publisher gives a checksum on its page.
 STANFORD_DOGS = Remote("http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar", "stanford-dogs-images.tar")
 PETS_IMAGES = Remote("https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz", "oxford-pets-images.tar.gz")
-PETS_LISTS = Remote(
-    "https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz", "oxford-pets-annotations.tar.gz"
-)
+PETS_LISTS = Remote("https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz", "oxford-pets-annotations.tar.gz")
 _PET_FILE = re.compile(r"^(?P<breed>.+)_\d+$")
 
 
 def _fetch(remote: Remote, downloads: Path, on_progress: Progress) -> Path:
-    return download(
-        remote, downloads, lambda done, total: on_progress(f"downloading {remote.file_name}", done, total)
-    )
+    return download(remote, downloads, lambda done, total: on_progress(f"downloading {remote.file_name}", done, total))
 
 
 def _unpack(archive: Path, folder: Path, on_progress: Progress) -> Unpacked:

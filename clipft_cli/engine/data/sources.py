@@ -20,7 +20,9 @@ from .tables import TABLE_SUFFIXES, list_table
 
 SourceKind = Literal["drawn", "folder", "table", "archive", "stanford-dogs", "oxford-pets", "hub"]
 OFFICIAL = ("stanford-dogs", "oxford-pets")
-KINDS_HINT = "SOURCE is a folder, a CSV, JSONL or Parquet file, a zip or tar, stanford-dogs, oxford-pets or hf:owner/name"
+KINDS_HINT = (
+    "SOURCE is a folder, a CSV, JSONL or Parquet file, a zip or tar, stanford-dogs, oxford-pets or hf:owner/name"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def source_kind(source: str | None) -> SourceKind:
     if source.startswith("hf:"):
         return "hub"
     if "://" in source:
-        raise ConfigError(f"{source}: web addresses are not fetched", hint="download it, then give the file. " + KINDS_HINT)
+        raise ConfigError(
+            f"{source}: web addresses are not fetched", hint="download it, then give the file. " + KINDS_HINT
+        )
     near = difflib.get_close_matches(source.lower().replace("_", "-"), OFFICIAL, n=1, cutoff=0.7)
     hint = f"did you mean {near[0]}? " + KINDS_HINT if near else KINDS_HINT
     raise DataError(f"{source}: no such file or folder", hint=hint)

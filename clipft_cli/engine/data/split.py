@@ -32,16 +32,11 @@ def group_units(pictures: Sequence[Picture], groups: Sequence[int], seed: int) -
     members = defaultdict(list)
     for i, group in enumerate(groups):
         members[group].append(i)
-    units = [
-        Unit(tuple(found), min(rank_of(seed, pictures[i].sha256) for i in found))
-        for found in members.values()
-    ]
+    units = [Unit(tuple(found), min(rank_of(seed, pictures[i].sha256) for i in found)) for found in members.values()]
     return sorted(units, key=lambda unit: unit.rank)
 
 
-def assign_splits(
-    pictures: Sequence[Picture], groups: Sequence[int], shares: Shares, seed: int
-) -> list[SplitName]:
+def assign_splits(pictures: Sequence[Picture], groups: Sequence[int], shares: Shares, seed: int) -> list[SplitName]:
     """The split of every picture. Given splits stay; the rest is divided by `shares`, class by class.
 
     Where splits are given but val has no image, val is cut from train in proportion, and test is left alone.
@@ -113,12 +108,7 @@ def targets(n: int, shares: Shares, n_units: int | None = None) -> dict[SplitNam
     for k in by_remainder[: n - sum(counts)]:
         counts[k] += 1
     for k in (1, 2):
-        if (
-            shares[k] > 0
-            and counts[k] == 0
-            and counts[0] > 1
-            and (n_units is None or n_units >= needed(shares))
-        ):
+        if shares[k] > 0 and counts[k] == 0 and counts[0] > 1 and (n_units is None or n_units >= needed(shares)):
             counts[k] += 1
             counts[0] -= 1
     return dict(zip(SPLITS, counts, strict=True))

@@ -32,6 +32,7 @@ class Target:
     stays: bool = False
     is_again: bool = False
     previous: Manifest | None = None
+    note: str = ""
 
     @property
     def paths_are_relative(self) -> bool:
@@ -66,10 +67,13 @@ def choose_target(options: PrepareOptions, kind: SourceKind) -> Target:
 
 def _again(folder: Path) -> Target:
     """A data set prepared again where it lies; one whose manifest is damaged is listed afresh."""
+    note = ""
     try:
-        previous = read_manifest(folder)
-    except DataError:
+        previous = read_manifest(folder, with_edited_names=False)
+    except DataError as error:
         previous = None
+        if (folder / DATASET_FILE).exists():
+            note = f"the earlier manifest cannot be used ({error.message}): splits are those of the folders, or new"
     source, kind = str(folder), "folder"
     if previous is not None and previous.origin.in_place and _lies_elsewhere(previous):
         source = previous.origin.source
@@ -79,7 +83,7 @@ def _again(folder: Path) -> Target:
                 hint="bring the folder back, or prepare its new place with --in-place",
             )
         kind = "folder" if Path(source).is_dir() else "table"
-    return Target(folder, source, kind, stays=True, is_again=True, previous=previous)  # type: ignore[arg-type]
+    return Target(folder, source, kind, stays=True, is_again=True, previous=previous, note=note)  # type: ignore[arg-type]
 
 
 def _lies_elsewhere(manifest: Manifest) -> bool:

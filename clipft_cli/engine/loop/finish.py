@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..model.classifier import Classifier
 from ..optim.ema import copy_into
-from ..report.calibration import expected_calibration_error, fit_temperature
+from ..report.calibration import fit_temperature, reliability
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
 from .checkpoint import save_classifier, with_result
 from .events import Note, OnEvent
@@ -77,10 +77,14 @@ def finish(
 
 def calibrate(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
     """Temperature fitted on these logits, and the calibration error before and after it."""
-    values, truth = logits.double().numpy(), labels.numpy()
-    temperature = fit_temperature(values, truth)
-    before = expected_calibration_error(values, truth)
-    return temperature, before, expected_calibration_error(values / temperature, truth)
+    temperature = fit_temperature(logits.numpy(), labels.numpy())
+    before, after = (_calibration_error(logits.double() / t, labels) for t in (1.0, temperature))
+    return temperature, before, after
+
+
+def _calibration_error(logits: Tensor, labels: Tensor) -> float:
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    return reliability(confidence.numpy(), (predicted == labels).numpy()).ece
 
 
 def mixed(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:

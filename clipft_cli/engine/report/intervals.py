@@ -77,7 +77,5 @@ def _strata_layout(n: int, strata: np.ndarray | None) -> tuple[np.ndarray, np.nd
     if strata is None:
         return np.arange(n), np.zeros(n, dtype=np.int64), np.full(n, n)
     order = np.argsort(strata, kind="stable")
-    _, first, inverse, counts = np.unique(
-        strata[order], return_index=True, return_inverse=True, return_counts=True
-    )
+    _, first, inverse, counts = np.unique(strata[order], return_index=True, return_inverse=True, return_counts=True)
     return order, first[inverse], counts[inverse]

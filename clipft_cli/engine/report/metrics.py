@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from .calibration import Reliability, ece_interval, nll, reliability
-from .intervals import Interval, percentile_interval, resample_images, wilson
+from .intervals import N_RESAMPLES, Interval, percentile_interval, resample_images, wilson
 from .scores import Scores, ranked
 
 TOP = 5
@@ -93,7 +93,7 @@ def measure(
     *,
     temperature: float = 1.0,
     seed: int = 0,
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
 ) -> Metrics:
     """Every figure of `scores`; `names` are (name, readable) in class order.
 
@@ -112,16 +112,7 @@ def measure(
         n_images=len(labels),
         top1=wilson(int(hits[:, 0].sum()), len(labels)),
         top5=wilson(int(hits.any(axis=1).sum()), len(labels)),
-        macro_f1=percentile_interval(
-            _mean([item.f1 for item in present]),
-            resample_images(
-                len(labels),
-                lambda indexes: macro_f1_resampled(labels, predicted, n_classes, indexes),
-                strata=labels,
-                n_resamples=n_resamples,
-                seed=seed,
-            ),
-        ),
+        macro_f1=macro_f1_interval(labels, predicted, n_classes, n_resamples=n_resamples, seed=seed),
         ece=ece_interval(confidence, hits[:, 0], n_resamples=n_resamples, seed=seed),
         macro_precision=_mean([item.precision for item in present]),
         macro_recall=_mean([item.recall for item in present]),
@@ -133,9 +124,27 @@ def measure(
     )
 
 
-def macro_f1_resampled(
-    labels: np.ndarray, predicted: np.ndarray, n_classes: int, indexes: np.ndarray
-) -> np.ndarray:
+def macro_f1_interval(
+    labels: np.ndarray, predicted: np.ndarray, n_classes: int, *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> Interval:
+    """Macro-F1 over the classes that occur in `labels` (N,), with a percentile bootstrap within classes.
+
+    Where every image is right (or every one wrong) resamples do not differ: then Wilson's interval of the
+    accuracy stands in, which is no narrower than the data allow.
+    """
+
+    def statistic(indexes: np.ndarray) -> np.ndarray:
+        return macro_f1_resampled(labels, predicted, n_classes, indexes)
+
+    value = float(statistic(np.arange(len(labels))[None])[0])
+    resampled = resample_images(len(labels), statistic, strata=labels, n_resamples=n_resamples, seed=seed)
+    if np.ptp(resampled) == 0:
+        share = wilson(int((labels == predicted).sum()), len(labels))
+        return Interval(value, min(value, share.low), max(value, share.high))
+    return percentile_interval(value, resampled)
+
+
+def macro_f1_resampled(labels: np.ndarray, predicted: np.ndarray, n_classes: int, indexes: np.ndarray) -> np.ndarray:
     """Macro-F1 (r,) of resamples given as indexes (r, N), over the classes that occur in `labels` (N,)."""
     rows = np.arange(len(indexes))[:, None] * n_classes
 
@@ -149,13 +158,9 @@ def macro_f1_resampled(
     return f1[:, np.unique(labels)].mean(axis=1)  # type: ignore[no-any-return]
 
 
-def _per_class(
-    labels: np.ndarray, predicted: np.ndarray, names: Sequence[tuple[str, str]]
-) -> list[ClassMetrics]:
+def _per_class(labels: np.ndarray, predicted: np.ndarray, names: Sequence[tuple[str, str]]) -> list[ClassMetrics]:
     order = np.arange(len(names))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=order, zero_division=0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=order, zero_division=0)
     n_predicted = np.bincount(predicted, minlength=len(names))
     n_right = np.bincount(labels[labels == predicted], minlength=len(names))
     result = []
@@ -183,9 +188,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def metrics_json(metrics: Metrics) -> dict[str, object]:
     """Figures as plain numbers, for evaluation_results.json."""
-    with_intervals = {
-        name: getattr(metrics, name) for name in ("top1", "top5", "macro_f1", "ece")
-    }
+    with_intervals = {name: getattr(metrics, name) for name in ("top1", "top5", "macro_f1", "ece")}
     bins = metrics.reliability
     return {
         **{name: interval.value for name, interval in with_intervals.items()},
