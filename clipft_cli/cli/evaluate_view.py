@@ -76,8 +76,11 @@ def show_evaluated(console: Console, result: Evaluation, checkpoint: Path | None
     console.print(f"{what} on {result.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes")
     console.print(_figures(result))
     if metrics.top1.value < 1:
+        console.print()
         console.print(_worst(result))
+        console.print()
         console.print(_confusions(result))
+        console.print()
     console.print(Text(f"written: {_shown(str(result.output_dir))}/"), soft_wrap=True)
     console.print(Text(f"next: {_next_command(result, checkpoint)}"), soft_wrap=True)
 

@@ -46,15 +46,11 @@ def help_of(key: str) -> str:
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
-        "--config", "-c", metavar="FILE", help="YAML file; every command takes its own slice of it."
-    ),
+    typer.Option("--config", "-c", metavar="FILE", help="YAML file; every command takes its own slice of it."),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", "-s", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=5; repeatable."
-    ),
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=5; repeatable."),
 ]
 AsJson = Annotated[
     bool,

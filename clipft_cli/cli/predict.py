@@ -1,7 +1,65 @@
 """`clipft predict`."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from ..config.commands import PredictConfig
+from ..config.load import load_config
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .predict_view import named_images, open_sink, show_outcome
+from .render import Screen
 
-def predict(context: typer.Context) -> None:
-    """Prepare."""
+
+def predict(
+    context: typer.Context,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Files, folders, quoted patterns; - for a list on standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", "-k", help=help_of("predict.top_k"))] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", metavar="DIR", help=help_of("predict.checkpoint"))
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="table|json|jsonl|csv|txt", help=help_of("predict.format"))
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=help_of("predict.output"))
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(metavar="P", help=help_of("predict.threshold"))] = None,
+    batch_size: Annotated[int | None, typer.Option(help=help_of("predict.batch_size"))] = None,
+    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Classify images with a fine-tuned model."""
+    screen = Screen.of(context)
+    flags = {
+        "predict.top_k": top_k,
+        "predict.checkpoint": checkpoint,
+        "predict.format": form,
+        "predict.output": output,
+        "predict.threshold": threshold,
+        "predict.batch_size": batch_size,
+        "hardware.device": device,
+    }
+    settings = load_config(PredictConfig, config, overrides or (), flags)
+    names = named_images(images or [])
+
+    from ..engine.predict import predict as run
+
+    with open_sink(screen, settings.predict) as sink:
+        summary = run(settings, names, sink, on_note=screen.say)
+        sink.finish(summary)
+    show_outcome(screen, settings.predict, summary)

@@ -83,7 +83,7 @@ def show_prepared(console: Console, result: PrepareResult) -> None:
     _line(console, f"imbalance: the largest class has {result.imbalance:.1f} times the images of the smallest")
     if result.sizes is not None:
         sizes = (result.sizes.smallest, result.sizes.median, result.sizes.largest)
-        _line(console, "image sizes: {}, median {}, largest {}".format(*(f"{w} x {h}" for w, h in sizes)))
+        _line(console, "image sizes: smallest {}, median {}, largest {}".format(*(f"{w} x {h}" for w, h in sizes)))
     more = f", ... ({len(result.classes)} in all)" if len(result.classes) > 3 else ""
     _line(console, "prompts: " + ", ".join(f'"{prompt}"' for prompt in result.prompts()) + more)
     _line(console, f"the words for each class can be edited in {result.data_dir / 'classes.txt'}", "dim")

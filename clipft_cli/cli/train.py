@@ -87,9 +87,7 @@ def _check_resume(
     resume: bool, run: Path | None, config: Path | None, overrides: list[str] | None, flags: dict[str, object]
 ) -> None:
     if run is not None and not resume:
-        raise ConfigError(
-            f"unexpected argument '{run}'", hint=f"to go on with a run: `clipft train --resume {run}`"
-        )
+        raise ConfigError(f"unexpected argument '{run}'", hint=f"to go on with a run: `clipft train --resume {run}`")
     changed = config is not None or overrides or any(value is not None for value in flags.values())
     if resume and changed:
         raise ConfigError(

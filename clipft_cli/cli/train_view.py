@@ -144,18 +144,14 @@ def _group_table(plan: Plan) -> Table:
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for group in plan.groups:
-        table.add_row(
-            group.name, f"{group.n_parameters:,}", f"{group.peak_lr:.2e}", f"{group.weight_decay:g}"
-        )
+        table.add_row(group.name, f"{group.n_parameters:,}", f"{group.peak_lr:.2e}", f"{group.weight_decay:g}")
     return table
 
 
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: best against zero-shot, where it lies, what to type next."""
     gain = (result.best.top1 - result.zero_shot.top1) * 100
-    out.print(
-        f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)"
-    )
+    out.print(f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)")
     if result.epochs:
         kept = "the start itself" if result.alpha == 0 else f"epoch {result.best_epoch}"
         mix = f", mixed with the start at alpha {result.alpha:g}" if 0 < result.alpha < 1 else ""

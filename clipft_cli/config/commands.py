@@ -32,24 +32,14 @@ class PrepareOptions(Config):
     )
     include: tuple[str, ...] = Field((), description="Only these classes (globs).")
     exclude: tuple[str, ...] = Field((), description="Leave these classes out (globs).")
-    image_column: str | None = Field(
-        None, description="Column of a table that names the image; none: guessed."
-    )
-    label_column: str | None = Field(
-        None, description="Column of a table that holds the class; none: guessed."
-    )
-    split_column: str | None = Field(
-        None, description="Column of a table that holds the split; none: guessed."
-    )
-    archive: Path | None = Field(
-        None, description="A local copy of the archive, used in place of a download."
-    )
+    image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
+    label_column: str | None = Field(None, description="Column of a table that holds the class; none: guessed.")
+    split_column: str | None = Field(None, description="Column of a table that holds the split; none: guessed.")
+    archive: Path | None = Field(None, description="A local copy of the archive, used in place of a download.")
     near_duplicate_distance: int = Field(
         4, ge=0, le=16, description="Bits two perceptual hashes of 64 may differ by and still be one picture."
     )
-    in_place: bool = Field(
-        False, description="Write a manifest over the images where they are; copy nothing."
-    )
+    in_place: bool = Field(False, description="Write a manifest over the images where they are; copy nothing.")
 
     @field_validator("split", mode="before")
     @classmethod
@@ -77,30 +67,20 @@ class PrepareOptions(Config):
 class EvaluateOptions(Config):
     """What is measured, and on which images."""
 
-    checkpoint: Path | None = Field(
-        None, description="Run, checkpoint or pointer; none: newest finished run's best."
-    )
+    checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
     split: SplitName = Field("test", description="Images to measure on.")
-    data_dir: Path | None = Field(
-        None, description="Prepared data set; none: the one the run was trained on."
-    )
+    data_dir: Path | None = Field(None, description="Prepared data set; none: the one the run was trained on.")
     output_dir: Path | None = Field(None, description="Where reports go; none: inside the run.")
     zero_shot: bool = Field(False, description="Measure the untouched pretrained model.")
-    batch_size: int | None = Field(
-        None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere."
-    )
+    batch_size: int | None = Field(None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere.")
 
 
 class PredictOptions(Config):
     """What is shown for each image."""
 
-    checkpoint: Path | None = Field(
-        None, description="Run, checkpoint or pointer; none: newest finished run's best."
-    )
+    checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
     top_k: int = Field(5, ge=1, description="Classes shown for each image.")
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="Below this probability the answer is 'unknown'."
-    )
+    threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
     format: OutputFormat = Field("table", description="How results are written.")
     output: Path | None = Field(None, description="File the results are written to.")
     batch_size: int = Field(32, ge=1, description="Images in one batch.")
@@ -154,6 +134,4 @@ class FileConfig(TrainConfig):
     predict: PredictOptions = PredictOptions()
 
 
-CommandConfig = Annotated[
-    PrepareConfig | TrainConfig | EvaluateConfig | PredictConfig, "what load_config can return"
-]
+CommandConfig = Annotated[PrepareConfig | TrainConfig | EvaluateConfig | PredictConfig, "what load_config can return"]

@@ -30,16 +30,12 @@ class DataConfig(Config):
         "standard",
         description="none: the validation transform; standard: random crop and flip; strong: colour and erasing too.",
     )
-    crop_scale_min: float = Field(
-        0.5, gt=0, le=1, description="Smallest share of the area a random crop keeps."
-    )
+    crop_scale_min: float = Field(0.5, gt=0, le=1, description="Smallest share of the area a random crop keeps.")
     horizontal_flip: bool = Field(True, description="Mirror half of the training images.")
     class_balance: BalanceName = Field(
         "none", description="sampler: draw rare classes more often; loss: weigh them more."
     )
-    fraction: float = Field(
-        1.0, gt=0, le=1, description="Share of the training images used, drawn per class."
-    )
+    fraction: float = Field(1.0, gt=0, le=1, description="Share of the training images used, drawn per class.")
     few_shot: int | None = Field(None, ge=1, description="Training images a class, drawn by seed; none: all.")
     image_cache_gb: float = Field(
         4.0, ge=0, description="Memory for decoded training images, in GiB; 0: decode at every use."
@@ -48,9 +44,7 @@ class DataConfig(Config):
         "auto",
         description="Prompts that turn a class name into text, each with one {}; or a named set of them.",
     )
-    max_bad_share: float = Field(
-        0.01, ge=0, le=1, description="Share of unreadable images above which a run stops."
-    )
+    max_bad_share: float = Field(0.01, ge=0, le=1, description="Share of unreadable images above which a run stops.")
 
     @field_validator("num_workers")
     @classmethod

@@ -164,9 +164,7 @@ def _choose_preset(merged: dict[str, Any], origins: dict[Path_, str], problems: 
     return {**values, "preset": name}
 
 
-def _validate(
-    merged: dict[str, Any], origins: dict[Path_, str], file: Path | None, problems: list[str]
-) -> FileConfig:
+def _validate(merged: dict[str, Any], origins: dict[Path_, str], file: Path | None, problems: list[str]) -> FileConfig:
     config: FileConfig | None = None
     try:
         config = FileConfig.model_validate(merged)

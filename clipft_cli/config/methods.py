@@ -31,6 +31,10 @@ class LoraConfig(Config):
         "standard", description="standard: alpha / r; rslora: alpha / sqrt(r) (Kalajdzievski 2023)."
     )
 
+    use_dora: bool = Field(
+        False, description="Train the length of each weight row too (DoRA, Liu et al. 2024); slower."
+    )
+
     @field_validator("target_modules", mode="before")
     @classmethod
     def _one_name_is_a_list(cls, value: object) -> object:

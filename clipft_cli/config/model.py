@@ -28,9 +28,7 @@ class ModelConfig(Config):
         None, description="open_clip tag or a local weights file; none: the usual tag of this architecture."
     )
     cache_dir: Path | None = Field(None, description="Where open_clip keeps downloaded weights.")
-    head: HeadName = Field(
-        "cosine", description="cosine: unit class vectors; linear: free weights and a bias."
-    )
+    head: HeadName = Field("cosine", description="cosine: unit class vectors; linear: free weights and a bias.")
     head_start: HeadStart = Field(
         "auto",
         description="text: class prompts; probe: a linear probe's weights; auto: whichever is better on val.",

@@ -97,12 +97,8 @@ class TrainingConfig(Config):
     )
     schedule: ScheduleName = Field("cosine", description="Course of the learning rate after the warm-up.")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of all steps spent warming up.")
-    weight_decay: float = Field(
-        0.05, ge=0, le=10, description="AdamW decay; never on 1-D or embedding weights."
-    )
-    max_grad_norm: float | None = Field(
-        1.0, gt=0, description="Gradient norm above which it is clipped; none: never."
-    )
+    weight_decay: float = Field(0.05, ge=0, le=10, description="AdamW decay; never on 1-D or embedding weights.")
+    max_grad_norm: float | None = Field(1.0, gt=0, description="Gradient norm above which it is clipped; none: never.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Probability spread over all classes.")
     select_by: SelectionMetric = Field("top1", description="Val metric that chooses the best epoch.")
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
@@ -115,9 +111,7 @@ class TrainingConfig(Config):
         description="After several non-finite updates in a row: stop, or roll back to the last"
         " checkpoint with half the learning rate.",
     )
-    non_finite_limit: int = Field(
-        3, ge=1, description="Non-finite updates in a row that are skipped, not more."
-    )
+    non_finite_limit: int = Field(3, ge=1, description="Non-finite updates in a row that are skipped, not more.")
 
     @field_validator("max_grad_norm", mode="before")
     @classmethod
@@ -132,9 +126,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, None: 1}
 class CheckpointConfig(Config):
     """When the state of a run is saved, and how much of it is kept."""
 
-    every: float | None = Field(
-        600.0, gt=0, description="Seconds between saves within an epoch (10m, 1h, 90s)."
-    )
+    every: float | None = Field(600.0, gt=0, description="Seconds between saves within an epoch (10m, 1h, 90s).")
     every_steps: int | None = Field(None, ge=1, description="Updates between saves within an epoch.")
     keep_last: int = Field(1, ge=1, description="Newest epoch checkpoints kept, beside the best.")
 

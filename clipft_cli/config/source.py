@@ -69,9 +69,7 @@ def _read_text(path: Path) -> str:
             raise ConfigError(f"{path}: larger than 1 MiB, which no configuration is")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such file", hint="`clipft prepare` writes a starter clipft.yaml"
-        ) from None
+        raise ConfigError(f"{path}: no such file", hint="`clipft prepare` writes a starter clipft.yaml") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder, a YAML file is needed") from None
     except UnicodeDecodeError:

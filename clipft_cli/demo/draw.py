@@ -33,24 +33,25 @@ class Nuisance:
     `fill` and `portrait_fill` are fractions of the picture; `blur_px` and `noise` (of 255) are maxima.
     """
 
-    portrait: float = 0.20
-    fill: tuple[float, float] = (0.82, 1.04)
+    portrait: float = 0.12
+    fill: tuple[float, float] = (0.90, 1.05)
     portrait_fill: tuple[float, float] = (0.55, 0.80)
     off_centre: float = 0.04
-    occluded: float = 0.15
-    blurred: float = 0.15
+    occluded: float = 0.12
+    blurred: float = 0.12
     blur_px: float = 1.6
-    noise: float = 5.0
+    noise: float = 4.0
     spread: Spread = field(
         default_factory=lambda: Spread(
-            proportion=0.04,
+            proportion=0.03,
             fluff=0.05,
             jowl=0.06,
-            shade=0.07,
+            shade=0.05,
             warmth=0.02,
-            mark_lost=0.02,
+            mark_lost=0.01,
             patch_extent=0.08,
-            exaggeration=0.6,
+            exaggeration=1.0,
+            typicality=4.0,
         )
     )
 
@@ -84,7 +85,7 @@ def _frame(dog: Dog, nuisance: Nuisance, rng: np.random.Generator) -> tuple[View
     fill = rng.uniform(*(nuisance.portrait_fill if is_portrait else nuisance.fill))
     shot = Shot(
         yaw=dog.pose.yaw,
-        elevation=float(rng.uniform(0.02, 0.35)),
+        elevation=float(rng.uniform(0.05, 0.28)),
         is_mirrored=bool(rng.random() < 0.5),
         fill=float(fill),
         centre_x=float(rng.normal(0.5, nuisance.off_centre)),

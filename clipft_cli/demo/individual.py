@@ -34,7 +34,8 @@ class Spread:
     """How far an individual departs from its breed: standard deviations, and odds of odd cases.
 
     `exaggeration` moves the breeds apart before that: 0.5 makes each differ from the mean dog by half
-    as much again, as a caricature does.
+    as much again, as a caricature does. `typicality` is an exponent on the shares of a breed's coats:
+    above 1 the commonest coat is drawn more often still.
     """
 
     proportion: float = 0.085
@@ -45,6 +46,7 @@ class Spread:
     mark_lost: float = 0.14
     patch_extent: float = 0.16
     exaggeration: float = 0.0
+    typicality: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def sample_dog(breed: Breed, rng: np.random.Generator, spread: Spread) -> Dog:
     """Draw one individual and its pose from the breed's distribution."""
     return Dog(
         build=_vary_build(_exaggerated(breed.build, spread.exaggeration), rng, spread),
-        coat=_vary_coat(_pick_coat(breed, rng), rng, spread),
+        coat=_vary_coat(_pick_coat(breed, rng, spread.typicality), rng, spread),
         pose=sample_pose(rng),
         extent=float(rng.normal(0.0, spread.patch_extent)),
         collar=COLLARS[rng.integers(len(COLLARS))] if rng.random() < 0.35 else None,
@@ -120,8 +122,8 @@ def _vary_build(build: Build, rng: np.random.Generator, spread: Spread) -> Build
     return replace(build, **scaled, fluff=fluff, jowl=jowl)
 
 
-def _pick_coat(breed: Breed, rng: np.random.Generator) -> Coat:
-    weights = np.array([coat.weight for coat in breed.coats])
+def _pick_coat(breed: Breed, rng: np.random.Generator, typicality: float) -> Coat:
+    weights = np.array([coat.weight for coat in breed.coats]) ** typicality
     return breed.coats[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 

@@ -21,7 +21,7 @@ def paint_backdrop(scene: Scene, rng: np.random.Generator, side_px: int) -> Imag
 
 def sample_light(scene: Scene, rng: np.random.Generator) -> Light:
     """The scene's light from a random side, sometimes dim, sometimes from behind."""
-    exposure = float(np.exp(rng.normal(-0.02, 0.13)))
+    exposure = float(np.exp(rng.normal(-0.02, 0.08)))
     side = rng.uniform(-0.85, 0.85)
     height, front = rng.uniform(0.35, 0.85), rng.uniform(0.15, 0.75)
     norm = float(np.sqrt(side**2 + height**2 + front**2))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.commands import PrepareConfig, PrepareOptions
+from ..errors import ConfigError
 from .data.draft import make_draft
 from .data.drawn import DEFAULT_PER_CLASS, drawn_classes
 from .data.finish import describe, describe_existing, write_in_place, write_layout
@@ -49,7 +50,7 @@ def prepare(
 
     target = choose_target(config.prepare, source_kind(config.prepare.source))
     check_target(target)
-    with work_folder(target.root) as work:
+    with work_folder(target.root, target.stays) as work:
         found = _read(config, target, work, on_progress, force)
         if found.existing is not None:
             return describe_existing(found.existing, config, time.monotonic() - started)
@@ -107,6 +108,11 @@ def _read(
         listing = Listing("dogs", "drawn dogs", is_drawn=True) if existing else read_source(source)
     else:
         listing = read_source(source)
+        if target.stays and any(item.file.is_relative_to(work) for item in listing.items):
+            raise ConfigError(
+                f"{target.source}: holds the images itself, so there is no place for them to stay in",
+                hint="leave --in-place out: they are copied into the data folder",
+            )
         request = _fingerprint(config, [_identity(item) for item in listing.items])
         existing, note = make_room(target, request, force)
     listing.notes += [note] if note else []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .folders import OWN_FILES, is_image_like, walk
 from .manifest import MANIFEST_FILE, SPLITS, Manifest
-from .names import shown
+from .names import shown, storable
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _added(manifest: Manifest) -> Iterator[str]:
             name = prefix + path.as_posix()
             if name in known or (len(path.parts) == 1 and path.name in OWN_FILES) or not is_image_like(path):
                 continue
-            if name not in left_out or left_out[name] != (root / path).stat().st_size:
+            if left_out.get(storable(name), -1) != (root / path).stat().st_size:
                 yield name
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ...errors import DownloadError
 
-_CHUNK = 1 << 18
 TRIES = 5
 _TIMEOUT_SECONDS = 30.0
 
@@ -40,8 +39,9 @@ def download(
 ) -> Path:
     """The file of `remote` in `folder`, fetched unless it is there, resumed from a `.part` that is.
 
-    A transfer that breaks off is taken up again, TRIES times. Raises DownloadError where there is no network,
-    the server refuses, or the checksum is not the published one (the wrong file is removed).
+    A transfer that breaks off is taken up again; TRIES failures without a new byte end it.
+
+    Raises DownloadError where there is no network, the server refuses, or the checksum is not the published one (the wrong file is removed).
     """
     target = folder / remote.file_name
     if target.exists():
@@ -49,25 +49,27 @@ def download(
         return target
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / (remote.file_name + ".part")
-    for attempt in range(TRIES):
-        size = part.stat().st_size if part.exists() else 0
-        problem = _transfer(remote, part, on_bytes)
-        if problem is None:
-            break
-        has_grown = part.exists() and part.stat().st_size > size
-        if attempt + 1 == TRIES or (attempt and not has_grown):
+    failures, size = 0, _size(part)
+    while (problem := _transfer(remote, part, on_bytes)) is not None:
+        failures = failures + 1 if _size(part) <= size else 0  # what grows is given its time
+        size = _size(part)
+        if failures == TRIES:
             raise _failed(remote, part, problem)
-        time.sleep(pause_seconds * 2**attempt)
+        time.sleep(pause_seconds * 2**failures)
     _verify(part, remote)
     os.replace(part, target)
     return target
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _transfer(remote: Remote, part: Path, on_bytes: Callable[[int, int | None], None]) -> str | None:
     """Fetch what is missing of `part`. Returns None when it is whole, else what went wrong."""
     import httpx
 
-    have = part.stat().st_size if part.exists() else 0
+    have = _size(part)
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
     try:
         with httpx.stream(
@@ -85,6 +87,10 @@ def _transfer(remote: Remote, part: Path, on_bytes: Callable[[int, int | None], 
             length = response.headers.get("content-length")
             total = start + int(length) if length and length.isdigit() else None
             done = _save(response, part, start, total, on_bytes)
+    except httpx.ConnectError as error:
+        if not have:
+            raise _failed(remote, part, str(error) or "no connection") from None
+        return str(error) or "no connection"
     except httpx.HTTPError as error:
         return str(error) or type(error).__name__
     except httpx.InvalidURL as error:
@@ -97,7 +103,7 @@ def _save(
 ) -> int:
     done = start
     with open(part, "ab" if start else "wb") as file:
-        for chunk in response.iter_bytes(_CHUNK):  # type: ignore[attr-defined]
+        for chunk in response.iter_bytes():  # type: ignore[attr-defined]
             file.write(chunk)
             done += len(chunk)
             on_bytes(done, total)
@@ -135,8 +141,8 @@ def _verify(path: Path, remote: Remote) -> None:
 
 
 def _failed(remote: Remote, part: Path, problem: str) -> DownloadError:
-    have = part.stat().st_size if part.exists() else 0
-    kept = f"; {have >> 20} MiB are kept and the next try goes on from there" if have else ""
+    have = _size(part)
+    kept = f"; {have:,} bytes are kept and the next try goes on from there" if have else ""
     return DownloadError(
         f"{remote.url}: {problem}{kept}",
         hint="without a network: fetch the archive elsewhere and give it with --archive FILE,"

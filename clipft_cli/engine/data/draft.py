@@ -14,7 +14,7 @@ from .class_names import CLASSES_FILE, ClassInfo, edited_names
 from .class_sizes import check_class_sizes
 from .duplicates import remove_duplicates
 from .listing import Item, Listing, choose_classes
-from .names import readable_names, shown
+from .names import readable_names, shown, storable
 from .problems import Problem
 from .split import assign_splits, rank_of
 from .target import Target
@@ -44,6 +44,8 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     options = config.prepare
     kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes))
     items = [item for item in _with_known_splits(listing, target) if item.label in kept]
+    if target.stays:
+        items = _with_names_in_utf8(items, listing)
     problems = [problem for problem in listing.problems if not problem.label or _is_kept(problem.label, kept, listing)]
     pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
     found = remove_duplicates(pictures, options.near_duplicate_distance)
@@ -57,6 +59,14 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     classes = _class_infos(names, target)
     _warn_about_splits(pictures, splits, classes, listing, warnings, options.split)
     return Draft(pictures, groups, splits, classes, problems, warnings)
+
+
+def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:
+    """Items that a manifest can name; a copy would get a new name, a file that stays cannot."""
+    named = [item for item in items if storable(str(item.file)) == str(item.file)]
+    others = [item for item in items if storable(str(item.file)) != str(item.file)]
+    listing.problems += [Problem(item.name, "file name is not UTF-8", "", item.label) for item in others]
+    return named
 
 
 def _is_kept(label: str, kept: set[str], listing: Listing) -> bool:

@@ -14,6 +14,7 @@ from .hardware import find_machine
 from .layout import copy_pictures, move_into_place, readme_text, write_readme
 from .listing import Listing
 from .manifest import SPLITS, Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
+from .names import storable
 from .problems import PROBLEMS_FILE, Problem, summarise, write_problems
 from .starter import STARTER_FILE, starter_text, write_new
 from .summary import PrepareResult, class_counts, size_range
@@ -86,7 +87,7 @@ def _left_out_sizes(target: Target, problems: Sequence[Problem]) -> Mapping[str,
         file = base / problem.file
         if problem.action == "left out" and target.kind == "folder" and file.is_file():
             path = problem.file if target.paths_are_relative else file.resolve().as_posix()
-            sizes[path] = file.stat().st_size
+            sizes[storable(path)] = file.stat().st_size
     return sizes
 
 

@@ -118,6 +118,7 @@ def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) 
         else:
             status = entry.stat()
             if (status.st_dev, status.st_ino) in seen:
+                tree.problems.append(Problem(str(here), "a link to a folder that is read already"))
                 continue
             seen.add((status.st_dev, status.st_ino))
             tree.folders.append(here)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,15 @@ _SPARE_BYTES = 64 << 20
 
 
 @contextmanager
-def work_folder(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target`, removed at the end whatever happens.
+def work_folder(target: Path, stays: bool) -> Iterator[Path]:
+    """A hidden folder beside `target`, removed at the end whatever happens; elsewhere if the images stay.
 
     One that a killed run left behind is removed too. Raises ResourceError where none can be made.
     """
+    if stays:
+        with tempfile.TemporaryDirectory(prefix="clipft-") as elsewhere:
+            yield Path(elsewhere)
+        return
     parent = target.parent
     folder = parent / f".{target.name[:80]}.preparing-{os.getpid()}"
     try:

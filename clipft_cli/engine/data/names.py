@@ -78,6 +78,11 @@ def shown(text: str, limit: int = 160) -> str:
     return clean if len(clean) <= limit else clean[: limit // 2] + "..." + clean[-limit // 3 :]
 
 
+def storable(text: str) -> str:
+    """`text` as it can be written in UTF-8: bytes of a file name that are no text become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def copied_name(name: str, taken: set[str]) -> str:
     """The name a copy of file `name` gets in a folder that holds `taken` (casefolded); adds to `taken`.
 

@@ -74,7 +74,8 @@ def _assign_class(
             chosen.setdefault(i, "train")
     open_units = [unit for unit in own if unit.members[0] not in chosen]
     counts = Counter(chosen[i] for unit in own for i in unit.members if i in chosen)
-    total = sum(len(unit.members) for unit in own)
+    without_share = {split for split, share in zip(SPLITS, shares, strict=True) if share == 0}
+    total = sum(len(unit.members) for unit in own if chosen.get(unit.members[0]) not in without_share)
     wanted = targets(total, shares, n_units=len(own))
     for split in ("test", "val"):
         keep_back = 0 if counts["train"] else 1

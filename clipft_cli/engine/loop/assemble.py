@@ -18,6 +18,7 @@ from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.precision import Precision, set_up
 from ..model.prompts import choose_templates
+from ..model.vit import tune_allocator
 from ..optim.build import LearningRates, build_optimizer
 from ..optim.ema import EMA
 from ..optim.groups import build_groups
@@ -57,9 +58,7 @@ class Material:
 def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     """Model, data and device for `config`. Raises the errors of each, and DataError for what cannot be trained on."""
     data = config.data
-    train_rows = draw_subset(
-        manifest.split("train"), fraction=data.fraction, few_shot=data.few_shot, seed=config.seed
-    )
+    train_rows = draw_subset(manifest.split("train"), fraction=data.fraction, few_shot=data.few_shot, seed=config.seed)
     val_rows = manifest.split("val")
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
@@ -97,6 +96,8 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     config, precision = material.config, material.precision
     method = METHODS[config.method]
     material.backbone.model.requires_grad_(False)
+    if precision.device.type == "cpu":
+        tune_allocator()
     classifier = method.attach(material.backbone.model, start.head, config).to(precision.device)
     if config.hardware.channels_last:
         classifier.clip.visual.to(memory_format=torch.channels_last)  # type: ignore[union-attr, call-overload]
@@ -114,13 +115,9 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
         for name in layer.parameters
     }
     if not parameters:
-        raise ModelError(
-            f"method {config.method}: nothing is left to train", hint="unfreeze at least one layer"
-        )
+        raise ModelError(f"method {config.method}: nothing is left to train", hint="unfreeze at least one layer")
     groups = tuple(
-        group
-        for group in build_groups(everything, layers, training)
-        if plan.first_epoch[group.layer] is not None
+        group for group in build_groups(everything, layers, training) if plan.first_epoch[group.layer] is not None
     )
     effective = config.data.batch_size * training.gradient_accumulation_steps
     steps_per_epoch = math.ceil(len(material.train_set) / effective)

@@ -114,9 +114,7 @@ def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
         (new / OPEN_CLIP_CONFIG_FILE).write_text(json.dumps(config, indent=2), encoding="utf-8")
         files = {file.name: file_digest(file) for file in sorted(new.iterdir())}
         content = {**card.to_json(), "files": files}
-        (new / CHECKPOINT_FILE).write_text(
-            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        (new / CHECKPOINT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
@@ -177,9 +175,7 @@ def read_card(checkpoint: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         raise CheckpointError(f"{path}: is damaged", hint="use another checkpoint of this run") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft"
-        )
+        raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
     return meta
 
 
@@ -220,9 +216,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def with_result(
-    card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0
-) -> Card:
+def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0) -> Card:
     """`card` for one point of the run."""
     return replace(card, epoch=epoch, step=step, metrics=dict(metrics), temperature=temperature)
 
@@ -267,9 +261,7 @@ def _tower(checkpoint: Path, card: Card) -> torch.nn.Module:
     clip.load_state_dict(load_file(checkpoint / TOWER_FILE))
     has_quick_gelu = any(type(module).__name__ == "QuickGELU" for module in clip.modules())
     if has_quick_gelu != card.base.quick_gelu:
-        raise CheckpointError(
-            f"{checkpoint}: the activation built (QuickGELU: {has_quick_gelu}) is not its own"
-        )
+        raise CheckpointError(f"{checkpoint}: the activation built (QuickGELU: {has_quick_gelu}) is not its own")
     return clip
 
 

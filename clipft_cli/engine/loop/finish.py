@@ -60,9 +60,7 @@ def finish(
         if stop.is_set:
             raise interrupted(run, state)
         copy_into(run.parameters, mixed(start, tuned, alpha))
-        logits = split_logits(
-            run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event
-        )
+        logits = split_logits(run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event)
         measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits
     select_by = run.config.training.select_by
     alpha = max(measured, key=lambda a: (selection_value(measured[a][0], select_by), -measured[a][0].loss, a))
@@ -142,7 +140,5 @@ def _say(
     if alpha == 0.0:
         on_event(Note("fine-tuning did not beat its start on val: the start is kept", is_warning=True))
     on_event(
-        Note(
-            f"temperature {temperature:.2f} fitted on val: calibration error {before:.3f} before, {after:.3f} after"
-        )
+        Note(f"temperature {temperature:.2f} fitted on val: calibration error {before:.3f} before, {after:.3f} after")
     )

@@ -66,9 +66,7 @@ class Run:
     def save(self, state: TrainState) -> None:
         """Write the state to resume from."""
         state.micro_batch = self.stepper.micro_batch
-        save_state(
-            self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
-        )
+        save_state(self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
 
     def load(self) -> tuple[TrainState, list[str]]:
         """The state saved last, put back; the metrics file cut to what it held then."""
@@ -133,9 +131,7 @@ class _NonFiniteRow(Exception):
 
 def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> None:
     data, training = run.config.data, run.config.training
-    order = epoch_order(
-        run.train_set.labels, seed=run.config.seed, epoch=state.epoch, balance=data.class_balance
-    )
+    order = epoch_order(run.train_set.labels, seed=run.config.seed, epoch=state.epoch, balance=data.class_balance)
     updates = [
         in_batches(update, data.batch_size)
         for update in in_batches(order, data.batch_size * training.gradient_accumulation_steps)
@@ -189,16 +185,12 @@ def _account(run: Run, state: TrainState, done: Update, batches: Sequence[Batch]
     state.skipped_steps += 1
     if not done.is_finite:
         state.non_finite_in_row += 1
-        on_event(
-            Note(f"step {state.step}: the loss or a gradient is not finite, the update is skipped", True)
-        )
+        on_event(Note(f"step {state.step}: the loss or a gradient is not finite, the update is skipped", True))
         if state.non_finite_in_row >= run.config.training.non_finite_limit:
             raise _NonFiniteRow(done, batches)
 
 
-def _tell(
-    run: Run, state: TrainState, done: Update, seconds: float, waited: float, on_event: OnEvent
-) -> None:
+def _tell(run: Run, state: TrainState, done: Update, seconds: float, waited: float, on_event: OnEvent) -> None:
     on_event(
         StepDone(
             step=state.step,
@@ -224,9 +216,7 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent)
     """Measure on val, record, save; all with the averaged weights where there are any."""
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:
-        logits = split_logits(
-            run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event
-        )
+        logits = split_logits(run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event)
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))
         record = _record(run, state, metrics, seconds)
         is_best = _note_best(run, state, record)
@@ -282,9 +272,7 @@ def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
     return is_best
 
 
-def _save_checkpoint(
-    run: Run, state: TrainState, record: EpochRecord, is_best: bool, on_event: OnEvent
-) -> None:
+def _save_checkpoint(run: Run, state: TrainState, record: EpochRecord, is_best: bool, on_event: OnEvent) -> None:
     folder = run.run_dir.checkpoint(record.epoch)
     metrics = {name: value for name, value in asdict(record).items() if name.startswith("val_")}
     save_classifier(

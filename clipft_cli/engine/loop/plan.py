@@ -13,9 +13,7 @@ from .fit import Run, describe_layers
 def plan_of(run: Run, material: Material) -> Plan:
     """The plan of an assembled run."""
     config = run.config
-    stages = tuple(
-        (epoch, (describe_layers(run.layers, run.plan.trains(epoch)),)) for epoch in run.plan.stages
-    )
+    stages = tuple((epoch, (describe_layers(run.layers, run.plan.trains(epoch)),)) for epoch in run.plan.stages)
     return Plan(
         facts=(*material_facts(material), *_training_facts(run)),
         groups=run.groups,

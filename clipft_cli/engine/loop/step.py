@@ -91,9 +91,7 @@ class Stepper:
 
     def _apply(self, loss_sum: float, n_images: int) -> Update:
         self.scaler.unscale_(self.optimizer)
-        parameters = [
-            p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None
-        ]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         limit = math.inf if self.max_grad_norm is None else self.max_grad_norm
         norm = float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
         is_finite = math.isfinite(loss_sum) and math.isfinite(norm)

@@ -66,8 +66,7 @@ class TensorBoard:
         self._writer.add_images("val/misclassified", pixels, step)
         names = [cls.readable for cls in dataset.manifest.classes]
         lines = [
-            f"{dataset.rows[i].path}: {names[dataset.labels[i]]} taken for {names[predicted[i]]}"
-            f" ({confidence[i]:.0%})"
+            f"{dataset.rows[i].path}: {names[dataset.labels[i]]} taken for {names[predicted[i]]} ({confidence[i]:.0%})"
             for i in worst
         ]
         self._writer.add_text("val/misclassified", "\n\n".join(lines), step)

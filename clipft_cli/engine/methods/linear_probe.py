@@ -60,9 +60,7 @@ def fit_probe(
     return best
 
 
-def _all_classes(
-    coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, n_classes: int
-) -> tuple[Tensor, Tensor]:
+def _all_classes(coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, n_classes: int) -> tuple[Tensor, Tensor]:
     """One row a class: scikit-learn leaves out absent classes, and keeps one row where there are two."""
     if len(classes) == 2:
         coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2

@@ -61,9 +61,7 @@ def _attend_by_steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Te
         (q * width**-0.5).reshape(rows, queries, width), k.reshape(rows, tokens, width).transpose(1, 2)
     )
     if mask is not None:
-        scores = (scores.view(batch, heads, queries, tokens) + mask.to(scores.dtype)).view(
-            rows, queries, tokens
-        )
+        scores = (scores.view(batch, heads, queries, tokens) + mask.to(scores.dtype)).view(rows, queries, tokens)
     out = torch.bmm(scores.softmax(dim=-1), v.reshape(rows, tokens, width))
     return out.view(batch, heads, queries, width)
 
@@ -79,14 +77,10 @@ def block_forward(
     batch, tokens, width = hidden.shape
     attn = block.attn
     normed = block.ln_1(hidden).reshape(-1, width)
-    qkv = adapted_linear(
-        normed, attn.in_proj_weight, attn.in_proj_bias, _deltas(adapters, index, "q", "k", "v")
-    )
+    qkv = adapted_linear(normed, attn.in_proj_weight, attn.in_proj_bias, _deltas(adapters, index, "q", "k", "v"))
     q, k, v = _split_heads(qkv, batch, 3, attn.num_heads)
     mixed = attend(q, k, v, mask)  # (B * N, W)
-    return _after_attention(block, hidden.reshape(-1, width), mixed, index, adapters).view(
-        batch, tokens, width
-    )
+    return _after_attention(block, hidden.reshape(-1, width), mixed, index, adapters).view(batch, tokens, width)
 
 
 def last_block_forward(
@@ -120,9 +114,7 @@ def _after_attention(
     attn, mlp = block.attn, block.mlp
     out = adapted_linear(mixed, attn.out_proj.weight, attn.out_proj.bias, _deltas(adapters, index, "out"))
     hidden = residual + block.ls_1(out)
-    inner = adapted_linear(
-        block.ln_2(hidden), mlp.c_fc.weight, mlp.c_fc.bias, _deltas(adapters, index, "fc1")
-    )
+    inner = adapted_linear(block.ln_2(hidden), mlp.c_fc.weight, mlp.c_fc.bias, _deltas(adapters, index, "fc1"))
     inner = quick_gelu(inner) if type(mlp.gelu) is QuickGELU else mlp.gelu(inner)
     out = adapted_linear(inner, mlp.c_proj.weight, mlp.c_proj.bias, _deltas(adapters, index, "fc2"))
     return hidden + block.ls_2(out)
@@ -130,9 +122,7 @@ def _after_attention(
 
 def _split_heads(rows: Tensor, batch: int, parts: int, heads: int) -> tuple[Tensor, ...]:
     """(B * N, parts * W) -> `parts` views of (B, H, N, d)."""
-    return (
-        rows.view(batch, -1, parts, heads, rows.shape[-1] // (parts * heads)).permute(2, 0, 3, 1, 4).unbind(0)
-    )
+    return rows.view(batch, -1, parts, heads, rows.shape[-1] // (parts * heads)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def _deltas(adapters: LoraAdapters | None, index: int, *targets: str) -> tuple[Any, ...]:

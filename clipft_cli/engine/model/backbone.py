@@ -100,9 +100,7 @@ def _register(name: ModelName) -> None:
         except (OSError, ValueError) as error:
             raise ModelError(f"{name.config_file}: not a readable JSON model config ({error})") from None
         if not isinstance(content, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(content):
-            raise ModelError(
-                f"{name.config_file}: an open_clip model config has embed_dim, vision_cfg and text_cfg"
-            )
+            raise ModelError(f"{name.config_file}: an open_clip model config has embed_dim, vision_cfg and text_cfg")
         open_clip.add_model_config(name.config_file)
 
 

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.model import HeadName
+from ...errors import ModelError
 from .lora import LoraAdapters
+from .lora_linear import LinearAdapters
 from .vit import FastViT, why_unsupported
 
 MAX_SCALE = 100.0
@@ -90,8 +92,11 @@ def image_tower(
     visual: nn.Module, adapters: LoraAdapters | None = None, checkpoint_blocks: bool = False
 ) -> Callable[[Tensor], Tensor]:
     """The fastest forward that equals `visual(images)`."""
-    if why_unsupported(visual) is None:
+    reason = why_unsupported(visual)
+    if reason is None:
         return FastViT(visual, adapters, checkpoint_blocks=checkpoint_blocks)  # type: ignore[arg-type]
+    if adapters is not None and not isinstance(adapters, LinearAdapters):
+        raise ModelError(f"these adapters need the fast path, and {reason}", hint="use --method full")
     if checkpoint_blocks and hasattr(visual, "set_grad_checkpointing"):
         visual.set_grad_checkpointing(True)
     return visual

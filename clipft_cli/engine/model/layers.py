@@ -16,11 +16,12 @@ from torch import nn
 from ...errors import ConfigError, ModelError
 
 STEM, TOP, HEAD = "stem", "top", "classifier"
+_TOP_ALIASES = ("visual.ln_post", "visual.proj", "vision_model.post_layernorm", "visual_projection")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """`parameters` are names within the classifier (`clip.visual...`, `head...`); `aliases` are other systems' names."""
+    """`parameters` are names within the classifier (`clip.visual...`, `head...`); `aliases` other systems' names."""
 
     name: str
     parameters: tuple[str, ...]
@@ -45,17 +46,10 @@ def image_layers(visual: nn.Module, prefix: str = "clip.visual.") -> tuple[Layer
     elif family == "TimmModel":
         groups = _timm_groups(visual)
     else:
-        raise ModelError(
-            f"the image tower {family} has no layer list yet: it cannot be fine-tuned layer by layer"
-        )
+        raise ModelError(f"the image tower {family} has no layer list yet: it cannot be fine-tuned layer by layer")
     blocks = [group for group in groups if group not in (STEM, TOP)]
-    layers = [
-        _layer(STEM, groups.get(STEM, []), prefix, ("embeddings", "vision_model.embeddings", "visual.conv1"))
-    ]
-    layers += [
-        _layer(f"block.{i}", groups[block], prefix, _block_aliases(i, block))
-        for i, block in enumerate(blocks)
-    ]
+    layers = [_layer(STEM, groups.get(STEM, []), prefix, ("embeddings", "vision_model.embeddings", "visual.conv1"))]
+    layers += [_layer(f"block.{i}", groups[block], prefix, _block_aliases(i, block)) for i, block in enumerate(blocks)]
     layers.append(
         _layer(
             TOP,

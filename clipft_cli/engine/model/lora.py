@@ -53,9 +53,7 @@ def resolve_targets(names: Iterable[str]) -> tuple[str, ...]:
             )
         wanted.update(_ALIASES[name])
     if not wanted:
-        raise ConfigError(
-            "LoRA has no target", hint=f"choose from {', '.join(TARGETS)}, or attention, mlp, all"
-        )
+        raise ConfigError("LoRA has no target", hint=f"choose from {', '.join(TARGETS)}, or attention, mlp, all")
     return tuple(target for target in TARGETS if target in wanted)
 
 
@@ -79,9 +77,7 @@ class LoraDelta(nn.Module):
     ) -> None:
         super().__init__()
         n_out, n_in = weight.shape
-        bound = (
-            n_in**-0.5
-        )  # kaiming_uniform with a = sqrt(5), on the CPU: one seed gives one start on every device
+        bound = n_in**-0.5  # kaiming_uniform with a = sqrt(5), on the CPU: one seed gives one start on every device
         drawn = torch.empty(r, n_in).uniform_(-bound, bound, generator=generator)
         self.lora_A = nn.Parameter(drawn.to(weight.device))
         self.lora_B = nn.Parameter(torch.zeros(n_out, r, device=weight.device))
@@ -98,9 +94,7 @@ class LoraDelta(nn.Module):
         up = self.lora_B * (self.scale * self.strength)  # (out, r)
         if self.magnitude is None:
             return None, up
-        with (
-            torch.no_grad()
-        ):  # the norm counts as a constant: same accuracy, less memory (Liu et al. 2024, 4.3)
+        with torch.no_grad():  # the norm counts as a constant: same accuracy, less memory (Liu et al. 2024, 4.3)
             length = _row_norms(weight.float() + self.scale * self.lora_B @ self.lora_A)
         ratio = (self.magnitude / length)[:, None]
         return 1 - self.strength + self.strength * ratio, up * ratio
@@ -113,9 +107,7 @@ class LoraDelta(nn.Module):
         return kept + up @ self.lora_A
 
 
-def adapted_linear(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, deltas: Sequence[LoraDelta | None]
-) -> Tensor:
+def adapted_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, deltas: Sequence[LoraDelta | None]) -> Tensor:
     """rows (T, in) @ weight.T + bias, each delta adding to its equal share of the output (T, out).
 
     One product with the whole frozen weight, one with all A, one with all B. The deltas of a fused weight
@@ -139,9 +131,7 @@ def _change(delta: LoraDelta | None, share: Tensor) -> tuple[Tensor | None, Tens
     return delta.factors(share)
 
 
-def _stretched_linear(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, stretches: Sequence[Tensor | None]
-) -> Tensor:
+def _stretched_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, stretches: Sequence[Tensor | None]) -> Tensor:
     """The frozen product, its output columns stretched where DoRA asks for it; the bias is not stretched."""
     if all(stretch is None for stretch in stretches):
         return F.linear(rows, weight, bias)
@@ -194,9 +184,7 @@ class LoraAdapters(nn.Module):
             raise ConfigError(f"LoRA blocks {list(chosen)}: the tower has blocks 0 to {len(layers) - 1}")
         new = delta_maker(r, alpha, dropout, rslora, use_dora, seed)
         names = resolve_targets(targets)
-        return LoraAdapters(
-            {f"blocks.{i}.{t}": new(_block_rows(layers[i], t)) for i in chosen for t in names}
-        )
+        return LoraAdapters({f"blocks.{i}.{t}": new(_block_rows(layers[i], t)) for i in chosen for t in names})
 
     @classmethod
     def for_text(cls, model: nn.Module, targets: Iterable[str], **settings: Any) -> LoraAdapters:
@@ -231,9 +219,7 @@ class LoraAdapters(nn.Module):
         Raises ModelError if they were merged before.
         """
         if self.is_merged:
-            raise ModelError(
-                "these adapters are merged already", hint="load the tower and the adapters again"
-            )
+            raise ModelError("these adapters are merged already", hint="load the tower and the adapters again")
         for name, delta in self.by_name.items():
             rows = self._rows(tower, name)
             rows.copy_(delta.adapted(rows))
@@ -269,9 +255,7 @@ def delta_maker(
     r: int, alpha: float, dropout: float, rslora: bool, use_dora: bool, seed: int
 ) -> Callable[[Tensor], LoraDelta]:
     generator = torch.Generator().manual_seed(seed)
-    return partial(
-        LoraDelta, r=r, alpha=alpha, dropout=dropout, rslora=rslora, use_dora=use_dora, generator=generator
-    )
+    return partial(LoraDelta, r=r, alpha=alpha, dropout=dropout, rslora=rslora, use_dora=use_dora, generator=generator)
 
 
 def _register(root: nn.Module, name: str, delta: LoraDelta) -> None:

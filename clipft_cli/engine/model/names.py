@@ -89,9 +89,7 @@ def _from_config_file(config_file: Path, pretrained: str | None) -> ModelName:
             f"model.name: {config_file} describes an architecture; its weights are missing",
             hint="add model.pretrained with the weights file",
         )
-    return ModelName(
-        str(config_file), pretrained, config_file.stem, _existing(pretrained), config_file=config_file
-    )
+    return ModelName(str(config_file), pretrained, config_file.stem, _existing(pretrained), config_file=config_file)
 
 
 def _from_architecture(architecture: str, pretrained: str | None) -> ModelName:

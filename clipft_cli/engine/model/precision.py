@@ -23,9 +23,7 @@ class Precision:
     @property
     def name(self) -> str:
         """`bf16`, `fp16` or `fp32`."""
-        return (
-            {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32") if self.dtype else "fp32"
-        )
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32") if self.dtype else "fp32"
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Matrix products in `dtype`, everything delicate in float32."""
@@ -62,9 +60,7 @@ def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
             return Precision(device, torch.bfloat16)
         return Precision(device, torch.float16 if device.type in ("cuda", "mps") else None)
     if name == "fp16" and device.type == "cpu":
-        raise ResourceError(
-            "hardware.mixed_precision: fp16 training needs a GPU", hint="use bf16 or no on the CPU"
-        )
+        raise ResourceError("hardware.mixed_precision: fp16 training needs a GPU", hint="use bf16 or no on the CPU")
     return Precision(device, torch.bfloat16 if name == "bf16" else torch.float16)
 
 

@@ -54,13 +54,7 @@ def _why_block_unsupported(block: Any) -> str | None:
         return f"its blocks are {type(block).__name__}, not plain self-attention"
     attn, mlp = block.attn, block.mlp
     plain = type(attn) is nn.MultiheadAttention and attn.in_proj_weight is not None
-    if (
-        not plain
-        or attn.in_proj_bias is None
-        or attn.bias_k is not None
-        or attn.add_zero_attn
-        or attn.dropout
-    ):
+    if not plain or attn.in_proj_bias is None or attn.bias_k is not None or attn.add_zero_attn or attn.dropout:
         return "its attention is not a plain nn.MultiheadAttention"
     if type(mlp.gelu) not in (QuickGELU, nn.GELU):
         return f"its activation is {type(mlp.gelu).__name__}"

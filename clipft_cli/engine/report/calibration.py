@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from .intervals import LEVEL, N_RESAMPLES, Interval, resample_images, uniform_blocks
+from .intervals import LEVEL, N_RESAMPLES, Interval, resample_images, uniform_blocks, wilson
 
 N_BINS = 15
 """Bins of equal width between 0 and 1, as in Guo et al. 2017."""
@@ -70,6 +70,9 @@ def ece_interval(
     tail = (1 - level) / 2
     high = float(np.quantile(resampled, 1 - tail))
     low = max(0.0, 2 * value - high)
+    if np.ptp(is_right) == 0:  # all right or all wrong: resamples know nothing of the accuracy's uncertainty
+        share = wilson(int(np.sum(is_right)), len(gaps), level)
+        high = min(1.0, value + share.high - share.low)
     by_chance = [
         _ece_rows(confidence - (u < confidence), np.broadcast_to(bins, u.shape))
         for u in uniform_blocks(len(gaps), n_resamples, seed + 1)
@@ -84,7 +87,7 @@ def _ece_rows(gaps: np.ndarray, bins: np.ndarray) -> np.ndarray:
     n_rows, n = gaps.shape
     flat = (np.arange(n_rows)[:, None] * N_BINS + bins).ravel()
     totals = np.bincount(flat, weights=gaps.ravel(), minlength=n_rows * N_BINS)
-    return np.abs(totals.reshape(n_rows, N_BINS)).sum(axis=1) / n  # type: ignore[no-any-return]
+    return np.abs(totals.reshape(n_rows, N_BINS)).sum(axis=1) / n
 
 
 def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:

@@ -129,8 +129,8 @@ def macro_f1_interval(
 ) -> Interval:
     """Macro-F1 over the classes that occur in `labels` (N,), with a percentile bootstrap within classes.
 
-    Where every image is right (or every one wrong) resamples do not differ: then Wilson's interval of the
-    accuracy stands in, which is no narrower than the data allow.
+    Where resamples do not differ (every image is right, say) they know nothing of the uncertainty: then the
+    interval has the reach of Wilson's around the accuracy.
     """
 
     def statistic(indexes: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def macro_f1_interval(
     resampled = resample_images(len(labels), statistic, strata=labels, n_resamples=n_resamples, seed=seed)
     if np.ptp(resampled) == 0:
         share = wilson(int((labels == predicted).sum()), len(labels))
-        return Interval(value, min(value, share.low), max(value, share.high))
+        return Interval(value, max(0.0, value - share.value + share.low), min(1.0, value - share.value + share.high))
     return percentile_interval(value, resampled)
 
 
@@ -155,7 +155,7 @@ def macro_f1_resampled(labels: np.ndarray, predicted: np.ndarray, n_classes: int
 
     both = counts(labels) + counts(predicted)  # (r, C)
     f1 = 2 * counts(labels, (labels == predicted).astype(np.float64)) / np.maximum(both, 1)
-    return f1[:, np.unique(labels)].mean(axis=1)  # type: ignore[no-any-return]
+    return f1[:, np.unique(labels)].mean(axis=1)
 
 
 def _per_class(labels: np.ndarray, predicted: np.ndarray, names: Sequence[tuple[str, str]]) -> list[ClassMetrics]:

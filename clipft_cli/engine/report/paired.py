@@ -58,7 +58,7 @@ def _draw_seeds(rng: np.random.Generator, hits: np.ndarray, r: int) -> np.ndarra
     n_seeds = len(hits)
     if n_seeds == 1:
         return hits
-    return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=r) / n_seeds @ hits  # type: ignore[no-any-return]
+    return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=r) / n_seeds @ hits
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:

@@ -32,7 +32,7 @@ class Scores:
 
     def probabilities(self, temperature: float) -> np.ndarray:
         """(N, C) float64, rows add up to 1."""
-        return softmax(self.logits.astype(np.float64) / temperature, axis=1)  # type: ignore[no-any-return]
+        return np.asarray(softmax(self.logits.astype(np.float64) / temperature, axis=1))
 
 
 def ranked(logits: np.ndarray, k: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def ranked(logits: np.ndarray, k: int) -> np.ndarray:
 
 def scores_bytes(scores: Scores) -> bytes:
     """As a safetensors file; the facts are its metadata."""
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "logits": np.ascontiguousarray(scores.logits, dtype=np.float32),
         "labels": np.ascontiguousarray(scores.labels, dtype=np.int64),
         "indexes": np.ascontiguousarray(scores.indexes, dtype=np.int64),

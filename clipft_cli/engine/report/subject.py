@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from ...config.commands import EvaluateConfig
-from ...config.model import ModelConfig
 from ...errors import CheckpointError, DataError
 from ..data.class_names import ClassInfo
 from ..data.manifest import Manifest
@@ -87,7 +86,7 @@ def load_subject(subject: Subject, config: EvaluateConfig, manifest: Manifest, d
         return load_classifier(subject.checkpoint, device)
     try:
         base, templates = subject.meta["base"], tuple(subject.meta["templates"])
-        model = ModelConfig(name=base["name"], pretrained=base["pretrained"], cache_dir=config.model.cache_dir)
+        model = config.model.model_copy(update={"name": str(base["name"]), "pretrained": base["pretrained"]})
         data = config.data.model_copy(update={"templates": templates})
         expected = str(base["weights_sha256"])
     except (KeyError, TypeError, ValueError):

@@ -1,0 +1,243 @@
+"""Predictions on the screen and into files: a table, text, CSV, JSON lines, or one JSON object."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..config.commands import PredictOptions
+from ..errors import ConfigError
+from .render import Screen, show_error
+
+if TYPE_CHECKING:
+    from ..engine.predict import PredictSummary
+    from ..engine.report.prediction import Form, Prediction
+
+STANDARD_INPUT = "-"
+_FORM_OF_SUFFIX = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_BAR = 20
+
+
+class ViewSink:
+    """Gives each prediction to the writers, and names on stderr the images that could not be used."""
+
+    def __init__(self, screen: Screen, writers: list[Writer]) -> None:
+        self.screen = screen
+        self.writers = writers
+
+    def begin(self, n_answers: int) -> None:
+        """Called once, before the first prediction."""
+        for writer in self.writers:
+            writer.begin(n_answers)
+
+    def add(self, prediction: Prediction) -> None:
+        """One prediction, in order."""
+        if prediction.problem is not None:
+            self.screen.warn(f"{_visible(prediction.path)}: {_visible(prediction.problem)}")
+        for writer in self.writers:
+            writer.add(prediction)
+
+    def finish(self, summary: PredictSummary) -> None:
+        """Called once, after the last."""
+        for writer in self.writers:
+            writer.finish(summary)
+
+
+class Writer:
+    """What is common to all: nothing is done."""
+
+    def begin(self, n_answers: int) -> None:
+        """Before the first prediction."""
+
+    def add(self, prediction: Prediction) -> None:
+        """One prediction."""
+
+    def finish(self, summary: PredictSummary) -> None:
+        """After the last."""
+
+
+class TextWriter(Writer):
+    """Writes each prediction as it comes, in one of the forms that need no end."""
+
+    def __init__(self, form: Form, write: Callable[[str], object]) -> None:
+        self.form = form
+        self.write = write
+        self.n_answers = 0
+
+    def begin(self, n_answers: int) -> None:
+        self.n_answers = n_answers
+        self.write(self.form.head(n_answers))
+
+    def add(self, prediction: Prediction) -> None:
+        self.write(self.form.piece(prediction, self.n_answers))
+
+
+class JsonWriter(Writer):
+    """One object at the end: results, timing, checkpoint, and the error where there was one."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self.write = write
+        self.results: list[dict[str, Any]] = []
+
+    def add(self, prediction: Prediction) -> None:
+        self.results.append(prediction.to_json())
+
+    def finish(self, summary: PredictSummary) -> None:
+        from ..engine.report.prediction import json_text
+
+        content = {"results": self.results, **summary.to_json()}
+        failure = summary.failure()
+        if failure is not None:
+            keys = ("kind", "exit_code", "message", "hint")
+            content["error"] = {key: getattr(failure, key) for key in keys}
+        self.write(json_text(content) + "\n")
+
+
+class TableWriter(Writer):
+    """For a terminal: all answers of a few images, one row each of many."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.predictions: list[Prediction] = []
+
+    def add(self, prediction: Prediction) -> None:
+        self.predictions.append(prediction)
+
+    def finish(self, summary: PredictSummary) -> None:
+        if len(self.predictions) > 3:
+            self.console.print(_many(self.predictions))
+            return
+        for prediction in self.predictions:
+            self.console.print(_single(prediction))
+
+
+def named_images(arguments: list[str]) -> Iterable[str]:
+    """The names given, `-` (or nothing at all, where something is piped in) standing for a list on stdin.
+
+    Raises ConfigError where there is neither.
+    """
+    if not arguments:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise ConfigError("no image was named", hint="clipft predict image.jpg, a folder, or - for a list")
+        arguments = [STANDARD_INPUT]
+    return chain.from_iterable(_listed() if name == STANDARD_INPUT else [name] for name in arguments)
+
+
+def _listed() -> Iterator[str]:
+    from ..engine.data.inputs import lines_of
+
+    return lines_of(sys.stdin.buffer)
+
+
+@contextlib.contextmanager
+def open_sink(screen: Screen, options: PredictOptions) -> Iterator[ViewSink]:
+    """Where the predictions of this invocation go; a file appears at the end of the block, whole."""
+    from ..engine.report.output_file import replaced_file
+
+    form = _form(screen, options)
+    with contextlib.ExitStack() as stack:
+        writers: list[Writer] = []
+        if options.output is not None:
+            writers.append(_writer(form, stack.enter_context(replaced_file(options.output))))
+        elif form == "table" and not screen.mode.as_json:
+            writers.append(TableWriter(screen.out))
+        elif not screen.mode.as_json:
+            writers.append(_writer(form, _to_stdout))
+        if screen.mode.as_json:
+            writers.append(JsonWriter(_to_stdout))
+        yield ViewSink(screen, writers)
+
+
+def show_outcome(screen: Screen, options: PredictOptions, summary: PredictSummary) -> None:
+    """Timing, what was skipped, where the file lies. Raises ClipftError where images failed."""
+    if summary.skipped:
+        listed = ", ".join(f"{_visible(suffix)}: {n}" for suffix, n in summary.skipped.most_common(5))
+        screen.say(f"{summary.skipped.total()} files in folders are no images by their name, skipped ({listed})")
+    if summary.seconds:
+        n_done = summary.n_images - summary.n_failed
+        screen.say(
+            f"model ready in {summary.load_seconds:.1f} s on {summary.device}, {summary.precision};"
+            f" {n_done} {'image' if n_done == 1 else 'images'} in {summary.seconds:.2f} s,"
+            f" {summary.images_per_second:.1f} images/s"
+        )
+    if options.output is not None and not screen.mode.as_json:
+        screen.say(f"written: {_visible(str(options.output))}")
+    failure = summary.failure()
+    if failure is None:
+        return
+    failure.message = _visible(failure.message)
+    if _form(screen, options) == "json" or screen.mode.as_json:
+        # the object on stdout holds the error already: a second one would make it unreadable
+        show_error(failure, replace(screen.mode, as_json=False))
+        raise typer.Exit(failure.exit_code)
+    raise failure
+
+
+def _form(screen: Screen, options: PredictOptions) -> str:
+    """The form asked for, else by the file's suffix, else a table on a terminal and text elsewhere."""
+    if "format" in options.model_fields_set:
+        is_text = options.format == "table" and options.output is not None
+        return "txt" if is_text else options.format
+    if options.output is not None:
+        return _FORM_OF_SUFFIX.get(options.output.suffix.lower(), "txt")
+    return "table" if screen.out.is_terminal else "txt"
+
+
+def _writer(form: str, write: Callable[[str], object]) -> Writer:
+    from ..engine.report.prediction import FORMS
+
+    return JsonWriter(write) if form == "json" else TextWriter(FORMS[form], write)
+
+
+def _to_stdout(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _single(prediction: Prediction) -> Table:
+    table = Table(title=Text(_visible(prediction.path), style="bold"), box=None, title_justify="left", pad_edge=False)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    table.show_header = False
+    if prediction.problem is not None:
+        table.add_row("", Text(_visible(prediction.problem), style="red"))
+    if prediction.is_unknown:
+        table.add_row("", Text("unknown: no class reaches the threshold", style="yellow"))
+    for rank, answer in enumerate(prediction.answers, start=1):
+        bar = "\N{FULL BLOCK}" * round(answer.probability * _BAR)
+        table.add_row(str(rank), Text(_visible(answer.info.readable)), f"{answer.probability:.1%}", bar)
+    return table
+
+
+def _many(predictions: list[Prediction]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("image", overflow="fold")
+    table.add_column("answer", overflow="fold")
+    table.add_column("", justify="right")
+    table.add_column("next", overflow="fold")
+    for prediction in predictions:
+        if prediction.problem is not None:
+            table.add_row(Text(_visible(prediction.path)), Text(_visible(prediction.problem), style="red"))
+            continue
+        others = ", ".join(f"{_visible(a.info.readable)} {a.probability:.1%}" for a in prediction.answers[1:])
+        share = f"{prediction.answers[0].probability:.1%}"
+        table.add_row(Text(_visible(prediction.path)), Text(_visible(prediction.best)), share, Text(others))
+    return table
+
+
+def _visible(text: str) -> str:
+    from ..engine.report.visible import visible
+
+    return visible(text)

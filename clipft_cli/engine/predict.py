@@ -1,0 +1,216 @@
+"""`clipft predict`: files named by a person, classified in batches while the next ones are decoded."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..config.commands import PredictConfig
+from ..errors import ClipftError, DataError, PartialError
+from .data.decode import ImageError, decode_image
+from .data.inputs import ImageInput, Inputs
+from .data.transforms import Preprocess
+from .report.prediction import Answer, Prediction
+from .run_dir import find_checkpoint
+
+if TYPE_CHECKING:
+    from .loop.checkpoint import Loaded
+    from .model.precision import Precision
+
+DECODED = tuple[ImageInput, np.ndarray | str]
+"""A file with its pixels (3, H, W) uint8, or with the reason why it has none."""
+
+
+class Sink(Protocol):
+    """Where predictions go, one at a time and in order; `begin` tells how many answers each has at most."""
+
+    def begin(self, n_answers: int) -> None: ...
+
+    def add(self, prediction: Prediction) -> None: ...
+
+
+@dataclass
+class PredictSummary:
+    """What was done. `load_seconds`: until the model was ready; `seconds`: decoding and classifying after that."""
+
+    checkpoint: Path
+    device: str = "not needed"
+    precision: str = ""
+    n_images: int = 0
+    n_failed: int = 0
+    first_problem: str = ""
+    load_seconds: float = 0.0
+    seconds: float = 0.0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def images_per_second(self) -> float:
+        """Of those that were classified."""
+        return (self.n_images - self.n_failed) / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the results."""
+        return {
+            "checkpoint": str(self.checkpoint),
+            "n_images": self.n_images,
+            "n_failed": self.n_failed,
+            "skipped": dict(self.skipped),
+            "timing": {
+                "load_seconds": round(self.load_seconds, 3),
+                "predict_seconds": round(self.seconds, 3),
+                "images_per_second": round(self.images_per_second, 1),
+                "device": self.device,
+                "precision": self.precision,
+            },
+        }
+
+    def failure(self) -> ClipftError | None:
+        """PartialError where some images failed, DataError where all did or there were none."""
+        if self.n_images == 0:
+            return DataError("no images: the list is empty", hint="clipft predict IMAGE..., a folder, or a list")
+        if self.n_failed == 0:
+            return None
+        if self.n_failed == self.n_images:
+            named = self.first_problem if self.n_images == 1 else f"the first: {self.first_problem}"
+            what = "the image" if self.n_images == 1 else f"none of {self.n_images} images"
+            verb = "cannot be used" if self.n_images == 1 else "can be used"
+            return DataError(f"{what} {verb}: {named}")
+        return PartialError(
+            f"{self.n_failed} of {self.n_images} images could not be used, the first: {self.first_problem}",
+            hint="each is named in the output with its reason; all others were classified",
+        )
+
+
+def predict(
+    config: PredictConfig, names: Iterable[str], sink: Sink, on_note: Callable[[str], None] = lambda text: None
+) -> PredictSummary:
+    """Classify every image that `names` stand for; memory does not grow with their number.
+
+    A file that cannot be used is a prediction with a problem. Raises CheckpointError or ResourceError.
+    """
+    started = time.perf_counter()
+    checkpoint = find_checkpoint(config.predict.checkpoint)
+    if config.predict.checkpoint is None:
+        on_note(f"using {checkpoint}, of the newest finished run")
+    summary = PredictSummary(checkpoint)
+    inputs = Inputs(names)
+    found = iter(inputs)
+    hopeless, first = _first_worth_reading(found)
+    if first is None:  # no model is needed to say so
+        sink.begin(config.predict.top_k)
+        _pass_on((_failed(item, item.problem or "") for item in hopeless), sink, summary)
+    else:
+        _classify_all(config, chain(hopeless, [first], found), sink, summary, started)
+    summary.skipped = inputs.skipped
+    return summary
+
+
+def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput], ImageInput | None]:
+    """The inputs in front of the first that exists, and that one."""
+    hopeless: list[ImageInput] = []
+    for item in found:
+        if item.problem is None and Path(item.name).exists():
+            return hopeless, item
+        hopeless.append(item if item.problem is not None else ImageInput(item.name, "file not found"))
+    return hopeless, None
+
+
+def _classify_all(
+    config: PredictConfig, found: Iterable[ImageInput], sink: Sink, summary: PredictSummary, started: float
+) -> None:
+    from .data.loader import worker_count
+    from .loop.checkpoint import load_classifier
+    from .model.precision import device_label, set_up
+
+    precision = set_up(config.hardware)
+    loaded = load_classifier(summary.checkpoint, precision.device)
+    ready = time.perf_counter()
+    summary.load_seconds = ready - started
+    summary.device, summary.precision = device_label(precision.device), precision.name
+    sink.begin(min(config.predict.top_k, len(loaded.classes)))
+    batch_size = config.predict.batch_size
+    with ThreadPoolExecutor(worker_count("auto"), thread_name_prefix="clipft-decode") as pool:
+        decoded = _decoded_ahead(found, loaded.preprocess, pool, 2 * batch_size)
+        while batch := list(islice(decoded, batch_size)):
+            _pass_on(_classify(batch, loaded, precision, config), sink, summary)
+    summary.seconds = time.perf_counter() - ready
+
+
+def _decoded_ahead(
+    found: Iterable[ImageInput], preprocess: Preprocess, pool: ThreadPoolExecutor, n_ahead: int
+) -> Iterator[DECODED]:
+    """Inputs with their pixels, in order, at most `n_ahead` of them decoded before their turn."""
+    items = iter(found)
+    pending: deque[tuple[ImageInput, Future[np.ndarray | str]]] = deque()
+    try:
+        while True:
+            for item in islice(items, n_ahead - len(pending)):
+                pending.append((item, pool.submit(_pixels, item, preprocess)))
+            if not pending:
+                return
+            item, future = pending.popleft()
+            yield item, future.result()
+    finally:
+        for _, future in pending:
+            future.cancel()
+
+
+def _pixels(item: ImageInput, preprocess: Preprocess) -> np.ndarray | str:
+    if item.problem is not None:
+        return item.problem
+    try:
+        return preprocess.pixels(decode_image(Path(item.name)))
+    except ImageError as error:
+        return error.text
+
+
+def _classify(
+    batch: list[DECODED], loaded: Loaded, precision: Precision, config: PredictConfig
+) -> Iterator[Prediction]:
+    """The predictions of a batch, in its order."""
+    pixels = [content for _, content in batch if not isinstance(content, str)]
+    rows = iter(_probabilities(np.stack(pixels), loaded, precision) if pixels else ())
+    for item, content in batch:
+        yield _failed(item, content) if isinstance(content, str) else _answered(item, next(rows), loaded, config)
+
+
+def _probabilities(pixels: np.ndarray, loaded: Loaded, precision: Precision) -> np.ndarray:
+    """(B, C) float64 of pixels (B, 3, H, W); rows add up to 1."""
+    import torch
+
+    from .loop.inference import _in_pieces as forward_in_pieces
+
+    with torch.inference_mode():
+        images = loaded.preprocess.normalise(torch.from_numpy(pixels).to(precision.device))
+        logits = forward_in_pieces(loaded.classifier, images, precision).cpu().double()  # (B, C)
+        return (logits / loaded.temperature).softmax(dim=1).numpy()
+
+
+def _answered(item: ImageInput, row: np.ndarray, loaded: Loaded, config: PredictConfig) -> Prediction:
+    if not np.isfinite(row).all():
+        return _failed(item, "the model gives no finite score for it")
+    order = np.argsort(-row, kind="stable")[: config.predict.top_k]
+    answers = tuple(Answer(loaded.classes[c], float(row[c])) for c in order)
+    threshold = config.predict.threshold
+    return Prediction(item.name, answers, is_unknown=threshold is not None and answers[0].probability < threshold)
+
+
+def _failed(item: ImageInput, problem: str) -> Prediction:
+    return Prediction(item.name, problem=problem)
+
+
+def _pass_on(predictions: Iterable[Prediction], sink: Sink, summary: PredictSummary) -> None:
+    for prediction in predictions:
+        summary.n_images += 1
+        if prediction.problem is not None:
+            summary.n_failed += 1
+            summary.first_problem = summary.first_problem or f"{prediction.path}: {prediction.problem}"
+        sink.add(prediction)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from prepare_cases import config, folders, tree
+
+from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.load import load_config
+from clipft_cli.engine.data.sources import SOURCES, SourceKind
+from clipft_cli.engine.data.starter import pick_batch_size, pick_method
+from clipft_cli.engine.data.summary import DRAWN_PROMPT, PROMPT, PrepareResult
+from clipft_cli.engine.prepare import prepare
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_the_starter_file_is_valid_and_never_overwrites() -> None:
+    folders(Path("pets"))
+    result = prepare(config(source="pets", seed=5))
+    settings = load_config(TrainConfig, Path("clipft.yaml"))
+    assert (settings.method, settings.seed, settings.data.dir) == ("lora", 5, Path("data/pets"))
+    assert (settings.model.name, settings.model.pretrained) == ("ViT-B-32", "laion2b_s34b_b79k")
+    assert result.next_command == "clipft train --config clipft.yaml"
+    for line in Path("clipft.yaml").read_text().splitlines():
+        assert not line or line.endswith(":") or "#" in line
+    Path("clipft.yaml").write_text("seed: 1\n")
+    again = prepare(config(source="pets", output_dir="data/b"))
+    assert Path("clipft.yaml").read_text() == "seed: 1\n"
+    assert "--data-dir data/b" in again.next_command
+
+
+def test_every_commented_setting_of_the_starter_file_is_valid_too() -> None:
+    folders(Path("pets"))
+    prepare(config(source="pets"))
+    lines = Path("clipft.yaml").read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("# training:"))
+    Path("clipft.yaml").write_text("\n".join(lines[:start] + [line.removeprefix("# ") for line in lines[start:]]))
+    with_comments = load_config(TrainConfig, Path("clipft.yaml"))
+    assert with_comments.training == load_config(TrainConfig, None, ["method=lora"]).training
+
+
+@pytest.mark.parametrize(
+    ("n", "gpu_gb", "tree", "method"),
+    [
+        (500, None, "LoRA or QLoRA", "lora"),
+        (1_000, None, "LoRA or full", "full"),
+        (20_000, None, "full", "full"),
+        (20_000, 8, "QLoRA", "lora"),
+        (5_000, 20, "LoRA", "lora"),
+        (5_000, 80, "full", "full"),
+        (500, 80, "LoRA", "lora"),
+    ],
+)
+def test_the_decision_tree(n: int, gpu_gb: float | None, tree: str, method: str) -> None:
+    pick = pick_method(n, gpu_gb)
+    assert (pick.tree, pick.method) == (tree, method)
+
+
+def test_few_images_get_small_batches() -> None:
+    from clipft_cli.engine.data.hardware import Machine
+
+    assert [pick_batch_size(n, Machine(4, 16.0)) for n in (10, 100, 700)] == [4, 8, 32]
+    assert pick_batch_size(10_000, Machine(4, 16.0, "a GPU", 80.0, True)) == 64
+
+
+def test_the_drawn_dogs_come_with_a_held_out_drawing_and_are_the_same_each_time(tmp_path: Path) -> None:
+    result = prepare(config(num_classes=2, samples_per_class=6))
+    again = prepare(config(num_classes=2, samples_per_class=6, output_dir=str(tmp_path / "again")))
+    assert result.digest == again.digest
+    assert [c.total for c in result.classes] == [6, 6]
+    assert result.is_drawn
+    assert any("not photographs" in note for note in result.notes)
+    held_out = hashlib.sha256(Path("image.jpg").read_bytes()).hexdigest()
+    assert held_out not in tree(Path("data")).values()
+    assert load_config(TrainConfig, Path("clipft.yaml")).model.name == "clipft-tiny"
+    with Image.open("image.jpg") as image:
+        assert image.size == (224, 224)
+
+
+def test_image_jpg_is_never_overwritten() -> None:
+    Path("image.jpg").write_text("mine")
+    prepare(config(num_classes=2, samples_per_class=4))
+    assert Path("image.jpg").read_text() == "mine"
+
+
+def test_the_prompts_shown_are_the_first_of_the_sets_used() -> None:
+    from clipft_cli.engine.model.prompts import TEMPLATE_SETS
+
+    assert TEMPLATE_SETS["photos"][0] == PROMPT
+    assert TEMPLATE_SETS["drawings"][0] == DRAWN_PROMPT
+
+
+def test_the_registry_holds_every_kind_of_source() -> None:
+    from typing import get_args
+
+    assert set(SOURCES) == set(get_args(SourceKind))
+
+
+def test_the_result_is_plain_json() -> None:
+    folders(Path("pets"))
+    values = prepare(config(source="pets")).to_json()
+    assert json.loads(json.dumps(values))["counts"] == {"train": 14, "val": 4, "test": 2}
+    assert dataclasses.is_dataclass(PrepareResult)
