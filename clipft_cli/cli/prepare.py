@@ -17,7 +17,7 @@ from .render import Screen
 def prepare(
     context: typer.Context,
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help=help_of("prepare.source"), show_default=False)
+        str | None, typer.Argument(metavar="SOURCE", help=help_of("prepare.source"), show_default=False)
     ] = None,
     output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("prepare.output_dir"))] = None,
     num_classes: Annotated[int | None, typer.Option(help=help_of("prepare.num_classes"))] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +85,7 @@ def train(
 
 
 def _check_resume(
-    resume: bool, run: Path | None, config: Path | None, overrides: list[str] | None, flags: dict[str, object]
+    resume: bool, run: Path | None, config: Path | None, overrides: list[str] | None, flags: Mapping[str, object]
 ) -> None:
     if run is not None and not resume:
         raise ConfigError(f"unexpected argument '{run}'", hint=f"to go on with a run: `clipft train --resume {run}`")

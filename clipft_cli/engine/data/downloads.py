@@ -41,7 +41,8 @@ def download(
 
     A transfer that breaks off is taken up again; TRIES failures without a new byte end it.
 
-    Raises DownloadError where there is no network, the server refuses, or the checksum is not the published one (the wrong file is removed).
+    Raises DownloadError where there is no network, the server refuses, or the checksum is
+    not the published one (the wrong file is removed).
     """
     target = folder / remote.file_name
     if target.exists():

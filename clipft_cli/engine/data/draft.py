@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,8 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     items = [item for item in _with_known_splits(listing, target) if item.label in kept]
     if target.stays:
         items = _with_names_in_utf8(items, listing)
-    problems = [problem for problem in listing.problems if not problem.label or _is_kept(problem.label, kept, listing)]
+    left_off = set(listing.labels()) - kept
+    problems = [problem for problem in listing.problems if problem.label not in left_off]
     pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
     found = remove_duplicates(pictures, options.near_duplicate_distance)
     problems += unreadable + found.problems
@@ -55,7 +57,8 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     pictures, groups = _only_with_train(pictures, groups, problems)
     check_class_sizes(kept, pictures, groups, options.split, problems, listing)
     splits = assign_splits(pictures, groups, options.split, config.seed)
-    names = [name for name in listing.labels() if name in kept and any(p.item.label == name for p in pictures)]
+    present = {picture.item.label for picture in pictures}
+    names = [name for name in listing.labels() if name in kept & present]
     classes = _class_infos(names, target)
     _warn_about_splits(pictures, splits, classes, listing, warnings, options.split)
     return Draft(pictures, groups, splits, classes, problems, warnings)
@@ -67,10 +70,6 @@ def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:
     others = [item for item in items if storable(str(item.file)) != str(item.file)]
     listing.problems += [Problem(item.name, "file name is not UTF-8", "", item.label) for item in others]
     return named
-
-
-def _is_kept(label: str, kept: set[str], listing: Listing) -> bool:
-    return label in kept or label not in set(listing.labels())
 
 
 def _with_known_splits(listing: Listing, target: Target) -> list[Item]:
@@ -102,21 +101,15 @@ def _sample(
     """At most `limit` pictures of each class and, where splits are given, the same share of each."""
     if limit is None or listing.is_drawn:
         return pictures, groups
+    by_class: dict[str, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i in sorted(range(len(pictures)), key=lambda i: rank_of(seed, pictures[i].sha256)):
+        by_class[pictures[i].item.label][pictures[i].item.split].append(i)
     kept: set[int] = set()
-    for label in sorted({picture.item.label for picture in pictures}):
-        own = [i for i, picture in enumerate(pictures) if picture.item.label == label]
-        own.sort(key=lambda i: rank_of(seed, pictures[i].sha256))
-        by_split: dict[str | None, list[int]] = {}
-        for i in own:
-            by_split.setdefault(pictures[i].item.split, []).append(i)
-        share = min(1.0, limit / len(own))
-        ranked = sorted(
-            own,
-            key=lambda i: (
-                by_split[pictures[i].item.split].index(i)
-                >= max(1, round(share * len(by_split[pictures[i].item.split])))
-            ),
-        )
+    for by_split in by_class.values():
+        share = min(1.0, limit / sum(len(found) for found in by_split.values()))
+        first = {split: max(1, round(share * len(found))) for split, found in by_split.items()}
+        ranked = [i for split, found in by_split.items() for i in found[: first[split]]]
+        ranked += [i for split, found in by_split.items() for i in found[first[split] :]]
         kept.update(ranked[:limit])
     if len(kept) < len(pictures):
         listing.notes.append(f"{len(kept):,} of {len(pictures):,} images are kept: at most {limit} of each class")

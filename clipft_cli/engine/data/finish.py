@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def describe(
     result.left_out = summarise(draft.problems)
     result.n_left_out = sum(problem.action == "left out" for problem in draft.problems)
     result.ignored = listing.ignored
-    result.near_duplicate_groups = sum(draft.groups.count(group) > 1 for group in set(draft.groups))
+    result.near_duplicate_groups = sum(n > 1 for n in Counter(draft.groups).values())
     result.notes = listing.notes
     result.warnings += draft.warnings
     _write_starters(result, manifest, config)

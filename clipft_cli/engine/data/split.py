@@ -54,20 +54,22 @@ def assign_splits(pictures: Sequence[Picture], groups: Sequence[int], shares: Sh
         train, val, _ = shares
         shares = (train / (train + val), val / (train + val), 0.0)
     chosen = dict(fixed)
-    for label in sorted({picture.item.label for picture in pictures}):
-        _assign_class(label, pictures, units, shares, chosen)
+    by_label: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        for label in {pictures[i].item.label for i in unit.members}:
+            by_label[label].append(unit)
+    for label in sorted(by_label):
+        _assign_class(pictures, by_label[label], shares, chosen)
     return [chosen[i] for i in range(len(pictures))]
 
 
 def _assign_class(
-    label: str,
     pictures: Sequence[Picture],
-    units: Sequence[Unit],
+    own: Sequence[Unit],
     shares: Shares,
     chosen: dict[int, SplitName],
 ) -> None:
-    """Choose the splits of one class's units that are still open; fills `chosen`."""
-    own = [unit for unit in units if any(pictures[i].item.label == label for i in unit.members)]
+    """Choose the splits of those units of one class (`own`) that are still open; fills `chosen`."""
     mixed = [unit for unit in own if len({pictures[i].item.label for i in unit.members}) > 1]
     for unit in mixed:
         for i in unit.members:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,8 @@ class Classifier(nn.Module):
     Takes the fast path where it computes exactly what open_clip's tower does, else open_clip's own forward.
     """
 
+    clip: Any
+
     def __init__(
         self,
         clip: nn.Module,
@@ -109,6 +112,6 @@ def freeze_batch_norm(module: nn.Module) -> None:
             child.eval()
 
 
-def logit_scale_of(clip: nn.Module) -> float:
+def logit_scale_of(clip: Any) -> float:
     """CLIP's temperature as a factor, at most 100."""
-    return min(float(clip.logit_scale.detach().exp()), MAX_SCALE)  # type: ignore[union-attr, operator]
+    return min(float(clip.logit_scale.detach().exp()), MAX_SCALE)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
@@ -142,8 +143,8 @@ def _timm_groups(visual: nn.Module) -> dict[str, list[str]]:
     """timm's own layer order (`group_matcher`); its last group (norm, pooling) and open_clip's head are the top."""
     from timm.models import group_parameters
 
-    trunk = visual.trunk
-    by_id = group_parameters(trunk, trunk.group_matcher(coarse=False))  # type: ignore[operator, union-attr]
+    trunk: Any = visual.trunk
+    by_id = group_parameters(trunk, trunk.group_matcher(coarse=False))
     ids = sorted(by_id)
     groups: dict[str, list[str]] = {STEM: []}
     top: list[str] = []

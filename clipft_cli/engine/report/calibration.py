@@ -70,7 +70,7 @@ def ece_interval(
     tail = (1 - level) / 2
     high = float(np.quantile(resampled, 1 - tail))
     low = max(0.0, 2 * value - high)
-    if np.ptp(is_right) == 0:  # all right or all wrong: resamples know nothing of the accuracy's uncertainty
+    if len(np.unique(is_right)) == 1:  # all right or all wrong: resamples know nothing of the accuracy's uncertainty
         share = wilson(int(np.sum(is_right)), len(gaps), level)
         high = min(1.0, value + share.high - share.low)
     by_chance = [

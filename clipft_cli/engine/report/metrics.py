@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from .calibration import Reliability, ece_interval, nll, reliability
 from .intervals import N_RESAMPLES, Interval, percentile_interval, resample_images, wilson
@@ -105,7 +105,8 @@ def measure(
     hits = top == labels[:, None]
     probabilities = scores.probabilities(temperature)
     confidence = probabilities[np.arange(len(labels)), predicted]
-    confusion = confusion_matrix(labels, predicted, labels=np.arange(n_classes))
+    # scikit-learn's confusion_matrix warns where one class is all there is
+    confusion = np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
     per_class = _per_class(labels, predicted, names)
     present = [item for item in per_class if item.support]
     return Metrics(
