@@ -37,7 +37,9 @@ class ErrorBoundary(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            failure: ClipftError = ResourceError(_os_error_text(error), hint="check the path, its permissions and the free space")
+            failure: ClipftError = ResourceError(
+                _os_error_text(error), hint="check the path, its permissions and the free space"
+            )
             _report(ctx, failure)
             raise typer.Exit(failure.exit_code) from None
         except (typer.Exit, typer.Abort, SystemExit):

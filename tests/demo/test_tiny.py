@@ -50,8 +50,6 @@ def test_zero_shot_is_well_above_chance_and_well_below_saturation(tiny):
     with torch.no_grad():
         features = model.encode_image(images, normalize=True)  # (100, D)
         prompts = [tokenizer([prompt.format(name.replace("_", " ")) for prompt in PROMPTS]) for name in names]
-        head = torch.stack(
-            [F.normalize(model.encode_text(row, normalize=True).mean(0), dim=0) for row in prompts]
-        )
+        head = torch.stack([F.normalize(model.encode_text(row, normalize=True).mean(0), dim=0) for row in prompts])
     guesses = (features @ head.T).argmax(1).numpy()
     assert 0.35 < (guesses == np.repeat(np.arange(10), 10)).mean() < 0.85

@@ -175,6 +175,7 @@ def test_jsonl_and_parquet_give_the_same_data_set() -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), "u.parquet")
     digests = {prepare(config(source=source)).digest for source in (jsonl, "u.parquet", "pets")}
     assert len(digests) == 1
+    assert {path.suffix for path in Path("data/u/train/cat").iterdir()} == {".jpg"}
     with pytest.raises(ConfigError, match="holds the images itself"):
         prepare(config(source="u.parquet", in_place=True, output_dir="lists"))
 

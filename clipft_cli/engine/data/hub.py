@@ -12,7 +12,7 @@ from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
 from .listing import SPLIT_WORDS, Item, Listing
 from .names import class_name
 from .problems import Problem
-from .tables import IMAGE_COLUMNS, LABEL_COLUMNS
+from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, image_suffix
 
 _NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)")
 
@@ -39,7 +39,7 @@ def list_hub(options: PrepareOptions, work: Path, on_progress: Callable[[str, in
             if not data or text is None:
                 listing.problems.append(Problem(where, "row without an image" if not data else "row without a class"))
                 continue
-            file = work / f"{split_name}-{n:08d}{_suffix(row[image])}"
+            file = work / f"{split_name}-{n:08d}{image_suffix(data[:16])}"
             file.write_bytes(data)
             listing.items.append(Item(file, where, class_name(text), split))
             if n % 100 == 0:
@@ -85,9 +85,3 @@ def _label_text(value: Any, names: list[str] | None) -> str | None:
     if value is None or value == -1:
         return None
     return names[value] if names and isinstance(value, int) and value < len(names) else str(value)
-
-
-def _suffix(image: Any) -> str:
-    path = image.get("path") if isinstance(image, dict) else None
-    suffix = Path(path).suffix.lower() if path else ""
-    return suffix if re.fullmatch(r"\.[a-z0-9]{2,5}", suffix) else ".image"

@@ -109,13 +109,19 @@ def _item(
     if isinstance(image, Mapping):
         image = image.get("bytes") or image.get("path")
     if isinstance(image, bytes | bytearray):
-        file = work / f"{number:08d}.image"
+        file = work / f"{number:08d}{image_suffix(bytes(image[:16]))}"
         work.mkdir(parents=True, exist_ok=True)
         file.write_bytes(image)
         return Item(file, where, name, split)
     if image is None or not str(image).strip():
         return Problem(where, "row without an image", "", name)
     return _path_item(where, str(image).strip(), name, split, path.parent, inside)
+
+
+def image_suffix(start: bytes) -> str:
+    """The usual suffix of a file that starts so; `.image` where it is not one of the common kinds."""
+    leads = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
+    return next((suffix for lead, suffix in leads.items() if start.startswith(lead)), ".image")
 
 
 def _path_item(

@@ -51,14 +51,7 @@ def image_layers(visual: nn.Module, prefix: str = "clip.visual.") -> tuple[Layer
     blocks = [group for group in groups if group not in (STEM, TOP)]
     layers = [_layer(STEM, groups.get(STEM, []), prefix, ("embeddings", "vision_model.embeddings", "visual.conv1"))]
     layers += [_layer(f"block.{i}", groups[block], prefix, _block_aliases(i, block)) for i, block in enumerate(blocks)]
-    layers.append(
-        _layer(
-            TOP,
-            groups.get(TOP, []),
-            prefix,
-            ("visual.ln_post", "visual.proj", "vision_model.post_layernorm", "visual_projection"),
-        )  # fmt: skip
-    )
+    layers.append(_layer(TOP, groups.get(TOP, []), prefix, _TOP_ALIASES))
     return tuple(layer for layer in layers if layer.parameters)
 
 
