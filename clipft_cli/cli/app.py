@@ -106,7 +106,7 @@ app.command("predict")(predict.predict)
 
 def main() -> None:
     """Entry point of the `clipft` script."""
-    app()
+    app(prog_name="clipft")
 
 
 if __name__ == "__main__":

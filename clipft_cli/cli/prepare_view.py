@@ -84,8 +84,7 @@ def show_prepared(console: Console, result: PrepareResult) -> None:
     if result.sizes is not None:
         sizes = (result.sizes.smallest, result.sizes.median, result.sizes.largest)
         _line(console, "image sizes: smallest {}, median {}, largest {}".format(*(f"{w} x {h}" for w, h in sizes)))
-    more = f", ... ({len(result.classes)} in all)" if len(result.classes) > 3 else ""
-    _line(console, "prompts: " + ", ".join(f'"{prompt}"' for prompt in result.prompts()) + more)
+    _line(console, "prompts of the first class: " + ", ".join(f'"{prompt}"' for prompt in result.prompts()[0]))
     _line(console, f"the words for each class can be edited in {result.data_dir / 'classes.txt'}", "dim")
     _show_left_out(console, result)
     for warning in result.warnings:

@@ -2,7 +2,24 @@
 
     python -m clipft_cli.demo.pretrain --output runs/tiny --steps 1300 --seed 0
 
-RESULTS_PLACEHOLDER
+Made on two cores of an AMD Zen 4 (AVX512-BF16), in use by other work at the time: 40,000 pictures drawn
+in 101 s, 1,300 steps of 256 in 1,528 s, 27 minutes in all. bfloat16 sums depend on the machine and the
+number of threads: another run gives weights as good, not the same bits.
+
+Measured on the first ten drawn breeds, 100 pictures each, split 70/15/15 within a class:
+
+    zero-shot top-1, 4 prompts (n = 1000)       seed 0: 58.7 %      seed 7: 57.6 %
+    logistic regression on the features         seed 0: 76.0 %      seed 7: 66.7 %      (n = 150, C = 100)
+    full fine-tuning, 12 epochs                 seed 0: 84.0 %      seed 7: 80.7 %      (n = 150)
+
+The difficulty of the drawings (`draw.Nuisance`) was set while looking at seed 0, so seed 7 is the fairer
+column. Fine-tuning: AdamW, learning rate 6e-4, layer decay 0.9, batches of 32, cosine head that starts at
+the prompts, mirrored, shifted by up to 10 pixels and re-lit. With layer decay 0.75, 5e-4 and no shift, an
+earlier, harder drawing gave no more than the linear probe: a tower this small has much to learn.
+
+What it learns from is another domain than the data set: sketches, icons, posters, paper cuts and toys on
+plain paper, of dogs (70 %), other animals, things and shapes; a quarter of the captions leave the name
+out, one in twelve names another breed.
 """
 
 from __future__ import annotations

@@ -204,8 +204,4 @@ def _runs(outputs: Path) -> list[RunDir]:
 
 def _runs_hint(outputs: Path) -> str:
     names = [str(run.path) for run in _runs(outputs) if run.is_finished][-5:]
-    return (
-        f"finished runs: {', '.join(names)}"
-        if names
-        else "train one first: `clipft train --config clipft.yaml`"
-    )
+    return f"finished runs: {', '.join(names)}" if names else "train one first: `clipft train --config clipft.yaml`"

@@ -13,7 +13,7 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.data.sources import SOURCES, SourceKind
 from clipft_cli.engine.data.starter import pick_batch_size, pick_method
-from clipft_cli.engine.data.summary import DRAWN_PROMPT, PROMPT, PrepareResult
+from clipft_cli.engine.data.summary import PrepareResult
 from clipft_cli.engine.prepare import prepare
 
 
@@ -94,11 +94,12 @@ def test_image_jpg_is_never_overwritten() -> None:
     assert Path("image.jpg").read_text() == "mine"
 
 
-def test_the_prompts_shown_are_the_first_of_the_sets_used() -> None:
-    from clipft_cli.engine.model.prompts import TEMPLATE_SETS
+def test_the_prompts_shown_are_those_that_train_chooses() -> None:
+    from clipft_cli.engine.data.templates import choose_templates
 
-    assert TEMPLATE_SETS["photos"][0] == PROMPT
-    assert TEMPLATE_SETS["drawings"][0] == DRAWN_PROMPT
+    made = prepare(config(num_classes=2, samples_per_class=4))
+    name = made.classes[0].readable
+    assert made.prompts()[0] == [template.format(name) for template in choose_templates("auto", "clipft-tiny")]
 
 
 def test_the_registry_holds_every_kind_of_source() -> None:

@@ -11,9 +11,8 @@ from typing import Any
 from .checks import Picture
 from .manifest import SPLITS, Manifest
 from .problems import ProblemSummary
+from .templates import TEMPLATE_SETS
 
-PROMPT = "a photo of a {}."
-DRAWN_PROMPT = "a drawing of a {}."
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,10 @@ class PrepareResult:
         totals = [c.total for c in self.classes]
         return max(totals) / max(1, min(totals)) if totals else 1.0
 
-    def prompts(self, n: int = 3) -> list[str]:
-        """The prompts of the first classes."""
-        template = DRAWN_PROMPT if self.is_drawn else PROMPT
-        return [template.format(c.readable) for c in self.classes[:n]]
+    def prompts(self) -> list[list[str]]:
+        """The prompts of each class, under the templates that `train` chooses by itself."""
+        templates = TEMPLATE_SETS["drawings" if self.is_drawn else "photos"]
+        return [[template.format(c.readable) for template in templates] for c in self.classes]
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -90,7 +89,7 @@ class PrepareResult:
         values["counts"] = self.counts
         values["n_images"] = sum(self.counts.values())
         values["imbalance"] = round(self.imbalance, 3)
-        values["prompts"] = self.prompts(len(self.classes))
+        values["prompts"] = self.prompts()
         return values
 
 

@@ -13,11 +13,11 @@ from ..data.dataset import ImageDataset
 from ..data.loader import Loader, worker_count
 from ..data.manifest import Manifest
 from ..data.subset import draw_subset
+from ..data.templates import choose_templates
 from ..data.transforms import Augmentation
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.precision import Precision, set_up
-from ..model.prompts import choose_templates
 from ..model.vit import tune_allocator
 from ..optim.build import LearningRates, build_optimizer
 from ..optim.ema import EMA

@@ -21,11 +21,12 @@ from ...config.methods import LoraConfig
 from ...config.model import ModelConfig
 from ...errors import CheckpointError, ClipftError
 from ..data.manifest import ClassInfo, Manifest
+from ..data.templates import choose_templates
 from ..data.transforms import Preprocess
 from ..methods import METHODS
 from ..model.backbone import Backbone, BaseModel, build_untrained, load_backbone
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead, logit_scale_of
-from ..model.prompts import choose_templates, zero_shot_head
+from ..model.prompts import zero_shot_head
 from ..run_dir import (
     ADAPTER_FILE,
     CHECKPOINT_FILE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +61,8 @@ class Classifier(nn.Module):
     """
 
     clip: Any
+    head: Any
+    _tower: Callable[[Tensor], Tensor]
 
     def __init__(
         self,
@@ -84,25 +86,25 @@ class Classifier(nn.Module):
         """(B, C) float32 logits; head and loss stay out of autocast."""
         features = self.features(images)
         with torch.autocast(images.device.type, enabled=False):
-            return self.head(features)  # type: ignore[no-any-return, operator]
+            return self.head(features)  # type: ignore[no-any-return]
 
     def compile(self) -> None:  # type: ignore[override]
         """torch.compile of the image tower alone."""
-        self._tower = torch.compile(self._tower)
+        self._tower = torch.compile(self._tower)  # type: ignore[assignment]
 
 
 def image_tower(
-    visual: nn.Module, adapters: LoraAdapters | None = None, checkpoint_blocks: bool = False
+    visual: Any, adapters: LoraAdapters | None = None, checkpoint_blocks: bool = False
 ) -> Callable[[Tensor], Tensor]:
     """The fastest forward that equals `visual(images)`."""
     reason = why_unsupported(visual)
     if reason is None:
-        return FastViT(visual, adapters, checkpoint_blocks=checkpoint_blocks)  # type: ignore[arg-type]
+        return FastViT(visual, adapters, checkpoint_blocks=checkpoint_blocks)
     if adapters is not None and not isinstance(adapters, LinearAdapters):
         raise ModelError(f"these adapters need the fast path, and {reason}", hint="use --method full")
     if checkpoint_blocks and hasattr(visual, "set_grad_checkpointing"):
         visual.set_grad_checkpointing(True)
-    return visual
+    return cast(Callable[[Tensor], Tensor], visual.__call__)  # the bound call, no module: parameters keep one name
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

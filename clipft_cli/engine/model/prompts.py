@@ -1,4 +1,4 @@
-"""Class names into text: prompt templates, and the zero-shot head they make."""
+"""Class names into class vectors: the zero-shot head."""
 
 from __future__ import annotations
 
@@ -7,37 +7,6 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from ...config.data import TemplateSet
-
-TEMPLATE_SETS: dict[str, tuple[str, ...]] = {
-    "short": ("a photo of a {}.",),
-    "photos": (
-        "a photo of a {}.",
-        "a photo of the {}.",
-        "a close-up photo of a {}.",
-        "a good photo of a {}.",
-        "a bright photo of a {}.",
-        "a dark photo of a {}.",
-        "a cropped photo of a {}.",
-    ),
-    "drawings": (
-        "a drawing of a {}.",
-        "an illustration of a {}.",
-        "a picture of a {}.",
-        "a photo of a {}.",
-    ),
-}
-"""Named sets; `auto` is `drawings` for the embedded model and `photos` for all others."""
-
-
-def choose_templates(wish: TemplateSet | Sequence[str], model_name: str) -> tuple[str, ...]:
-    """The templates a config asks for."""
-    if not isinstance(wish, str):
-        return tuple(wish)
-    if wish == "auto":
-        wish = "drawings" if model_name == "clipft-tiny" else "photos"
-    return TEMPLATE_SETS[wish]
 
 
 def zero_shot_head(

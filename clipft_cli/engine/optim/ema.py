@@ -26,9 +26,7 @@ class EMA:
         """Move the average towards `tensors`."""
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 10))
-        torch._foreach_lerp_(
-            list(self.average.values()), [tensors[n].detach() for n in self.average], 1.0 - decay
-        )
+        torch._foreach_lerp_(list(self.average.values()), [tensors[n].detach() for n in self.average], 1.0 - decay)
 
     @contextlib.contextmanager
     def swapped_in(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:

@@ -20,9 +20,7 @@ class UnfreezePlan:
 
     def trains(self, epoch: int) -> frozenset[int]:
         """Indexes of the layers that train in `epoch`."""
-        return frozenset(
-            i for i, first in enumerate(self.first_epoch) if first is not None and first <= epoch
-        )
+        return frozenset(i for i, first in enumerate(self.first_epoch) if first is not None and first <= epoch)
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -30,9 +28,7 @@ class UnfreezePlan:
         return tuple(sorted({first for first in self.first_epoch if first is not None}))
 
 
-def plan_unfreezing(
-    config: ProgressiveUnfreezingConfig, layers: Sequence[Layer], num_epochs: int
-) -> UnfreezePlan:
+def plan_unfreezing(config: ProgressiveUnfreezingConfig, layers: Sequence[Layer], num_epochs: int) -> UnfreezePlan:
     """The plan for this tower and run. Layers once unfrozen stay so.
 
     Raises ConfigError for an unknown layer, or a stage that lies behind the last epoch.

@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up all they need; `make check` works in an installed environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(abspath $(VENV))/bin
+DEMO ?= demo-run
+
+.PHONY: demo test check lint types pytest docs slow wheel clean
+
+demo: $(VENV)/.installed
+	mkdir -p $(DEMO)
+	cd $(DEMO) && $(BIN)/clipft prepare --num-classes 10
+	cd $(DEMO) && $(BIN)/clipft train --config clipft.yaml
+	cd $(DEMO) && $(BIN)/clipft evaluate --split test
+	cd $(DEMO) && $(BIN)/clipft predict image.jpg --top-k 5
+	@echo "all of this is in $(DEMO)/; README.md says how to use your own photographs"
+
+test: $(VENV)/.installed-dev
+	PATH="$(BIN):$$PATH" $(MAKE) check
+
+check: lint types pytest
+
+lint:
+	ruff check .
+	ruff format --check .
+
+types:
+	mypy
+
+# one torch thread a process: two processes on two cores are faster than two threads in one
+pytest:
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+
+slow:
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow
+
+docs:
+	python docs/make_reference.py
+
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python -m build --wheel
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(VENV)/.installed $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,86 @@
+"""Write docs/cli.md from `--help` and docs/config.md from the config fields (`make docs`); a test keeps them equal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from clipft_cli.config.base import Config
+from clipft_cli.config.commands import FileConfig
+from clipft_cli.errors import EXIT_CODES
+
+DOCS = Path(__file__).parent
+COMMANDS = ("prepare", "train", "evaluate", "predict")
+
+
+def cli_page() -> str:
+    """The help of every command, as a person sees it on a terminal of 100 columns."""
+    parts = ["# Command line\n\nGenerated from `--help` by `make docs`.\n"]
+    for arguments in ((), *((command,) for command in COMMANDS)):
+        title = " ".join(("clipft", *arguments))
+        parts.append(f"## `{title}`\n\n```\n{_help(arguments)}\n```\n")
+    parts.append("## Exit codes\n\n| code | meaning |\n|---|---|")
+    parts += [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    return "\n".join(parts) + "\n"
+
+
+def config_page() -> str:
+    """Every key of the file, its default and its meaning."""
+    lines = [
+        "# Configuration",
+        "",
+        "Generated from the config fields by `make docs`. One YAML file serves every command, each takes its own slice"
+        " of it. Later wins: field defaults, preset, file, `--set key=value`, a command's own options."
+        " `clipft train --print-config` shows the result, `clipft train --print-schema` a JSON schema for editors.",
+        "",
+        *_table(FileConfig, ""),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _help(arguments: tuple[str, ...]) -> str:
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "clipft_cli", *arguments, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+def _table(model: type[Config], prefix: str) -> list[str]:
+    names = {
+        field: [alias for alias, target in model.ALIASES.items() if target == field] for field in model.model_fields
+    }
+    rows, nested = [], []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Config):
+            nested += ["", f"## `{prefix}{name}`", "", (kind.__doc__ or "").splitlines()[0], ""]
+            nested += _table(kind, f"{prefix}{name}.")
+            continue
+        also = f" (also `{'`, `'.join(names[name])}`)" if names[name] else ""
+        rows.append(f"| `{prefix}{name}`{also} | `{_default(field.default)}` | {_cell(field.description or '')} |")
+    head = ["| key | default | meaning |", "|---|---|---|"] if rows else []
+    return [*head, *rows, *nested]
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    return "none" if value is None else str(value).replace("|", "\\|")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
+    (DOCS / "config.md").write_text(config_page(), encoding="utf-8")

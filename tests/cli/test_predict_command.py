@@ -1,0 +1,204 @@
+"""`clipft predict` from the command line: every input, every form, and one bad file among good ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from clipft_cli.cli.app import app
+
+RED, BLUE = "data/colours/test/red/red 0.png", "data/colours/test/blue/blue 0.png"
+
+
+def predict(*arguments: str, stdin: bytes | None = None):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)], input=stdin)
+
+
+def test_text_is_what_a_pipe_gets(world):
+    outcome = predict(RED)
+    assert outcome.exit_code == 0, outcome.output
+    lines = outcome.stdout.splitlines()
+    assert lines[0] == RED
+    assert lines[1].split()[:3] == ["1", "red", "patch"]
+    assert len(lines) == 4  # top 5 of three classes
+    assert "using outputs/full/checkpoint-epoch-2" in outcome.stderr
+    assert "images/s" in outcome.stderr
+
+
+def test_probabilities_are_those_of_evaluate(world):
+    CliRunner().invoke(app, ["evaluate", "--quiet"])
+    written = csv.DictReader((world.run / "evaluation-test" / "predictions.csv").open())
+    measured = {f"data/colours/{row['path']}": float(row["probability"]) for row in written}
+    outcome = predict("data/colours/test", "--json", "--batch-size", "5")
+    found = {item["path"]: item["probability"] for item in json.loads(outcome.stdout)["results"]}
+    assert found.keys() == measured.keys()
+    # batches differ in size, and bf16 where the machine has it
+    assert found == pytest.approx(measured, abs=5e-3)
+
+
+def test_json_is_one_object_with_timing_and_checkpoint(world):
+    outcome = predict(RED, BLUE, RED, "--json", "--top-k", "2")
+    content = json.loads(outcome.stdout)
+    assert [item["predicted"] for item in content["results"]] == ["red", "blue", "red"]
+    assert [len(item["top"]) for item in content["results"]] == [2, 2, 2]
+    assert content["checkpoint"] == "outputs/full/checkpoint-epoch-2"
+    assert content["timing"]["load_seconds"] > 0
+    assert content["timing"]["images_per_second"] > 0
+    assert "error" not in content
+
+
+def test_jsonl_gives_one_object_a_line(world):
+    lines = predict("data/colours/test", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["predicted"] for line in lines] == ["blue"] * 6 + ["green"] * 6 + ["red"] * 6
+
+
+def test_csv_has_the_columns_of_its_head_in_every_line(world):
+    rows = list(csv.reader(io.StringIO(predict(RED, "nope.jpg", "--format", "csv").stdout)))
+    assert rows[0][:6] == ["path", "predicted", "probability", "error", "class_1", "probability_1"]
+    assert [len(row) for row in rows] == [10, 10, 10]
+    assert rows[1][1] == "red"
+    assert rows[2][:4] == ["nope.jpg", "", "", "file not found"]
+
+
+def test_one_bad_file_does_not_stop_the_others(world):
+    Path("broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    outcome = predict(RED, "broken.jpg", "gone.jpg", BLUE, "--format", "jsonl")
+    assert outcome.exit_code == 10
+    items = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert [item["predicted"] for item in items] == ["red", None, None, "blue"]
+    assert items[2]["error"] == "file not found"
+    assert "warning: gone.jpg: file not found" in outcome.stderr
+    assert "2 of 4 images could not be used" in outcome.stderr
+
+
+def test_json_stays_one_object_when_images_fail(world):
+    outcome = predict(RED, "gone.jpg", "--json")
+    assert outcome.exit_code == 10
+    content = json.loads(outcome.stdout)
+    assert (content["n_images"], content["n_failed"], content["error"]["exit_code"]) == (2, 1, 10)
+
+
+def test_nothing_usable_is_a_data_error(world):
+    outcome = predict("gone.jpg", "https://example.org/a.jpg")
+    assert outcome.exit_code == 3
+    assert "none of 2 images can be used" in outcome.stderr
+    assert "is a web address" in outcome.stderr
+    outcome = predict("clipft-none.jpg", "--json")
+    assert outcome.exit_code == 3
+    assert json.loads(outcome.stdout)["error"]["message"].endswith("clipft-none.jpg: file not found")
+
+
+def test_a_list_on_standard_input(world):
+    listed = f"{BLUE}\n\n{RED}\n".encode()
+    for arguments in (["-"], []):
+        outcome = predict(*arguments, "--format", "jsonl", stdin=listed)
+        assert [json.loads(line)["predicted"] for line in outcome.stdout.splitlines()] == ["blue", "red"]
+
+
+def test_an_empty_list_is_an_error(world):
+    outcome = predict("-", stdin=b"\n")
+    assert outcome.exit_code == 3
+    assert "no images: the list is empty" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("p.txt", RED), ("p.csv", "path,predicted"), ("p.jsonl", '{"path"'), ("p.json", '{"results"')]
+)
+def test_the_suffix_of_the_output_decides_its_form(world, name, start):
+    outcome = predict(RED, "--output", f"new/{name}")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout == ""
+    assert Path("new", name).read_text().startswith(start)
+    assert os.listdir("new") == [name]
+
+
+def test_an_unwritable_output_is_found_before_the_model_is_loaded(world):
+    outcome = predict(RED, "--output", "data")
+    assert outcome.exit_code == 7
+    assert "data: is a folder, a file name is needed" in outcome.stderr
+    assert "model ready" not in outcome.stderr
+
+
+def test_a_threshold_makes_unsure_answers_unknown(world):
+    sure = json.loads(predict(RED, "--json", "--threshold", "0.5").stdout)["results"][0]
+    assert (sure["predicted"], sure["is_unknown"]) == ("red", False)
+    Image.new("RGB", (20, 20), (126, 120, 128)).save("grey.png")
+    unsure = json.loads(predict("grey.png", "--json", "--threshold", "1").stdout)["results"][0]
+    assert (unsure["predicted"], unsure["is_unknown"]) == (None, True)
+    assert unsure["probability"] < 1
+    assert "unknown" in predict("grey.png", "--threshold", "1").stdout
+
+
+def test_names_that_act_are_shown_written_out(world):
+    name = "=1+1\x1b[31m\u202egpj.png"
+    Path(RED).rename(name)
+    text = predict(f"./{name}", name, "--format", "txt").stdout
+    assert "./=1+1\\x1b[31m\\u202egpj.png" in text
+    rows = list(csv.reader(io.StringIO(predict(name, "--format", "csv").stdout)))
+    assert rows[1][0] == "'=1+1\\x1b[31m\\u202egpj.png"
+    line = predict(name, "--format", "jsonl").stdout
+    assert "\u202e" not in line
+    assert json.loads(line)["path"] == name
+
+
+def test_a_name_that_is_no_utf8_is_classified_and_shown(world):
+    os.rename(RED.encode(), b"caf\xe9.png")
+    for form in ("txt", "csv", "jsonl"):
+        outcome = predict("-", "--format", form, stdin=b"caf\xe9.png\n")
+        assert outcome.exit_code == 0, outcome.output
+    assert os.fsencode(json.loads(outcome.stdout)["path"]) == b"caf\xe9.png"
+
+
+def test_a_model_without_runs_and_a_wrong_top_k_are_named(world):
+    assert predict(RED, "--checkpoint", "nowhere").exit_code == 5
+    outcome = predict(RED, "--top-k", "0")
+    assert outcome.exit_code == 2
+    assert "--top-k" in outcome.stderr
+
+
+def test_an_explicit_file_is_tried_whatever_its_suffix(world):
+    Path(RED).rename("picture.dat")
+    assert json.loads(predict("picture.dat", "--json").stdout)["results"][0]["predicted"] == "red"
+
+
+def test_memory_does_not_grow_with_the_number_of_images(world):
+    from clipft_cli.config.commands import PredictConfig
+    from clipft_cli.engine.predict import predict as run
+
+    Image.fromarray(np.zeros((200, 200, 3), dtype=np.uint8)).save("big.png")
+    kept: list[int] = []
+
+    class Peaks:
+        def begin(self, n_answers: int) -> None: ...
+
+        def add(self, prediction: object) -> None:
+            kept.append(tracemalloc.get_traced_memory()[0])
+
+    tracemalloc.start()
+    try:
+        run(PredictConfig(), ("big.png" for _ in range(600)), Peaks())
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == 600
+    assert max(kept[400:]) < max(kept[100:300]) + 200_000  # 300 images of 2 KiB each would be 600,000
+
+
+def test_predicting_imports_no_plots_no_statistics():
+    code = (
+        "import sys, clipft_cli.cli.app, clipft_cli.cli.predict; light = set(sys.modules);"
+        "import clipft_cli.engine.predict;"
+        "print('torch' in light, [m for m in ('torch', 'matplotlib', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False []"
