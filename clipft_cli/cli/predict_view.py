@@ -222,18 +222,22 @@ def _single(prediction: Prediction) -> Table:
 
 
 def _many(predictions: list[Prediction]) -> Table:
+    from ..engine.report.visible import shortened
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("image", overflow="fold")
+    table.add_column("image", no_wrap=True)
     table.add_column("answer", overflow="fold")
-    table.add_column("", justify="right")
+    table.add_column("", justify="right", no_wrap=True)
     table.add_column("next", overflow="fold")
     for prediction in predictions:
+        path = Text(shortened(_visible(prediction.path), 48))
         if prediction.problem is not None:
-            table.add_row(Text(_visible(prediction.path)), Text(_visible(prediction.problem), style="red"))
+            table.add_row(path, Text(_visible(prediction.problem), style="red"))
             continue
-        others = ", ".join(f"{_visible(a.info.readable)} {a.probability:.1%}" for a in prediction.answers[1:])
-        share = f"{prediction.answers[0].probability:.1%}"
-        table.add_row(Text(_visible(prediction.path)), Text(_visible(prediction.best)), share, Text(others))
+        rest = prediction.answers if prediction.is_unknown else prediction.answers[1:]
+        others = ", ".join(f"{_visible(a.info.readable)} {a.probability:.1%}" for a in rest)
+        share = "" if prediction.is_unknown else f"{prediction.answers[0].probability:.1%}"
+        table.add_row(path, Text(_visible(prediction.best)), share, Text(others))
     return table
 
 

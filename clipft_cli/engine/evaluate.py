@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..config.commands import EvaluateConfig
 from ..errors import ModelError
 from .data.changes import find_changes
 from .data.loader import Loader, worker_count
-from .data.manifest import Manifest, read_manifest
+from .data.manifest import Manifest, Row, read_manifest
 from .loop.checkpoint import Loaded
 from .loop.events import Note, OnEvent
 from .loop.inference import split_logits
@@ -32,6 +32,7 @@ from .report.subject import (
     match_classes,
     reports_dir,
 )
+from .report.visible import visible
 
 CPU_BATCH, DEVICE_BATCH = 64, 256
 
@@ -41,7 +42,7 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
     subject = choose_subject(config)
     manifest = read_manifest(data_dir_of(config, subject))
     rows = manifest.split(config.evaluate.split)
-    notes = _notes(config, subject, manifest, on_event)
+    notes = _notes(config, subject, manifest, rows, on_event)
     target = reports_dir(config, subject)
     with staging_folder(target) as staging:
         precision = set_up(config.hardware)
@@ -77,7 +78,9 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
     return evaluation
 
 
-def _notes(config: EvaluateConfig, subject: Subject, manifest: Manifest, on_event: OnEvent) -> tuple[str, ...]:
+def _notes(
+    config: EvaluateConfig, subject: Subject, manifest: Manifest, rows: Sequence[Row], on_event: OnEvent
+) -> tuple[str, ...]:
     """What a reader of the figures must know; said now, and kept in the reports."""
     is_default = config.evaluate.checkpoint is None and subject.checkpoint is not None
     on_event(Note(f"evaluating {subject.label}" + (", of the newest finished run" if is_default else "")))
@@ -90,6 +93,11 @@ def _notes(config: EvaluateConfig, subject: Subject, manifest: Manifest, on_even
             f"{manifest.root} is not the data set this run was trained on, or has been prepared again since:"
             " images of this split may have been trained on"
         )
+    present = {row.label for row in rows}
+    missing = [visible(info.name) for label, info in enumerate(manifest.classes) if label not in present]
+    if missing:
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        warnings.append(f"this split has no image of {named}: not in no mean")
     for text in warnings:
         on_event(Note(text, is_warning=True))
     if config.evaluate.split == "train":
@@ -151,4 +159,4 @@ def _warn_of_unreadable(evaluation: Evaluation, on_event: OnEvent) -> None:
     if n:
         path, reason = evaluation.unreadable[0]
         more = f" and {n - 1} more" if n > 1 else ""
-        on_event(Note(f"left out, cannot be read: {path} ({reason}){more}", is_warning=True))
+        on_event(Note(f"left out, cannot be read: {visible(path)} ({visible(reason)}){more}", is_warning=True))

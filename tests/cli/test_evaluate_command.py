@@ -107,6 +107,18 @@ def test_a_missing_split_is_an_error_and_never_another_split(world):
     assert not (world.run / "evaluation-test").exists()
 
 
+def test_a_class_without_images_in_the_split_is_said(world):
+    manifest = world.data / "manifest.jsonl"
+    lines = manifest.read_text().splitlines()
+    kept = [line for line in lines if (json.loads(line)["split"], json.loads(line)["label"]) != ("test", 2)]
+    manifest.write_text("\n".join(kept) + "\n")
+    _renew_header(world.data)
+    outcome = evaluate("--json")
+    assert "this split has no image of 1 classes (red)" in outcome.stderr
+    content = json.loads(outcome.stdout)
+    assert (content["classes_without_images"], content["macro_f1"]) == (["red"], 1.0)
+
+
 def test_an_unknown_split_is_a_configuration_error(world):
     outcome = evaluate("--split", "tset")
     assert outcome.exit_code == 2

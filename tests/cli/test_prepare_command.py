@@ -35,7 +35,7 @@ def test_the_screen_shows_classes_splits_prompts_and_the_next_command() -> None:
         "12 images, 2 classes",
         "GoodDog",
         '"a photo of a good dog."',
-        '"a photo of a wild cat."',
+        '"a close-up photo of a good dog."',
         "imbalance",
         "median 9 x 8",
         "left out: nothing",

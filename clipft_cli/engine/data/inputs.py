@@ -80,6 +80,9 @@ class Inputs:
             else:
                 self.skipped[file.suffix.lower() or "no suffix"] += 1
         for problem in tree.problems:
+            if os.path.islink(os.path.join(name, problem.file)):
+                self.skipped["links to folders read already"] += 1
+                continue
             yield ImageInput(os.path.join(name, problem.file), f"{problem.reason}: {problem.detail}")
         if not n_images:
             yield ImageInput(name, _no_images(tree))
