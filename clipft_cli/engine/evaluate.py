@@ -97,7 +97,7 @@ def _notes(
     missing = [visible(info.name) for label, info in enumerate(manifest.classes) if label not in present]
     if missing:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        warnings.append(f"this split has no image of {named}: not in no mean")
+        warnings.append(f"this split has no image of {named}; macro means leave out what has none")
     for text in warnings:
         on_event(Note(text, is_warning=True))
     if config.evaluate.split == "train":
