@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, model_validator
 
 
 class Config(BaseModel):
@@ -39,3 +39,14 @@ def canonical_keys(model: type[Config], values: Any) -> Any:
             raise ValueError(f"'{field}' is given twice, under two of its names")
         renamed[field] = value
     return renamed
+
+
+def in_range(parse: ValidatorFunctionWrapHandler, value: Any, wanted: str, least: float, most: float) -> Any:
+    """For a field that is a number or a word: one message for what it may be, in place of one for each kind."""
+    try:
+        parsed = parse(value)
+    except ValidationError:
+        raise ValueError(f"should be {wanted}") from None
+    if not isinstance(parsed, str) and not least <= parsed <= most:
+        raise ValueError(f"should be {wanted}")
+    return parsed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
-from .base import Config
+from .base import Config, in_range
 
 AugmentationName = Literal["none", "standard", "strong"]
 BalanceName = Literal["none", "sampler", "loss"]
@@ -46,12 +46,10 @@ class DataConfig(Config):
     )
     max_bad_share: float = Field(0.01, ge=0, le=1, description="Share of unreadable images above which a run stops.")
 
-    @field_validator("num_workers")
+    @field_validator("num_workers", mode="wrap")
     @classmethod
-    def _workers_in_range(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and not 0 <= value <= 256:
-            raise ValueError("must be 'auto' or between 0 and 256")
-        return value
+    def _workers_in_range(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> int | str:
+        return in_range(parse, value, "a whole number between 0 and 256, or auto", 0, 256)
 
     @field_validator("templates")
     @classmethod

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator, model_validator
 
-from .base import Config
+from .base import Config, in_range
 from .methods import ObjectiveName
 
 ScheduleName = Literal["cosine", "linear", "constant"]
@@ -88,9 +88,12 @@ class TrainingConfig(Config):
     ALIASES: ClassVar = {"base_learning_rate": "learning_rate", "epochs": "num_epochs"}
 
     objective: ObjectiveName = Field("cross_entropy", description="Loss that is minimised.")
-    num_epochs: int = Field(10, ge=1, le=100_000, description="Passes over the training images.")
-    learning_rate: float = Field(
-        2e-4, gt=0, le=10, description="Peak learning rate of the top layer (also: base_learning_rate)."
+    num_epochs: int | Literal["auto"] = Field(
+        "auto", description="Passes over the training images; auto: by their number, 5 to 30."
+    )
+    learning_rate: float | Literal["auto"] = Field(
+        "auto",
+        description="Peak learning rate of the top layer (also: base_learning_rate); auto: by the tower's size.",
     )
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Micro-batches in one update; the effective batch is batch_size times this."
@@ -112,6 +115,28 @@ class TrainingConfig(Config):
         " checkpoint with half the learning rate.",
     )
     non_finite_limit: int = Field(3, ge=1, description="Non-finite updates in a row that are skipped, not more.")
+
+    @field_validator("num_epochs", mode="wrap")
+    @classmethod
+    def _epochs_in_range(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> int | str:
+        return in_range(parse, value, "a whole number between 1 and 100000, or auto", 1, 100_000)
+
+    @field_validator("learning_rate", mode="wrap")
+    @classmethod
+    def _rate_in_range(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> float | str:
+        return in_range(parse, value, "a number above 0 and at most 10, or auto", 1e-12, 10)
+
+    @property
+    def epochs(self) -> int:
+        """`num_epochs` once the rules have settled it."""
+        assert isinstance(self.num_epochs, int)
+        return self.num_epochs
+
+    @property
+    def peak_lr(self) -> float:
+        """`learning_rate` once the rules have settled it."""
+        assert isinstance(self.learning_rate, float)
+        return self.learning_rate
 
     @field_validator("max_grad_norm", mode="before")
     @classmethod

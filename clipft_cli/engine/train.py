@@ -80,7 +80,7 @@ def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
     if is_numbered:
         on_event(Note(f"that name is taken: this run is {run_dir.path}"))
     with _locked(run_dir), contextlib.closing(material.loader), StopRequest() as stop:
-        write_text(run_dir.config, dump_yaml(config))
+        write_text(run_dir.config, dump_yaml(material.config))
         start = _choose_start(material, on_event)
         save_start(run_dir.start, start, material.digests)
         return _run(material, start, run_dir, on_event, stop, is_resumed=False)

@@ -132,7 +132,7 @@ def _preset_comments(method: MethodName) -> str:
     lines = [
         ("training:", ""),
         (f"  num_epochs: {training.num_epochs}", "passes over the training images"),
-        (f"  learning_rate: {training.learning_rate:.1e}", "peak rate of the top layer"),
+        (f"  learning_rate: {training.learning_rate}", "peak rate of the top layer"),
         (f"  weight_decay: {training.weight_decay}", "pull towards zero; never on biases and norms"),
         (f"  label_smoothing: {training.label_smoothing}", "share of certainty spread over all classes"),
         (f"  warmup_ratio: {training.warmup_ratio}", "share of the steps in which the rate rises"),

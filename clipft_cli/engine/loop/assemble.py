@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.precision import Precision, set_up
 from ..model.vit import tune_allocator
+from ..optim import recipe
 from ..optim.build import LearningRates, build_optimizer
 from ..optim.ema import EMA
 from ..optim.groups import build_groups
@@ -33,9 +35,13 @@ from .step import Stepper
 
 @dataclass(frozen=True)
 class Material:
-    """What a run is made from, before any method: device, images, pretrained model."""
+    """What a run is made from, before any method: device, images, pretrained model.
+
+    In `config` every `auto` is settled; `rules` says by which rule.
+    """
 
     config: TrainConfig
+    rules: tuple[str, ...]
     precision: Precision
     manifest: Manifest
     backbone: Backbone
@@ -63,10 +69,12 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
     backbone = load_backbone(config.model)
+    config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     augmentation = Augmentation(data.augmentation, data.crop_scale_min, data.horizontal_flip)
     half = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
         config=config,
+        rules=tuple(rules),
         precision=precision,
         manifest=manifest,
         backbone=backbone,
@@ -107,7 +115,7 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     if config.hardware.compile:
         classifier.compile()
     training = config.training
-    plan = plan_unfreezing(training.progressive_unfreezing, layers, training.num_epochs)
+    plan = plan_unfreezing(training.progressive_unfreezing, layers, training.epochs)
     parameters = {
         name: parameters[name]
         for layer, first in zip(layers, plan.first_epoch, strict=True)
@@ -121,7 +129,7 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     )
     effective = config.data.batch_size * training.gradient_accumulation_steps
     steps_per_epoch = math.ceil(len(material.train_set) / effective)
-    total_steps = steps_per_epoch * training.num_epochs
+    total_steps = steps_per_epoch * training.epochs
     rates = LearningRates(
         groups, plan, total_steps, steps_per_epoch, warmup_steps(total_steps, training.warmup_ratio), training
     )
@@ -168,6 +176,11 @@ def card_of(material: Material, start: Start) -> Card:
         lora=config.lora if config.method == "lora" else None,
         data=data_facts(material.manifest),
     )
+
+
+def _tower_size(backbone: Backbone) -> int:
+    visual: Any = backbone.model.visual
+    return sum(int(parameter.numel()) for parameter in visual.parameters())
 
 
 def _check_classes(manifest: Manifest, trained: set[int]) -> None:

@@ -45,7 +45,7 @@ def measure(material: Material, start: Start, on_event: OnEvent) -> dict[str, An
             seconds += time.perf_counter() - began
             images += done.n_images
     speed = images / max(seconds, 1e-9)
-    epochs = config.training.num_epochs
+    epochs = config.training.epochs
     # a pass without gradients costs about a third of one with them
     whole = epochs * (len(run.train_set) + len(run.val_set) / 3) / speed
     return {

@@ -84,7 +84,7 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     Raises InterruptedRun after a signal, once the state is saved, and TrainingError where the loss stays
     non-finite.
     """
-    while state.epoch < run.config.training.num_epochs and not state.is_stopped_early:
+    while state.epoch < run.config.training.epochs and not state.is_stopped_early:
         names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)
         started = time.perf_counter()

@@ -15,10 +15,10 @@ def plan_of(run: Run, material: Material) -> Plan:
     config = run.config
     stages = tuple((epoch, (describe_layers(run.layers, run.plan.trains(epoch)),)) for epoch in run.plan.stages)
     return Plan(
-        facts=(*material_facts(material), *_training_facts(run)),
+        facts=(*material_facts(material), *_training_facts(run), *(("rule", rule) for rule in material.rules)),
         groups=run.groups,
         stages=stages,
-        num_epochs=config.training.num_epochs,
+        num_epochs=config.training.epochs,
         total_steps=run.rates.total_steps,
         steps_per_epoch=run.rates.steps_per_epoch,
     )
@@ -69,7 +69,7 @@ def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
         ),
         (
             "steps",
-            f"{run.rates.total_steps} in {training.num_epochs} epochs, {config.data.batch_size * accumulated}"
+            f"{run.rates.total_steps} in {training.epochs} epochs, {config.data.batch_size * accumulated}"
             f" images each{f' ({accumulated} micro-batches)' if accumulated > 1 else ''},"
             f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
         ),

@@ -57,7 +57,7 @@ def build_groups(
                     layer=i,
                     parameters=names,
                     n_parameters=sum(parameters[name].numel() for name in names),
-                    peak_lr=config.learning_rate * factor,
+                    peak_lr=config.peak_lr * factor,
                     weight_decay=decay,
                 )
             )

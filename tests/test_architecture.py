@@ -1,0 +1,132 @@
+"""Imports run one way, and what a person waits for stays light."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clipft_cli
+
+PACKAGE = Path(clipft_cli.__file__).parent
+HEAVY = {"torch", "open_clip", "numpy", "PIL", "torchvision", "timm", "safetensors", "scipy", "sklearn", "matplotlib"}
+VERBS = {path.stem for path in (PACKAGE / "engine").glob("*.py")} - {"__init__", "run_dir"}
+NOUNS_IN_ORDER = ("data", "model", "methods", "optim", "loop")
+COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",))
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((PACKAGE / folder).rglob("*.py"))
+
+
+def imports(path: Path, *, everywhere: bool = True) -> set[str]:
+    """Absolute names of what `path` imports; without `everywhere` only what runs when it is imported."""
+    package = path.relative_to(PACKAGE.parent).with_suffix("").parts[:-1]
+    found: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if everywhere else run_at_import(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            lead = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*lead, *((node.module,) if node.module else ())))
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def run_at_import(tree: ast.Module) -> list[ast.stmt]:
+    statements: list[ast.stmt] = []
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        statements.append(node)
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.If | ast.Try | ast.With) and not is_for_types:
+            waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+    return statements
+
+
+def roots(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def is_within(names: set[str], package: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for name in names)
+
+
+@pytest.mark.parametrize("path", modules("cli"), ids=lambda path: path.stem)
+def test_cli_imports_nothing_heavy_at_the_top(path):
+    at_import = imports(path, everywhere=False)
+    assert not roots(at_import) & HEAVY
+    assert not is_within(at_import, "clipft_cli.engine")
+    assert not is_within(at_import, "clipft_cli.demo")
+
+
+@pytest.mark.parametrize("path", modules("config"), ids=lambda path: path.stem)
+def test_config_sees_pydantic_yaml_and_errors_only(path):
+    outside = roots(imports(path)) - set(sys.stdlib_module_names) - {"pydantic", "yaml", "clipft_cli"}
+    assert outside == set()
+    own = {name for name in imports(path) if name.startswith("clipft_cli.")}
+    assert {name.split(".")[1] for name in own} <= {"config", "errors"}
+
+
+@pytest.mark.parametrize("path", modules("engine"), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_engine_knows_nothing_of_the_command_line(path):
+    assert not roots(imports(path)) & {"typer", "rich", "click"}
+    assert not is_within(imports(path), "clipft_cli.cli")
+
+
+@pytest.mark.parametrize("noun", (*NOUNS_IN_ORDER, "report"))
+def test_a_noun_never_imports_a_verb(noun):
+    for path in modules(f"engine/{noun}"):
+        for verb in VERBS:
+            assert not is_within(imports(path), f"clipft_cli.engine.{verb}"), path
+
+
+@pytest.mark.parametrize("later", range(1, len(NOUNS_IN_ORDER)))
+def test_nouns_import_in_one_order(later):
+    for earlier in NOUNS_IN_ORDER[:later]:
+        for path in modules(f"engine/{earlier}"):
+            assert not is_within(imports(path), f"clipft_cli.engine.{NOUNS_IN_ORDER[later]}"), path
+
+
+def test_no_file_is_a_drawer_for_everything():
+    names = {path.stem for path in PACKAGE.rglob("*.py")}
+    assert not names & {"utils", "util", "common", "helpers", "misc", "legacy", "old", "v2"}
+
+
+def test_init_files_are_empty_but_the_registrys():
+    filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
+    assert [path.parent.name for path in filled] == ["methods"]
+
+
+def modules_loaded_by(*args: str, folder: Path) -> tuple[int, set[str]]:
+    """Exit code of `clipft ARGS` in a fresh interpreter, and the roots of what it imported."""
+    script = (
+        "import json, sys\n"
+        "from clipft_cli.cli.app import main\n"
+        f"sys.argv = ['clipft', *{args!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
+        "roots = sorted({name.split('.')[0] for name in sys.modules})\n"
+        "open('loaded.json', 'w').write(json.dumps([code, roots]))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, timeout=60)
+    code, names = json.loads((folder / "loaded.json").read_text())
+    return code or 0, set(names)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0] if command else "clipft")
+def test_help_imports_nothing_heavy(command, tmp_path):
+    code, loaded = modules_loaded_by(*command, "--help", folder=tmp_path)
+    assert code == 0
+    assert loaded & HEAVY == set()
+
+
+def test_a_wrong_config_is_refused_before_torch_is_imported(tmp_path):
+    code, loaded = modules_loaded_by("train", "--set", "training.num_epoch=5", folder=tmp_path)
+    assert code == 2
+    assert loaded & HEAVY == set()

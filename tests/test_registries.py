@@ -1,0 +1,60 @@
+"""Schema and code name the same things."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import yaml
+
+from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.data import TemplateSet
+from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
+from clipft_cli.config.methods import MethodName
+from clipft_cli.config.optim import ScheduleName
+from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.optim.schedule import SCHEDULES
+from clipft_cli.errors import EXIT_CODES, ClipftError
+
+
+def test_every_method_of_the_schema_is_built():
+    assert set(METHODS) == set(get_args(MethodName))
+    assert {name: method.name for name, method in METHODS.items()} == {name: name for name in METHODS}
+
+
+def test_every_schedule_of_the_schema_is_built():
+    assert set(SCHEDULES) == set(get_args(ScheduleName))
+
+
+def test_every_method_has_a_preset_of_its_name():
+    assert set(get_args(MethodName)) <= set(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_valid_and_names_its_method(name):
+    values = yaml.safe_load((PRESETS_DIR / f"{name}.yaml").read_text(encoding="utf-8"))
+    config = load_config(TrainConfig, flags={"preset": name})
+    assert config.preset == name
+    assert config.method == values["method"]
+
+
+def test_every_kind_of_error_has_its_own_exit_code():
+    kinds = ClipftError.__subclasses__()
+    assert len({kind.exit_code for kind in kinds}) == len(kinds)
+    assert {kind.exit_code: kind.kind for kind in kinds}.items() <= EXIT_CODES.items()
+
+
+def template_sets() -> dict[str, tuple[str, ...]]:
+    from clipft_cli.engine.model.prompts import TEMPLATE_SETS
+
+    return TEMPLATE_SETS
+
+
+def test_every_template_set_of_the_schema_is_built():
+    assert set(template_sets()) | {"auto"} == set(get_args(TemplateSet))
+
+
+@pytest.mark.parametrize("name", sorted(set(get_args(TemplateSet)) - {"auto"}))
+def test_every_template_takes_one_class_name(name):
+    for template in template_sets()[name]:
+        assert template.count("{}") == 1
