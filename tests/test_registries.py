@@ -12,6 +12,7 @@ from clipft_cli.config.data import TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
 from clipft_cli.config.methods import MethodName
 from clipft_cli.config.optim import ScheduleName
+from clipft_cli.engine.data.templates import TEMPLATE_SETS
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.optim.schedule import SCHEDULES
 from clipft_cli.errors import EXIT_CODES, ClipftError
@@ -44,17 +45,11 @@ def test_every_kind_of_error_has_its_own_exit_code():
     assert {kind.exit_code: kind.kind for kind in kinds}.items() <= EXIT_CODES.items()
 
 
-def template_sets() -> dict[str, tuple[str, ...]]:
-    from clipft_cli.engine.model.prompts import TEMPLATE_SETS
-
-    return TEMPLATE_SETS
-
-
 def test_every_template_set_of_the_schema_is_built():
-    assert set(template_sets()) | {"auto"} == set(get_args(TemplateSet))
+    assert set(TEMPLATE_SETS) | {"auto"} == set(get_args(TemplateSet))
 
 
 @pytest.mark.parametrize("name", sorted(set(get_args(TemplateSet)) - {"auto"}))
 def test_every_template_takes_one_class_name(name):
-    for template in template_sets()[name]:
+    for template in TEMPLATE_SETS[name]:
         assert template.count("{}") == 1

@@ -41,7 +41,7 @@ class PrepareOptions(Config):
     )
     in_place: bool = Field(False, description="Write a manifest over the images where they are; copy nothing.")
 
-    @field_validator("split", mode="before")
+    @field_validator("split", mode="before", json_schema_input_type=str | tuple[float, float, float])
     @classmethod
     def _parse_split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -56,6 +56,6 @@ class DataConfig(Config):
     def _one_placeholder_each(cls, value: TemplateSet | tuple[str, ...]) -> TemplateSet | tuple[str, ...]:
         if not isinstance(value, str):
             for template in value:
-                if template.count("{}") != 1:
+                if template.count("{}") != 1 or template.count("{") != 1 or template.count("}") != 1:
                     raise ValueError(f"template {template!r} needs exactly one {{}} for the class name")
         return value

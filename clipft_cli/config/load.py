@@ -111,28 +111,51 @@ def _merge_layers(
     merged: dict[str, Any] = {}
     origins: dict[Path_, str] = {}
     for values, places in layers:
-        canonical = _canonical(FileConfig, values, (), problems)
+        canonical = _canonical(FileConfig, values, (), places, problems)
         merged = _merge(merged, canonical)
-        origins.update(places)
+        origins.update({_first_names(path): place for path, place in places.items()})
     return merged, origins
 
 
-def _canonical(model: type[Config], values: Any, path: Path_, problems: list[str]) -> Any:
+def _canonical(
+    model: type[Config], values: Any, path: Path_, places: Mapping[Path_, str], problems: list[str]
+) -> Any:
     """Second names become first names at every level, so that a later layer overrides an earlier one."""
     if not isinstance(values, Mapping):
         return values
     try:
         renamed = canonical_keys(model, values)
     except ValueError as error:
-        problems.append(f"{'.'.join(path)}: {error}")
-        return values
+        problems.append(": ".join((*_place_of(path, places), ".".join(path), str(error))))
+        renamed = {key: value for key, value in values.items() if key not in model.ALIASES}
     result = {}
     for key, value in renamed.items():
-        field = model.model_fields.get(key) if isinstance(key, str) else None
-        kind = field.annotation if field is not None else None
-        is_slice = isinstance(kind, type) and issubclass(kind, Config)
-        result[str(key)] = _canonical(kind, value, (*path, str(key)), problems) if is_slice else value  # type: ignore[arg-type]
+        kind = _slice_at(model, key)
+        here = (*path, str(key))
+        result[str(key)] = _canonical(kind, value, here, places, problems) if kind is not None else value
     return result
+
+
+def _slice_at(model: type[Config], key: Any) -> type[Config] | None:
+    """The slice that stands under `key`; None where a plain value does, or nothing."""
+    field = model.model_fields.get(key) if isinstance(key, str) else None
+    kind = field.annotation if field is not None else None
+    return kind if isinstance(kind, type) and issubclass(kind, Config) else None
+
+
+def _first_names(path: Path_) -> Path_:
+    model: type[Config] | None = FileConfig
+    names = []
+    for part in path:
+        name = model.ALIASES.get(part, part) if model is not None else part
+        names.append(name)
+        model = _slice_at(model, name) if model is not None else None
+    return tuple(names)
+
+
+def _place_of(path: Path_, places: Mapping[Path_, str]) -> list[str]:
+    """The place of `path`, or of the nearest key above it; empty where none is known."""
+    return [places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places][:1]
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,9 +208,7 @@ def _hint() -> str:
 
 def _problem(detail: Any, origins: dict[Path_, str]) -> str:
     path = tuple(str(part) for part in detail["loc"])
-    place = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), None)
-    key = ".".join(path) or "the file"
-    where = f"{place}: {key}" if place else key
+    where = ": ".join((*_place_of(path, origins), ".".join(path) or "the file"))
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown key{_near(path[-1], _siblings(path))}"
     text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
@@ -201,9 +222,8 @@ def _problem(detail: Any, origins: dict[Path_, str]) -> str:
 def _siblings(path: Path_) -> list[str]:
     model: type[Config] = FileConfig
     for part in path[:-1]:
-        field = model.model_fields.get(part)
-        kind = field.annotation if field is not None else None
-        if not (isinstance(kind, type) and issubclass(kind, Config)):
+        kind = _slice_at(model, part)
+        if kind is None:
             return []
         model = kind
     return [*model.model_fields, *model.ALIASES]

@@ -19,7 +19,7 @@ class LoraConfig(Config):
     ALIASES: ClassVar = {"alpha": "lora_alpha", "dropout": "lora_dropout", "rank": "r"}
 
     r: int = Field(8, ge=1, le=4096, description="Rank of each delta.")
-    lora_alpha: float = Field(16.0, gt=0, description="Numerator of the scale put on each delta.")
+    lora_alpha: float = Field(16.0, gt=0, allow_inf_nan=False, description="Numerator of the scale put on each delta.")
     target_modules: tuple[str, ...] = Field(
         ("attention", "mlp"),
         min_length=1,
@@ -35,7 +35,7 @@ class LoraConfig(Config):
         False, description="Train the length of each weight row too (DoRA, Liu et al. 2024); slower."
     )
 
-    @field_validator("target_modules", mode="before")
+    @field_validator("target_modules", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_name_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value

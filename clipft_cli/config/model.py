@@ -11,6 +11,7 @@ from .base import Config
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "bf16", "fp16", "no"]
+PrecisionWord = Literal["true", "yes", "false", "none", "fp32", "off"]
 HeadName = Literal["cosine", "linear"]
 HeadStart = Literal["auto", "text", "probe"]
 
@@ -50,7 +51,7 @@ class HardwareConfig(Config):
     deterministic: bool = Field(False, description="Deterministic CUDA kernels: exact resume, slower.")
     num_threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: torch's choice.")
 
-    @field_validator("mixed_precision", mode="before")
+    @field_validator("mixed_precision", mode="before", json_schema_input_type=PrecisionName | PrecisionWord | bool)
     @classmethod
     def _words_for_precision(cls, value: Any) -> Any:
         # YAML 1.1 reads a bare `no` as False and `yes` as True

@@ -155,7 +155,7 @@ class CheckpointConfig(Config):
     every_steps: int | None = Field(None, ge=1, description="Updates between saves within an epoch.")
     keep_last: int = Field(1, ge=1, description="Newest epoch checkpoints kept, beside the best.")
 
-    @field_validator("every", mode="before")
+    @field_validator("every", mode="before", json_schema_input_type=float | str | None)
     @classmethod
     def _duration(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -47,19 +47,20 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            value = loader.construct_document(node) if node is not None else {}
+            value = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}{_place(error)}: {_reason(error)}", hint="see docs/config.md") from None
+    if value is None:
+        return {}, {}
     if not isinstance(value, dict):
         raise ConfigError(
             f"{path}: expected keys with values, found a {type(value).__name__}",
             hint="a minimal file is `data: {dir: data/dogs}`",
         )
     lines: dict[Path_, int] = {}
-    if node is not None:
-        _collect_lines(node, (), lines)
+    _collect_lines(node, (), lines)
     return value, lines
 
 
