@@ -31,7 +31,7 @@ def train(
     ] = False,
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="With --resume: the run directory.", show_default=False),
+        typer.Argument(metavar="RUN", help="With --resume: the run directory.", show_default=False),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan with measured speed and memory; train nothing.")
@@ -61,7 +61,7 @@ def train(
         "data.few_shot": few_shot,
         "hardware.device": device,
     }
-    _check_resume(resume, run, config, overrides, flags)
+    _check_resume(resume, run, config, overrides, {**flags, "dry_run": dry_run or None, "print": print_config or None})
     settings = load_config(TrainConfig, config, overrides or (), flags)
     if print_config:
         if as_json:

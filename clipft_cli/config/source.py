@@ -52,7 +52,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
             loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}{_place(error)}: {_reason(error)}", hint="see docs/config.md") from None
-    if value is None:
+    if node is None or value is None:
         return {}, {}
     if not isinstance(value, dict):
         raise ConfigError(

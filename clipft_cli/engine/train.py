@@ -31,7 +31,7 @@ from .loop.memory import peak_memory_gib
 from .loop.plan import n_trainable, plan_of
 from .loop.resume import KEPT, TrainState, generations
 from .loop.signals import StopRequest
-from .loop.start import Start, choose_start, read_start, save_start
+from .loop.start import START_FILE, Start, choose_start, read_start, save_start
 from .methods import METHODS
 from .methods.base import Method
 from .run_dir import RunDir, new_run_dir, newest_unfinished_run, write_pointer, write_text
@@ -100,7 +100,8 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     with _locked(run_dir), StopRequest() as stop:
         material = load_material(config, read_manifest(config.data.dir))
         with contextlib.closing(material.loader):
-            if (run_dir.start / "start.json").is_file():
+            has_start = METHODS[config.method].trains_by_epochs and (run_dir.start / START_FILE).is_file()
+            if has_start:
                 start = read_start(run_dir.start, material.digests)
             else:  # killed before the first update: the start is measured again
                 start = _choose_start(material, on_event)
@@ -212,6 +213,7 @@ def _keep_start(
 ) -> TrainResult:
     """The run of a method without a loop: its start is its result."""
     state = TrainState()
+    cut_metrics(run_dir, 0)
     append_metrics(run_dir, _start_record(start.zero_shot), state)
     on_event(EpochDone(_start_record(start.zero_shot), is_best=method.name == "zero_shot"))
     labels = torch.from_numpy(material.val_set.labels)

@@ -20,10 +20,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def out_of_memory_error() -> ResourceError:
-    """For the case in which not even one image fits."""
+def out_of_memory_error(what: str = "not even one image at a time fits") -> ResourceError:
+    """For the case in which no smaller micro-batch helps."""
     return ResourceError(
-        "out of memory: not even one image at a time fits",
+        f"out of memory: {what}",
         hint="try `--set hardware.gradient_checkpointing=true`, `--method lora`, or a smaller model.name",
     )
 

@@ -60,7 +60,12 @@ class Stepper:
                 if self.micro_batch == 1:
                     raise out_of_memory_error() from error
                 self.micro_batch = max(1, self.micro_batch // 2)
-        return self._apply(loss_sum, sum(len(batch.labels) for batch in batches))
+        try:
+            return self._apply(loss_sum, sum(len(batch.labels) for batch in batches))
+        except Exception as error:
+            if is_out_of_memory(error):  # half-applied: going on from here would not be the same run
+                raise out_of_memory_error("the optimizer's state does not fit beside the model") from error
+            raise
 
     def _accumulate(self, batches: Sequence[Batch]) -> float:
         """Gradients of the mean loss over all images; returns the sum of the losses."""

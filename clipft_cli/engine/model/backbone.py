@@ -6,12 +6,16 @@ import contextlib
 import hashlib
 import json
 import logging
+import socket
+import urllib.parse
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import open_clip
 import torch
 from torch import nn
@@ -107,7 +111,7 @@ def _register(name: ModelName) -> None:
 def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:
     force_quick_gelu = _tag_wants_quick_gelu(name)
     try:
-        with _quiet():
+        with _quiet(), _cache_only_if_offline(name):
             return open_clip.create_model(  # type: ignore[no-any-return]
                 name.open_clip_name,
                 pretrained=name.weights,
@@ -143,7 +147,7 @@ def _explain(name: ModelName, error: Exception) -> ModelError | DownloadError:
         )
     if name.is_tag or name.schema == "hf-hub":
         return DownloadError(
-            f"the weights '{name.weights or name.name}' of {name.name} could not be fetched: {text}",
+            f"the weights '{name.weights or name.name}' of {name.name} could not be fetched: {_innermost(error)}",
             hint="connect to the internet once, or fetch the file elsewhere and pass"
             " --set model.pretrained=FILE, or try the embedded model with --set model.name=clipft-tiny",
         )
@@ -153,6 +157,15 @@ def _explain(name: ModelName, error: Exception) -> ModelError | DownloadError:
         f"{name.weights}: does not fit the architecture {name.name}: {text}",
         hint="model.name must be the architecture these weights were trained with",
     )
+
+
+def _innermost(error: BaseException) -> str:
+    """The first line of what went wrong at the bottom: open_clip and the hub wrap it in pages of advice."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    if type(error).__name__ == "OfflineModeIsEnabled":
+        return "there is no connection to the hub, and they are not in its cache"
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _model_cfg(name: ModelName) -> dict[str, Any]:
@@ -171,14 +184,35 @@ def _has_quick_gelu(model: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
+def _cache_only_if_offline(name: ModelName) -> Iterator[None]:
+    """Where the hub's name does not even resolve, look in its cache alone: its own retries take a minute."""
+    before = huggingface_hub.constants.HF_HUB_OFFLINE
+    if name.is_tag or name.schema == "hf-hub":
+        huggingface_hub.constants.HF_HUB_OFFLINE = before or not _resolves(huggingface_hub.constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def _resolves(url: str) -> bool:
+    if urllib.request.getproxies():
+        return True  # the proxy resolves names, not this machine
+    try:
+        socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, 443)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """open_clip speaks through the root logger and warnings; what matters is said by our own errors."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.CRITICAL)
+    """open_clip and the hub speak through loggers and warnings; what matters is said by our own errors."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        root.setLevel(level)
+        logging.disable(before)

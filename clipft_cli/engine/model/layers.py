@@ -133,7 +133,7 @@ def _resnet_groups(visual: nn.Module) -> dict[str, list[str]]:
 
 
 def _timm_groups(visual: nn.Module) -> dict[str, list[str]]:
-    """timm's own layer order (`group_matcher`); its last group (norm, pooling) and open_clip's head are the top."""
+    """timm's own layer order (`group_matcher`); norm and pooling after the blocks and open_clip's head are the top."""
     from timm.models import group_parameters
 
     trunk: Any = visual.trunk
@@ -145,17 +145,19 @@ def _timm_groups(visual: nn.Module) -> dict[str, list[str]]:
         names = [f"trunk.{name}" for name in by_id[i]]
         if i == ids[0]:
             groups[STEM] += names
-        elif all(_is_top(name) for name in by_id[i]):
-            top += names
-        else:
-            groups[f"trunk.group.{i}"] = names
+            continue
+        # timm puts what follows the blocks into the last block's group
+        top += [name for name in names if _is_top(name)]
+        block = [name for name in names if not _is_top(name)]
+        if block:
+            groups[f"trunk.group.{i}"] = block
     grouped = {name for names in groups.values() for name in names} | set(top)
     top += [name for name, _ in visual.named_parameters() if name not in grouped]
     return {**groups, TOP: top}
 
 
 def _is_top(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in (
+    return name.removeprefix("trunk.").split(".", maxsplit=1)[0] in (
         "norm",
         "fc_norm",
         "norm_pre",

@@ -1,0 +1,60 @@
+"""Device and number format: chosen by what is there, a wish that cannot be met is an error."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from clipft_cli.config.model import HardwareConfig
+from clipft_cli.engine.model.precision import Precision, choose_device, choose_precision, device_label, set_up
+from clipft_cli.errors import ResourceError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("wish", "name"), [("no", "fp32"), ("bf16", "bf16")])
+def test_precision_on_the_cpu(wish, name):
+    assert choose_precision(wish, CPU).name == name
+
+
+def test_auto_on_the_cpu_is_never_fp16():
+    assert choose_precision("auto", CPU).name in ("bf16", "fp32")
+
+
+def test_fp16_on_the_cpu_is_refused():
+    with pytest.raises(ResourceError, match="fp16 training needs a GPU"):
+        choose_precision("fp16", CPU)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_missing_device_is_refused():
+    with pytest.raises(ResourceError) as caught:
+        choose_device("cuda")
+    assert caught.value.message == "hardware.device: 'cuda' is not available here"
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "enabled"),
+    [("cpu", None, False), ("cpu", torch.bfloat16, False), ("cuda", torch.bfloat16, False), ("cuda", None, False)],
+)
+def test_only_fp16_scales_the_loss(device, dtype, enabled):
+    assert Precision(torch.device(device), dtype).scaler().is_enabled() is enabled
+
+
+def test_autocast_follows_the_precision():
+    x = torch.randn(4, 4)
+    with Precision(CPU, torch.bfloat16).autocast():
+        assert (x @ x).dtype == torch.bfloat16
+    with Precision(CPU, None).autocast():
+        assert (x @ x).dtype == torch.float32
+
+
+def test_set_up_sets_the_threads_asked_for():
+    before = torch.get_num_threads()
+    try:
+        precision = set_up(HardwareConfig(device="cpu", mixed_precision="no", num_threads=2))
+        assert torch.get_num_threads() == 2
+        assert (precision.device, precision.name) == (CPU, "fp32")
+        assert device_label(CPU) == "cpu (2 threads)"
+    finally:
+        torch.set_num_threads(before)

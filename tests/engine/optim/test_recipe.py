@@ -1,0 +1,29 @@
+"""`auto` means a rule that joins the measured points."""
+
+from __future__ import annotations
+
+import pytest
+
+from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.load import load_config
+from clipft_cli.engine.optim.recipe import epochs, learning_rate, resolve
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "rate"),
+    [("full", 5_500_000, 2e-4), ("full", 86_000_000, 1.3e-5), ("lora", 5_500_000, 1e-3), ("lora", 86_000_000, 2.5e-4)],
+)
+def test_the_rate_falls_with_the_towers_size(method, parameters, rate):
+    assert learning_rate(method, parameters) == rate
+
+
+@pytest.mark.parametrize(("n_train", "n_epochs"), [(10, 30), (700, 10), (1000, 7), (50_000, 5)])
+def test_about_seven_thousand_images_are_seen(n_train, n_epochs):
+    assert epochs(n_train) == n_epochs
+
+
+def test_what_is_given_stays_and_only_what_is_auto_is_said():
+    config = load_config(TrainConfig, flags={"training.learning_rate": 3e-3, "training.num_epochs": "auto"})
+    settled, rules = resolve(config, 700, 5_500_000)
+    assert (settled.training.learning_rate, settled.training.num_epochs) == (3e-3, 10)
+    assert rules == ["10 epochs: rule for 700 training images"]
