@@ -32,7 +32,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "vision_cfg": {"timm_model_name": "test_vit", "timm_pool": "token", "timm_proj": "linear", **TIMM},
         "custom_text": True,
     },
-    "siglip": {
+    "attention-pool": {
         "embed_dim": 64,
         "vision_cfg": {"timm_model_name": "test_vit", "timm_pool": "map", "timm_proj": "none", **TIMM},
         "custom_text": True,

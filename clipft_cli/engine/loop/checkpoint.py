@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...config.commands import TrainConfig
@@ -33,8 +34,10 @@ from ..run_dir import (
     HEAD_FILE,
     OPEN_CLIP_CONFIG_FILE,
     TOWER_FILE,
+    RunDir,
     replaced_folder,
 )
+from .tensors import write_tensors
 
 FORMAT = 1
 
@@ -105,17 +108,15 @@ class Loaded:
 def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
     """Write the checkpoint `folder`, replacing one of the same name only when the new one is whole."""
     with replaced_folder(folder) as new:
-        head = {name: _own(tensor) for name, tensor in classifier.head.state_dict().items()}
-        save_file(head, new / HEAD_FILE)
+        write_tensors(new / HEAD_FILE, classifier.head.state_dict())
         if METHODS[card.method].saves_tower:  # type: ignore[index]
-            save_file({n: _own(t) for n, t in classifier.clip.state_dict().items()}, new / TOWER_FILE)
+            write_tensors(new / TOWER_FILE, classifier.clip.state_dict())
         if classifier.adapters is not None:
-            save_file({n: _own(t) for n, t in classifier.adapters.state_dict().items()}, new / ADAPTER_FILE)
+            write_tensors(new / ADAPTER_FILE, classifier.adapters.state_dict())
         config = {"model_cfg": card.base.model_cfg, "preprocess_cfg": card.preprocess.to_json()}
         (new / OPEN_CLIP_CONFIG_FILE).write_text(json.dumps(config, indent=2), encoding="utf-8")
         files = {file.name: file_digest(file) for file in sorted(new.iterdir())}
-        content = {**card.to_json(), "files": files}
-        (new / CHECKPOINT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (new / CHECKPOINT_FILE).write_text(signed_json({**card.to_json(), "files": files}), encoding="utf-8")
 
 
 def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
@@ -168,31 +169,76 @@ def text_head(backbone: Backbone, classes: tuple[ClassInfo, ...], templates: tup
 
 def read_card(checkpoint: Path) -> dict[str, Any]:
     """checkpoint.json as a mapping. Raises CheckpointError where it is missing, damaged or of another format."""
-    path = checkpoint / CHECKPOINT_FILE
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
-    except (OSError, ValueError, RecursionError):
-        raise CheckpointError(f"{path}: is damaged", hint="use another checkpoint of this run") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
-    return meta
+    with _naming_others(checkpoint):
+        return _read_card(checkpoint)
 
 
 def verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
     """Raises CheckpointError for a file that is missing or whose digest differs."""
+    with _naming_others(checkpoint):
+        _verify_files(checkpoint, meta)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether every file of the checkpoint is what was written."""
+    try:
+        _verify_files(checkpoint, _read_card(checkpoint))
+    except CheckpointError:
+        return False
+    return True
+
+
+def signed_json(content: Mapping[str, Any]) -> str:
+    """JSON text that ends with a checksum over the rest, so that a flipped bit in it shows."""
+    body = {key: value for key, value in content.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
+    return json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_card(checkpoint: Path) -> dict[str, Any]:
+    path = checkpoint / CHECKPOINT_FILE
+    try:
+        content = path.read_bytes()
+        meta = json.loads(content)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
+    except (OSError, ValueError, RecursionError):
+        raise CheckpointError(f"{path}: is damaged") from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
+    if content != signed_json(meta).encode("utf-8", "replace"):
+        raise CheckpointError(f"{path}: is damaged (its checksum differs)")
+    return meta
+
+
+def _verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
     files = meta.get("files")
     if not isinstance(files, dict) or HEAD_FILE not in files:
         raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it lists no files")
     for name, digest in files.items():
-        path = checkpoint / Path(str(name)).name
-        if not path.is_file():
-            raise CheckpointError(f"{path}: is missing", hint="use another checkpoint of this run")
+        path = checkpoint / name
+        if Path(name).name != name or not path.is_file():
+            raise CheckpointError(f"{path}: is missing")
         if file_digest(path) != digest:
-            raise CheckpointError(
-                f"{path}: is damaged (its checksum differs)", hint="use another checkpoint of this run"
-            )
+            raise CheckpointError(f"{path}: is damaged (its checksum differs)")
+
+
+@contextlib.contextmanager
+def _naming_others(checkpoint: Path) -> Iterator[None]:
+    """Adds to an error without a hint which whole checkpoints lie beside this one."""
+    try:
+        yield
+    except CheckpointError as error:
+        error.hint = error.hint or others_hint(checkpoint)
+        raise
+
+
+def others_hint(checkpoint: Path) -> str:
+    """What to do about a damaged checkpoint: the whole ones of the same run, by name."""
+    run = RunDir(checkpoint.parent)
+    candidates = [run.final, *(folder for _, folder in reversed(run.checkpoints()))]
+    whole = [str(folder) for folder in candidates if folder != checkpoint and is_whole(folder)]
+    return f"whole checkpoints of this run: {', '.join(whole)}" if whole else "this run has no other whole checkpoint"
 
 
 def file_digest(path: Path) -> str:
@@ -225,10 +271,6 @@ def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, floa
 def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
     """A head from its state dict."""
     return _head(tensors, kind)
-
-
-def _own(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu").contiguous().clone()
 
 
 def _card_from(meta: Mapping[str, Any]) -> Card:

@@ -11,6 +11,7 @@ import open_clip
 
 from ...demo import tiny
 from ...errors import ModelError
+from ..run_dir import CHECKPOINT_FILE, OPEN_CLIP_CONFIG_FILE, TOWER_FILE, find_checkpoint
 
 HUGGING_FACE = {
     "openai/clip-vit-base-patch32": ("ViT-B-32", "openai"),
@@ -55,11 +56,11 @@ def resolve_name(name: str, pretrained: str | None) -> ModelName:
     """What `model.name` and `model.pretrained` mean. Raises ModelError where they mean nothing."""
     if name == tiny.MODEL_NAME:
         weights = _existing(pretrained) if pretrained else str(tiny.WEIGHTS_PATH)
-        return ModelName(name, pretrained, name, weights)
+        return ModelName(name, weights if pretrained else None, name, weights)
     if name.endswith(".json"):
         return _from_config_file(Path(name), pretrained)
-    if (Path(name) / "open_clip_config.json").is_file():
-        return ModelName(name, None, f"local-dir:{name}", None, schema="local-dir")
+    if Path(name).is_dir() and open_clip.get_model_config(name) is None:
+        return _from_folder(Path(name), pretrained)
     if name.lower() in HUGGING_FACE:
         architecture, tag = HUGGING_FACE[name.lower()]
         return _from_architecture(architecture, pretrained or tag)
@@ -89,7 +90,22 @@ def _from_config_file(config_file: Path, pretrained: str | None) -> ModelName:
             f"model.name: {config_file} describes an architecture; its weights are missing",
             hint="add model.pretrained with the weights file",
         )
-    return ModelName(str(config_file), pretrained, config_file.stem, _existing(pretrained), config_file=config_file)
+    weights = _existing(pretrained)
+    return ModelName(str(config_file.resolve()), weights, config_file.stem, weights, config_file=config_file)
+
+
+def _from_folder(folder: Path, pretrained: str | None) -> ModelName:
+    if pretrained is not None:
+        raise ModelError(f"model.pretrained: {folder} holds its own weights, leave model.pretrained out")
+    if not (folder / OPEN_CLIP_CONFIG_FILE).is_file():
+        folder = find_checkpoint(folder)  # a run of this project
+    if (folder / CHECKPOINT_FILE).is_file() and not (folder / TOWER_FILE).is_file():
+        raise ModelError(
+            f"model.name: {folder} holds a head or adapters only, no whole model",
+            hint="start from its base model, or from a run of --method full",
+        )
+    path = str(folder.resolve())
+    return ModelName(path, None, f"local-dir:{path}", None, schema="local-dir")
 
 
 def _from_architecture(architecture: str, pretrained: str | None) -> ModelName:
@@ -101,7 +117,8 @@ def _from_architecture(architecture: str, pretrained: str | None) -> ModelName:
     if tag in tags:
         return ModelName(architecture, tag, architecture, tag, is_tag=True)
     if Path(tag).is_file():
-        return ModelName(architecture, tag, architecture, tag)
+        weights = _existing(tag)
+        return ModelName(architecture, weights, architecture, weights)
     raise ModelError(
         f"model.pretrained: '{tag}' is neither a tag of {architecture} nor a file{near_names(tag, tags)}",
         hint=f"tags: {', '.join(tags) or 'none'}",
@@ -109,6 +126,7 @@ def _from_architecture(architecture: str, pretrained: str | None) -> ModelName:
 
 
 def _existing(weights: str) -> str:
+    """The absolute path of a weights file, so that the record holds from every folder."""
     if not Path(weights).is_file():
         raise ModelError(f"model.pretrained: {weights}: no such file")
-    return weights
+    return str(Path(weights).resolve())

@@ -15,7 +15,7 @@ from clipft_cli.engine.model.prompts import zero_shot_head
 NAMES = ["tabby cat", "golden retriever", "größe ü", "a {curly} class", "ظبي"]
 
 
-@pytest.mark.parametrize("family", ["vit", "siglip"])
+@pytest.mark.parametrize("family", ["vit", "attention-pool"])
 @pytest.mark.parametrize("templates", ["short", "photos"])
 def test_the_head_equals_open_clips_zero_shot_classifier(tmp_path, open_clip_models, family, templates):
     architecture, weights = write_model(tmp_path, family)
