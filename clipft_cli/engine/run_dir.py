@@ -58,10 +58,20 @@ class RunDir:
 
     def remove(self, folder: Path) -> None:
         """Remove one checkpoint of this run: renamed first, so that no half of it is ever taken for whole."""
-        doomed = folder.with_name(f".{folder.name}.old")
+        doomed = folder.with_name(f".{folder.name}.removed")
         shutil.rmtree(doomed, ignore_errors=True)
         os.rename(folder, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Clear what a killed process left half done: temporary files go, a folder moved aside comes back."""
+        for folder in (self.path, self.resume):
+            for leftover in sorted(folder.glob(".*")):
+                target = folder / leftover.name.removeprefix(".").removesuffix(".old")
+                if leftover.name.endswith(".old") and not target.exists():
+                    os.rename(leftover, target)
+                elif leftover.name.endswith((".old", ".removed", ".tmp")):
+                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     @property
     def is_finished(self) -> bool:
@@ -188,11 +198,20 @@ def _follow(pointer: Path) -> Path:
         if not isinstance(name, str) or Path(name).name != name:
             raise ValueError("not a checkpoint's name")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(f"{pointer}: is no pointer to a checkpoint") from None
+        raise CheckpointError(f"{pointer}: is no pointer to a checkpoint", hint=_checkpoints_hint(pointer)) from None
     folder = pointer.parent / name
     if not (folder / CHECKPOINT_FILE).is_file():
-        raise CheckpointError(f"{pointer}: points to {name}, which is not there any more")
+        raise CheckpointError(
+            f"{pointer}: points to {name}, which is not there or not whole", hint=_checkpoints_hint(pointer)
+        )
     return folder
+
+
+def _checkpoints_hint(pointer: Path) -> str | None:
+    run = RunDir(pointer.parent)
+    folders = [run.final, *(folder for _, folder in reversed(run.checkpoints()))]
+    there = [str(folder) for folder in folders if (folder / CHECKPOINT_FILE).is_file()]
+    return f"checkpoints of this run: {', '.join(there)}" if there else None
 
 
 def _runs(outputs: Path) -> list[RunDir]:

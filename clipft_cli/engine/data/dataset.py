@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import DataError
-from .decode import ImageError, decode_image
+from .decode import ImageError, decode_image, read_image_bytes
 from .manifest import Manifest, Row
 from .transforms import Augmentation, Preprocess, shrink
 
@@ -108,12 +109,21 @@ class ImageDataset:
         path = self.manifest.file(self.rows[index])
         for attempt in range(RETRIES):
             try:
-                return decode_image(path)
+                return self._decode(index)
             except ImageError:
                 if path.is_file() and attempt == 0:
                     break  # the file is there and broken: waiting does not mend it
                 time.sleep(RETRY_SECONDS)  # a network file system that stalls
-        return decode_image(path)
+        return self._decode(index)
+
+    def _decode(self, index: int) -> Image.Image:
+        """The very image that was prepared. Raises ImageError."""
+        row = self.rows[index]
+        content = read_image_bytes(self.manifest.file(row))
+        image = decode_image(content)
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            raise ImageError("another image than the one prepared")
+        return image
 
     def _stand_in(self, index: int, error: ImageError) -> Image.Image:
         same_class = np.flatnonzero(self.labels == self.labels[index])
@@ -123,7 +133,7 @@ class ImageDataset:
             if other in self.bad:
                 continue
             try:
-                image = decode_image(self.manifest.file(self.rows[other]))
+                image = self._decode(other)
             except ImageError:
                 continue
             self._note_bad(index, error.reason, self.rows[other].path)

@@ -30,10 +30,12 @@ class Batch:
 @dataclass
 class Loader:
     """Threads that turn indexes into batches. Threads and not processes: decoding and resizing release the
-    GIL, the cache is shared, and there is no worker state to save."""
+    GIL, the cache is shared, and there is no worker state to save. `fits_without_gradients` is the most images
+    that a pass without gradients takes at once, where the memory has set a limit."""
 
     workers: int
     waited_seconds: float = 0.0
+    fits_without_gradients: int | None = None
     _taken: float = 0.0
     _pool: ThreadPoolExecutor | None = field(default=None, repr=False)
 

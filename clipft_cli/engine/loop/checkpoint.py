@@ -27,6 +27,7 @@ from ..data.transforms import Preprocess
 from ..methods import METHODS
 from ..model.backbone import Backbone, BaseModel, build_untrained, load_backbone
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead, logit_scale_of
+from ..model.foreign import check_model_cfg
 from ..model.prompts import zero_shot_head
 from ..run_dir import (
     ADAPTER_FILE,
@@ -40,6 +41,7 @@ from ..run_dir import (
 from .tensors import write_tensors
 
 FORMAT = 1
+MAX_CARD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
     verify_files(checkpoint, meta)
     try:
         card = _card_from(meta)
+        if METHODS[card.method].saves_tower and TOWER_FILE not in meta["files"]:  # type: ignore[index]
+            raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it does not list {TOWER_FILE}")
         clip = _tower(checkpoint, card)
         head = _head(load_file(checkpoint / HEAD_FILE), card.head)
         method = METHODS[card.method]  # type: ignore[index]
@@ -135,10 +139,11 @@ def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
         classifier = method.attach(clip, head, config)
         if classifier.adapters is not None:
             classifier.adapters.load_state_dict(load_file(checkpoint / ADAPTER_FILE))
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OSError) as error:
-        if isinstance(error, ClipftError):
-            raise
-        raise CheckpointError(f"{checkpoint}: does not fit together: {str(error).splitlines()[0]}") from error
+    except ClipftError:
+        raise
+    except Exception as error:  # whatever a description that does not fit makes a builder raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise CheckpointError(f"{checkpoint}: does not fit together: {reason}") from error
     return Loaded(classifier.to(device).eval(), card, meta)
 
 
@@ -198,6 +203,8 @@ def signed_json(content: Mapping[str, Any]) -> str:
 def _read_card(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / CHECKPOINT_FILE
     try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise ValueError("no description is as large")
         content = path.read_bytes()
         meta = json.loads(content)
     except FileNotFoundError:
@@ -300,6 +307,7 @@ def _card_from(meta: Mapping[str, Any]) -> Card:
 def _tower(checkpoint: Path, card: Card) -> torch.nn.Module:
     if not METHODS[card.method].saves_tower:  # type: ignore[index]
         return _base_of(checkpoint, card)
+    check_model_cfg(card.base.model_cfg, str(checkpoint / CHECKPOINT_FILE))
     clip = build_untrained(card.base.model_cfg)
     clip.load_state_dict(load_file(checkpoint / TOWER_FILE))
     has_quick_gelu = any(type(module).__name__ == "QuickGELU" for module in clip.modules())

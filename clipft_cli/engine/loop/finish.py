@@ -10,16 +10,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ...errors import CheckpointError
 from ..model.classifier import Classifier
 from ..optim.ema import copy_into
 from ..report.calibration import fit_temperature, reliability
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
-from .checkpoint import save_classifier, with_result
+from .checkpoint import is_whole, others_hint, save_classifier, with_result
 from .events import Note, OnEvent
 from .fit import Run, interrupted, selection_value
 from .inference import ValMetrics, metrics_of, split_logits
 from .resume import TrainState
-from .signals import StopRequest
+from .signals import Stopped, StopRequest
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,19 @@ def finish(
     Source: Wortsman et al. 2022 (WiSE-FT); Guo et al. 2017 (temperature).
     """
     best = run.run_dir.checkpoint(state.best_epoch)
+    if not is_whole(best):
+        raise CheckpointError(f"{best}: the best epoch's checkpoint is missing or damaged", hint=others_hint(best))
     tuned = read_parameters(best, run.parameters)
     alphas = run.config.training.wise_ft.alphas if run.config.training.wise_ft.enabled else (1.0,)
     measured: dict[float, tuple[ValMetrics, Tensor]] = {}
     for alpha in sorted({*alphas, 1.0}):
-        if stop.is_set:
-            raise interrupted(run, state)
         copy_into(run.parameters, mixed(start, tuned, alpha))
-        logits = split_logits(run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event)
+        try:
+            logits = split_logits(
+                run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event, stop=stop
+            )
+        except Stopped:
+            raise interrupted(run, state) from None
         measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits
     select_by = run.config.training.select_by
     alpha = max(measured, key=lambda a: (selection_value(measured[a][0], select_by), -measured[a][0].loss, a))

@@ -14,8 +14,9 @@ from ..data.dataset import ImageDataset
 from ..data.loader import Loader, in_batches
 from ..model.classifier import Classifier
 from ..model.precision import Precision
-from .events import OnEvent, Progress
+from .events import Note, OnEvent, Progress
 from .memory import is_out_of_memory, out_of_memory_error
+from .signals import StopRequest
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ def split_logits(
     batch_size: int,
     on_event: OnEvent | None = None,
     what: str = "val",
+    stop: StopRequest | None = None,
 ) -> Tensor:
-    """(N, C) float32 logits on the CPU, in the order of the data set."""
-    return _run(classifier, classifier.__call__, dataset, loader, precision, batch_size, on_event, what)
+    """(N, C) float32 logits on the CPU, in the order of the data set. Raises Stopped after a signal."""
+    return _run(classifier, classifier.__call__, dataset, loader, precision, batch_size, on_event, what, stop)
 
 
 def split_features(
@@ -49,9 +51,10 @@ def split_features(
     batch_size: int,
     on_event: OnEvent | None = None,
     what: str = "features",
+    stop: StopRequest | None = None,
 ) -> Tensor:
-    """(N, D) float32 features on the CPU, not normalised, in the order of the data set."""
-    return _run(classifier, classifier.features, dataset, loader, precision, batch_size, on_event, what)
+    """(N, D) float32 features on the CPU, not normalised, in the order of the data set. Raises Stopped."""
+    return _run(classifier, classifier.features, dataset, loader, precision, batch_size, on_event, what, stop)
 
 
 def metrics_of(logits: Tensor, labels: Tensor) -> ValMetrics:
@@ -79,11 +82,13 @@ def _run(
     batch_size: int,
     on_event: OnEvent | None,
     what: str,
+    stop: StopRequest | None,
 ) -> Tensor:
     was_training = classifier.training
     classifier.eval()
     outputs: list[Tensor] = []
     done = 0
+    say = on_event or (lambda event: None)
     try:
         with torch.inference_mode():
             for batch in loader.batches(
@@ -92,14 +97,32 @@ def _run(
                 dataset.labels,
                 precision.device,
             ):
-                images = dataset.preprocess.normalise(batch.pixels)
-                outputs.append(_in_pieces(forward, images, precision).cpu())
-                done += len(images)
-                if on_event is not None:
-                    on_event(Progress(what, done, len(dataset)))
+                if stop is not None:
+                    stop.check()
+                outputs += _in_pieces_that_fit(forward, dataset.preprocess.normalise(batch.pixels), loader, precision, say)
+                done += len(batch.labels)
+                say(Progress(what, done, len(dataset)))
     finally:
         classifier.train(was_training)
     return torch.cat(outputs).clone()
+
+
+def _in_pieces_that_fit(
+    forward: Callable[[Tensor], Tensor], images: Tensor, loader: Loader, precision: Precision, say: OnEvent
+) -> list[Tensor]:
+    """`forward` of the batch on the CPU; what did not fit once is not tried again in this process."""
+    size = min(len(images), loader.fits_without_gradients or len(images))
+    while True:
+        try:
+            with precision.autocast():
+                return [forward(images[i : i + size]).float().cpu() for i in range(0, len(images), size)]
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise out_of_memory_error() from error
+        size = loader.fits_without_gradients = max(1, size // 2)
+        say(Note(f"out of memory without gradients: {size} images at a time from now on", is_warning=True))
 
 
 def _in_pieces(forward: Callable[[Tensor], Tensor], images: Tensor, precision: Precision) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ..optim.ema import EMA, copy_into
 from ..run_dir import replaced_folder
-from .checkpoint import file_digest
+from .checkpoint import file_digest, signed_json
+from .tensors import write_tensors
 
 FORMAT = 1
 STATE_FILE = "state.json"
@@ -60,14 +60,14 @@ def save_state(
 ) -> None:
     """Write the state under `folder`/step-N, whole or not at all; the generation before it stays."""
     names = _optimizer_names(parameters, optimizer)
-    tensors = {f"model/{name}": _own(parameter) for name, parameter in parameters.items()}
+    tensors: dict[str, Tensor] = {f"model/{name}": parameter for name, parameter in parameters.items()}
     for name, parameter in names.items():
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"adamw/{name}/{key}"] = _own(torch.as_tensor(value))
+            tensors[f"adamw/{name}/{key}"] = torch.as_tensor(value)
     if ema is not None:
-        tensors |= {f"ema/{name}": _own(value) for name, value in ema.average.items()}
+        tensors |= {f"ema/{name}": value for name, value in ema.average.items()}
     with replaced_folder(folder / f"step-{state.step:09d}") as new:
-        save_file(tensors, new / TENSORS_FILE)
+        write_tensors(new / TENSORS_FILE, tensors)
         content = {
             "format": FORMAT,
             "state": asdict(state),
@@ -75,7 +75,7 @@ def save_state(
             "ema_steps": ema.steps if ema is not None else None,
             "files": {TENSORS_FILE: file_digest(new / TENSORS_FILE)},
         }
-        (new / STATE_FILE).write_text(_signed(content), encoding="utf-8")
+        (new / STATE_FILE).write_text(signed_json(content), encoding="utf-8")
     for old in generations(folder)[:-KEPT]:
         _remove(old)
 
@@ -96,11 +96,14 @@ def load_state(
     for generation in reversed(generations(folder)):
         try:
             content, tensors = _read(generation)
+            state = TrainState(**content["state"])
             _restore(content, tensors, parameters, optimizer, scaler, ema)
         except CheckpointError as error:
             damaged.append(error.message)
-            continue
-        return TrainState(**content["state"]), damaged
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            damaged.append(f"{generation}: is of another run or version ({type(error).__name__}: {error})")
+        else:
+            return state, damaged
     listed = "; ".join(damaged) or "nothing was saved yet"
     raise CheckpointError(
         f"{folder}: no state to resume from ({listed})",
@@ -117,7 +120,7 @@ def _read(generation: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         text = (generation / STATE_FILE).read_text(encoding="utf-8")
         content = json.loads(text)
-        is_whole = text == _signed(content) and content["format"] == FORMAT
+        is_whole = text == signed_json(content) and content["format"] == FORMAT
         digest = file_digest(generation / TENSORS_FILE)
         if not is_whole or digest != content["files"][TENSORS_FILE]:
             raise ValueError("checksum differs")
@@ -141,6 +144,7 @@ def _restore(
     for name, parameter in _optimizer_names(parameters, optimizer).items():
         prefix = f"adamw/{name}/"
         saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        optimizer.state.pop(parameter, None)
         if saved:
             optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in saved.items()}
     if scaler.is_enabled():
@@ -155,17 +159,6 @@ def _optimizer_names(
 ) -> dict[str, nn.Parameter]:
     owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     return {name: parameter for name, parameter in parameters.items() if id(parameter) in owned}
-
-
-def _signed(content: Mapping[str, Any]) -> str:
-    """JSON text with its own checksum, so that a flipped bit in it shows."""
-    body = {key: value for key, value in content.items() if key != "sha256"}
-    text = json.dumps(body, indent=1, sort_keys=True)
-    return json.dumps({**body, "sha256": hashlib.sha256(text.encode()).hexdigest()}, indent=1, sort_keys=True)
-
-
-def _own(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu").contiguous().clone()
 
 
 def _remove(folder: Path) -> None:

@@ -8,6 +8,10 @@ import threading
 from types import FrameType, TracebackType
 
 
+class Stopped(Exception):
+    """A pass was left half done because of a signal: who began it knows what is saved."""
+
+
 class StopRequest:
     """Within the block, `is_set` turns True at the first signal. Outside the main thread it never does."""
 
@@ -28,6 +32,11 @@ class StopRequest:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def check(self) -> None:
+        """Raises Stopped after a signal."""
+        if self.is_set:
+            raise Stopped
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.is_set:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...config.commands import TrainConfig
@@ -18,11 +18,17 @@ from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE, replaced_folder
-from .checkpoint import head_of
+from .checkpoint import file_digest, head_of, signed_json
 from .events import Note, OnEvent
 from .inference import ValMetrics, metrics_of, split_features
+from .signals import StopRequest
+from .tensors import write_tensors
 
 START_FILE = "start.json"
+
+
+class DamagedStart(CheckpointError):
+    """The start cannot be read; being a function of model and data, it can be measured again."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +58,28 @@ def choose_start(
     batch_size: int,
     config: TrainConfig,
     on_event: OnEvent,
+    stop: StopRequest | None = None,
 ) -> Start:
     """Measure zero-shot on val, a linear probe where it may be the start, and take the better.
 
+    Raises Stopped after a signal.
     Source of the probe's start: Kumar et al. 2022 (LP-FT).
     """
     probing = Classifier(clip, text).to(precision.device)
-    val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val")
+    val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val", stop)
     val_labels = torch.from_numpy(val_set.labels)
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
     if not _wants_probe(config):
         return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
-    features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features")
+    features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features", stop)
     train = features, torch.from_numpy(train_set.labels)
     probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
+    if stop is not None:
+        stop.check()
     is_chosen = _must_probe(config) or measured.top1 > zero_shot.top1
     on_event(Note(_sentence(zero_shot, measured, probe, is_chosen)))
     if is_chosen:
@@ -109,7 +119,7 @@ def _sentence(zero_shot: ValMetrics, measured: ValMetrics, probe: Probe, is_chos
 def save_start(folder: Path, start: Start, material_digests: dict[str, str]) -> None:
     """Keep what the run started from, for a resume and for the mix at the end."""
     with replaced_folder(folder) as new:
-        save_file({n: t.detach().contiguous() for n, t in start.head.state_dict().items()}, new / HEAD_FILE)
+        write_tensors(new / HEAD_FILE, start.head.state_dict())
         content = {
             "head": start.head.kind,
             "kind": start.kind,
@@ -117,27 +127,31 @@ def save_start(folder: Path, start: Start, material_digests: dict[str, str]) -> 
             "probe": asdict(start.probe) if start.probe else None,
             "probe_c": start.probe_c,
             **material_digests,
+            "files": {HEAD_FILE: file_digest(new / HEAD_FILE)},
         }
-        (new / START_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (new / START_FILE).write_text(signed_json(content), encoding="utf-8")
 
 
 def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
-    """What `save_start` kept. Raises CheckpointError where it is damaged, or the model or data are others now."""
+    """What `save_start` kept.
+
+    Raises DamagedStart where it is missing or damaged, CheckpointError where config, model or data are others now.
+    """
     try:
-        content = json.loads((folder / START_FILE).read_text(encoding="utf-8"))
+        text = (folder / START_FILE).read_text(encoding="utf-8")
+        content = json.loads(text)
+        if text != signed_json(content) or content["files"][HEAD_FILE] != file_digest(folder / HEAD_FILE):
+            raise ValueError("checksum differs")
         head = head_of(load_file(folder / HEAD_FILE), content["head"])
         zero_shot = ValMetrics(**content["zero_shot"])
         probe = ValMetrics(**content["probe"]) if content["probe"] else None
         kind, probe_c = str(content["kind"]), content["probe_c"]
     except Exception as error:  # whatever a damaged file makes a reader raise
-        raise CheckpointError(
-            f"{folder}: the start of this run is missing or damaged ({type(error).__name__})",
-            hint="start the run again: its config is in config.yaml",
-        ) from None
+        raise DamagedStart(f"{folder}: is missing or damaged ({type(error).__name__})") from None
     for what, digest in material_digests.items():
         if content.get(what) != digest:
             raise CheckpointError(
                 f"{folder.parent}: cannot be resumed: {what} is not what the run started with",
-                hint="restore the data set and the base weights, or start a new run",
+                hint="restore it (config.yaml, data set, base weights), or start a new run",
             )
     return Start(head, kind, zero_shot, probe, probe_c, torch.empty(0))

@@ -22,7 +22,7 @@ from torch import nn
 
 from ...config.model import ModelConfig
 from ...demo import tiny
-from ...errors import CheckpointError, DownloadError, ModelError
+from ...errors import CheckpointError, DownloadError, MissingExtraError, ModelError
 from ..data.transforms import Preprocess
 from .names import ModelName, near_names, resolve_name
 
@@ -66,8 +66,7 @@ def load_backbone(config: ModelConfig) -> Backbone:
     _register(name)
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)
-    with _quiet():
-        tokenizer = open_clip.get_tokenizer(name.open_clip_name)
+    tokenizer = _tokenizer(name)
     base = BaseModel(name.name, name.pretrained, _has_quick_gelu(model), weights_digest(model), model_cfg)
     return Backbone(model, tokenizer, Preprocess.from_config(_preprocess_cfg(model)), base)
 
@@ -122,6 +121,21 @@ def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:
             )
     except Exception as error:
         raise _explain(name, error) from error
+
+
+def _tokenizer(name: ModelName) -> Tokenizer:
+    try:
+        with _quiet():
+            return open_clip.get_tokenizer(name.open_clip_name)  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{name.name}: its tokenizer needs the package '{error.name}'", hint=f"pip install {error.name}"
+        ) from None
+    except OSError as error:
+        raise DownloadError(
+            f"the tokenizer of {name.name} could not be fetched: {str(error).splitlines()[0]}",
+            hint="connect to the internet once",
+        ) from error
 
 
 def _tag_wants_quick_gelu(name: ModelName) -> bool:

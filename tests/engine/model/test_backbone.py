@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import open_clip
 import pytest
@@ -12,7 +13,7 @@ from tiny_world import FAMILIES, write_model
 
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.engine.model.backbone import build_untrained, load_backbone, weights_digest
-from clipft_cli.errors import CheckpointError, DownloadError, ModelError
+from clipft_cli.errors import CheckpointError, DownloadError, MissingExtraError, ModelError
 
 
 @pytest.fixture
@@ -125,6 +126,17 @@ def test_weights_that_cannot_be_fetched_name_the_way_out(open_clip_models, monke
         load_backbone(ModelConfig(name="RN50", pretrained="openai"))
     assert caught.value.message == "the weights 'openai' of RN50 could not be fetched: Network is unreachable"
     assert "model.pretrained=FILE" in (caught.value.hint or "")
+
+
+def test_a_tokenizer_of_a_package_that_is_missing_is_named(tmp_path, open_clip_models, monkeypatch):
+    """open_clip takes SigLIP's tokenizer from transformers, by the model's name."""
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    architecture, weights = write_model(tmp_path)
+    as_siglip = architecture.rename(tmp_path / "tiny-siglip.json")
+    with pytest.raises(MissingExtraError) as caught:
+        load_backbone(ModelConfig(name=str(as_siglip), pretrained=str(weights)))
+    assert caught.value.message == f"{as_siglip}: its tokenizer needs the package 'transformers'"
+    assert caught.value.hint == "pip install transformers"
 
 
 def test_a_saved_open_clip_folder_is_a_model(load, tmp_path):
