@@ -153,7 +153,8 @@ class CheckpointConfig(Config):
 
     every: float | None = Field(600.0, gt=0, description="Seconds between saves within an epoch (10m, 1h, 90s).")
     every_steps: int | None = Field(None, ge=1, description="Updates between saves within an epoch.")
-    keep_last: int = Field(1, ge=1, description="Newest epoch checkpoints kept, beside the best.")
+    keep_last: int = Field(1, ge=1, description="Newest epoch checkpoints kept.")
+    keep_best: int = Field(1, ge=1, description="Best epoch checkpoints on val kept.")
 
     @field_validator("every", mode="before", json_schema_input_type=float | str | None)
     @classmethod

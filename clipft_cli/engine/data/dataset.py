@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -61,6 +62,14 @@ class ImageDataset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def bad_as_json(self) -> list[list[Any]]:
+        """`bad` as plain lists, in the order of the rows."""
+        return [[index, *astuple(self.bad[index])] for index in sorted(self.bad)]
+
+    def add_bad(self, known: Iterable[Sequence[Any]]) -> None:
+        """Take over what an earlier process found bad, as `bad_as_json` gave it."""
+        self.bad.update({int(index): BadImage(path, reason, other) for index, path, reason, other in known})
 
     def train_pixels(self, index: int, epoch: int) -> np.ndarray:
         """(3, H, W) uint8 of one image, augmented for this epoch."""

@@ -15,7 +15,7 @@ from ..model.classifier import Classifier
 from ..optim.ema import copy_into
 from ..report.calibration import fit_temperature, reliability
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
-from .checkpoint import is_whole, others_hint, save_classifier, with_result
+from .checkpoint import is_whole, read_card, save_classifier, with_result
 from .events import Note, OnEvent
 from .fit import Run, interrupted, selection_value
 from .inference import ValMetrics, metrics_of, split_logits
@@ -53,10 +53,8 @@ def finish(
     `start` are the values of all trainable parameters before the first update.
     Source: Wortsman et al. 2022 (WiSE-FT); Guo et al. 2017 (temperature).
     """
-    best = run.run_dir.checkpoint(state.best_epoch)
-    if not is_whole(best):
-        raise CheckpointError(f"{best}: the best epoch's checkpoint is missing or damaged", hint=others_hint(best))
-    tuned = read_parameters(best, run.parameters)
+    state.best_epoch = _best_whole_epoch(run, state, on_event)
+    tuned = read_parameters(run.run_dir.checkpoint(state.best_epoch), run.parameters)
     alphas = run.config.training.wise_ft.alphas if run.config.training.wise_ft.enabled else (1.0,)
     measured: dict[float, tuple[ValMetrics, Tensor]] = {}
     for alpha in sorted({*alphas, 1.0}):
@@ -77,6 +75,29 @@ def finish(
     curve = tuple((a, selection_value(measured[a][0], select_by)) for a in sorted(measured))
     _say(alpha, curve, temperature, before, after, on_event)
     return Finished(checkpoint, alpha, metrics, curve, temperature, before, after)
+
+
+def _best_whole_epoch(run: Run, state: TrainState, on_event: OnEvent) -> int:
+    """The best epoch; where its checkpoint was damaged, the best of those that are whole, said aloud."""
+    best = run.run_dir.checkpoint(state.best_epoch)
+    if is_whole(best):
+        return state.best_epoch
+    others = {epoch: folder for epoch, folder in run.run_dir.checkpoints() if is_whole(folder)}
+    if not others:
+        raise CheckpointError(
+            f"{best}: is missing or damaged, and no other checkpoint of this run is whole",
+            hint="start the run again: its config is in config.yaml",
+        )
+    values = {epoch: _recorded_value(folder, run.config.training.select_by) for epoch, folder in others.items()}
+    epoch = max(values, key=lambda e: (values[e], e))
+    on_event(Note(f"{best}: is missing or damaged: the next best, {others[epoch].name}, is used", is_warning=True))
+    return epoch
+
+
+def _recorded_value(checkpoint: Path, select_by: str) -> float:
+    metrics = read_card(checkpoint)["metrics"]
+    recorded = ValMetrics(*(float(metrics[f"val_{name}"]) for name in ("loss", "top1", "top5", "macro_f1")))
+    return selection_value(recorded, select_by)
 
 
 def calibrate(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
 from .inference import ValMetrics, metrics_of, split_logits
 from .memory import peak_memory_gib
 from .resume import TrainState, load_state, save_state
-from .signals import StopRequest
+from .signals import Stopped, StopRequest
 from .step import Stepper, Update, set_trainable
 
 MAX_ROLLBACKS = 3
@@ -63,9 +63,17 @@ class Run:
         """Parameter groups, in the optimizer's order."""
         return self.rates.groups
 
+    @property
+    def datasets(self) -> dict[str, ImageDataset]:
+        """What is trained and measured on, by split."""
+        return {"train": self.train_set, "val": self.val_set}
+
     def save(self, state: TrainState) -> None:
-        """Write the state to resume from."""
+        """Write the state to resume from; weights that are not finite never replace what is saved."""
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values()):
+            return
         state.micro_batch = self.stepper.micro_batch
+        state.bad_images = {name: dataset.bad_as_json() for name, dataset in self.datasets.items()}
         save_state(self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
 
     def load(self) -> tuple[TrainState, list[str]]:
@@ -74,6 +82,8 @@ class Run:
             self.run_dir.resume, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
         )
         self.stepper.micro_batch = state.micro_batch or self.stepper.micro_batch
+        for name, dataset in self.datasets.items():
+            dataset.add_bad(state.bad_images.get(name, []))
         cut_metrics(self.run_dir, state.metrics_lines)
         return state, damaged
 
@@ -90,10 +100,13 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
         started = time.perf_counter()
         try:
             _train_epoch(run, state, on_event, stop)
-        except _NonFiniteRow as row:
-            state = _roll_back(run, state, row, on_event)
+            _close_epoch(run, state, time.perf_counter() - started, on_event, stop)
+        except _NonFinite as trouble:
+            state = _roll_back(run, state, trouble, on_event)
             continue
-        _close_epoch(run, state, time.perf_counter() - started, on_event)
+        except Stopped:
+            run.save(state)
+            raise interrupted(run, state) from None
         if stop.is_set:
             raise interrupted(run, state)
     return state
@@ -121,12 +134,20 @@ def append_metrics(run_dir: RunDir, record: EpochRecord, state: TrainState) -> N
     state.metrics_lines += 1
 
 
-class _NonFiniteRow(Exception):
-    """Several updates in a row were not finite."""
+class _NonFinite(Exception):
+    """Several updates in a row were not finite, or the model's answers are not; the text says which."""
 
-    def __init__(self, update: Update, batches: Sequence[Batch]) -> None:
-        self.update = update
-        self.indexes = np.concatenate([batch.indexes for batch in batches])
+    @classmethod
+    def updates(cls, run: Run, state: TrainState, update: Update, batches: Sequence[Batch]) -> _NonFinite:
+        """Of a row of updates that ends with `update`."""
+        indexes = np.concatenate([batch.indexes for batch in batches])
+        paths = [run.train_set.rows[i].path for i in indexes[:5]]
+        return cls(
+            f"step {state.step}: loss {update.loss_sum / update.n_images:g}, gradient norm {update.grad_norm:g},"
+            f" {state.non_finite_in_row} updates in a row were not finite"
+            f" (images: {', '.join(paths)}{', ...' if len(indexes) > 5 else ''};"
+            f" training: {describe_layers(run.layers, run.plan.trains(state.epoch))})"
+        )
 
 
 def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> None:
@@ -154,9 +175,7 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
             _account(run, state, done, batches, on_event)
             seconds = time.perf_counter() - started
             _tell(run, state, done, seconds, run.loader.waited_seconds - waited, on_event)
-            if stop.is_set:
-                run.save(state)
-                raise interrupted(run, state)
+            stop.check()
             if _is_save_due(run, state, time.monotonic() - saved_at):
                 run.save(state)
                 saved_at = time.monotonic()
@@ -187,7 +206,7 @@ def _account(run: Run, state: TrainState, done: Update, batches: Sequence[Batch]
         state.non_finite_in_row += 1
         on_event(Note(f"step {state.step}: the loss or a gradient is not finite, the update is skipped", True))
         if state.non_finite_in_row >= run.config.training.non_finite_limit:
-            raise _NonFiniteRow(done, batches)
+            raise _NonFinite.updates(run, state, done, batches)
 
 
 def _tell(run: Run, state: TrainState, done: Update, seconds: float, waited: float, on_event: OnEvent) -> None:
@@ -208,15 +227,21 @@ def _tell(run: Run, state: TrainState, done: Update, seconds: float, waited: flo
 
 def _is_save_due(run: Run, state: TrainState, seconds: float) -> bool:
     rule = run.config.checkpoint
+    if state.non_finite_in_row:
+        return False  # a rollback must lead to before the row
     by_steps = rule.every_steps is not None and state.step % rule.every_steps == 0
     return by_steps or (rule.every is not None and seconds >= rule.every)
 
 
-def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent) -> None:
+def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent, stop: StopRequest) -> None:
     """Measure on val, record, save; all with the averaged weights where there are any."""
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:
-        logits = split_logits(run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event)
+        logits = split_logits(
+            run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event, stop=stop
+        )
+        if not bool(torch.isfinite(logits).all()):
+            raise _NonFinite(f"step {state.step}: the model's answers on val are not finite")
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))
         record = _record(run, state, metrics, seconds)
         is_best = _note_best(run, state, record)
@@ -260,6 +285,8 @@ def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
     training = run.config.training
     value = selection_value(record, training.select_by)
     is_best = state.best_value is None or value > state.best_value
+    ranked = sorted([*state.ranked, [record.epoch, value]], key=lambda pair: (-pair[1], pair[0]))
+    state.ranked = ranked[: run.config.checkpoint.keep_best]
     if is_best:
         state.best_epoch, state.best_value = record.epoch, value
         state.epochs_without_improvement = 0
@@ -285,23 +312,17 @@ def _save_checkpoint(run: Run, state: TrainState, record: EpochRecord, is_best: 
 
 
 def _prune(run: Run, state: TrainState) -> None:
-    """Only the newest and the best epoch's checkpoints stay."""
-    epochs = run.run_dir.checkpoints()
-    keep = {epoch for epoch, _ in epochs[-run.config.checkpoint.keep_last :]} | {state.best_epoch}
-    for epoch, folder in epochs:
-        if epoch not in keep:
+    """Only the newest and the best epochs' checkpoints stay; what a state before this one left ahead stays too."""
+    rule = run.config.checkpoint
+    keep = {state.best_epoch, *(int(epoch) for epoch, _ in state.ranked)}
+    for epoch, folder in run.run_dir.checkpoints():
+        if epoch <= state.epoch - rule.keep_last and epoch not in keep:
             run.run_dir.remove(folder)
 
 
-def _roll_back(run: Run, state: TrainState, row: _NonFiniteRow, on_event: OnEvent) -> TrainState:
+def _roll_back(run: Run, state: TrainState, trouble: _NonFinite, on_event: OnEvent) -> TrainState:
     """Back to the last saved state with half the learning rate, or the end. Raises TrainingError."""
-    paths = [run.train_set.rows[i].path for i in row.indexes[:5]]
-    what = (
-        f"step {state.step}: loss {row.update.loss_sum / row.update.n_images:g}, gradient norm"
-        f" {row.update.grad_norm:g}, {state.non_finite_in_row} updates in a row were not finite"
-        f" (images: {', '.join(paths)}{', ...' if len(row.indexes) > 5 else ''};"
-        f" training: {describe_layers(run.layers, run.plan.trains(state.epoch))})"
-    )
+    what = str(trouble)
     rolled = state.rollbacks + 1
     if run.config.training.non_finite == "stop" or rolled > MAX_ROLLBACKS:
         raise TrainingError(
@@ -311,7 +332,7 @@ def _roll_back(run: Run, state: TrainState, row: _NonFiniteRow, on_event: OnEven
         )
     scale = state.lr_scale / 2
     state, _ = run.load()
-    state = replace(state, lr_scale=scale, rollbacks=rolled)
+    state = replace(state, lr_scale=scale, rollbacks=rolled, non_finite_in_row=0)
     on_event(Note(f"{what}; back to step {state.step} with {scale:g} of the learning rate", True))
     return state
 

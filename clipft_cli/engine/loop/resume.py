@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ KEPT = 2
 class TrainState:
     """Where a run stands. `step` counts updates of the whole run, `step_in_epoch` those of the open epoch.
 
-    `loss_sum` and `n_images` are of the open epoch; `best_*` of the best epoch on val so far.
+    `loss_sum` and `n_images` are of the open epoch; `best_*` of the best epoch on val so far, `ranked`
+    the (epoch, value) pairs whose checkpoints are kept; `bad_images` are those replaced so far, by split.
     """
 
     epoch: int = 0
@@ -48,6 +49,8 @@ class TrainState:
     is_stopped_early: bool = False
     metrics_lines: int = 0
     train_seconds: float = 0.0
+    ranked: list[list[float]] = field(default_factory=list)
+    bad_images: dict[str, list[list[Any]]] = field(default_factory=dict)
 
 
 def save_state(

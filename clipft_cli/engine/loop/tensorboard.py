@@ -30,7 +30,7 @@ class TensorBoard:
     ) -> None:
         self._groups = groups
         self._rates_at = rates_at
-        self._writer = SummaryWriter(str(run_dir.tensorboard), purge_step=resumed_at or None)
+        self._writer = SummaryWriter(str(run_dir.tensorboard), purge_step=resumed_at + 1)
         n_parameters = sum(group.n_parameters for group in groups)
         self._writer.add_scalar("model/trainable_parameters", n_parameters, resumed_at)
 

@@ -1,0 +1,530 @@
+"""Training end to end: real small models, real images, every file of a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import filelock
+import numpy as np
+import open_clip
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tiny_world import read_metrics, row_of, write_colours, write_model
+
+from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.load import load_config
+from clipft_cli.engine.data.decode import decode_image
+from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.loop.checkpoint import load_classifier
+from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
+from clipft_cli.engine.run_dir import find_checkpoint
+from clipft_cli.engine.train import dry_run, resume, train
+from clipft_cli.errors import CheckpointError, DataError, ModelError, ResourceError, TrainingError
+
+CPU = torch.device("cpu")
+METHODS = ("full", "lora", "linear_probe", "zero_shot")
+FOUR_EPOCHS = {"training.num_epochs": 4, "training.learning_rate": 3e-3}
+
+
+class Recorder(list):
+    """What a run told, in order."""
+
+    def __call__(self, event: object) -> None:
+        self.append(event)
+
+    def of(self, kind: type) -> list:
+        return [event for event in self if isinstance(event, kind)]
+
+    @property
+    def notes(self) -> str:
+        return "\n".join(event.text for event in self.of(Note))
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tmp_path_factory):
+    """One finished run of each method, from the class prompts where there is a choice."""
+    root = tmp_path_factory.mktemp("runs")
+    finished = {}
+    for method in METHODS:
+        settings = {"model.head_start": "probe" if method == "linear_probe" else "text", **FOUR_EPOCHS}
+        events = Recorder()
+        finished[method] = train(tiny.config(method, root / method, settings), events), events
+    return finished
+
+
+def val_images(tiny) -> tuple[torch.Tensor, torch.Tensor]:
+    """val as open_clip's own validation transform gives it, and its labels."""
+    manifest = read_manifest(tiny.data)
+    open_clip.add_model_config(tiny.architecture)
+    transform = open_clip.create_model_and_transforms(tiny.architecture.stem)[2]
+    rows = manifest.split("val")
+    images = torch.stack([transform(decode_image(manifest.file(row))) for row in rows])
+    return images, torch.tensor([row.label for row in rows])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_leaves_every_file(runs, method):
+    result, _ = runs[method]
+    run = result.run_dir
+    for name in ("config.yaml", "metrics.jsonl", "summary.json", "best", "last"):
+        assert (run / name).is_file(), name
+    trains = method in ("full", "lora")
+    assert bool(list(run.glob("tensorboard/events.out.tfevents.*"))) is trains
+    assert len(read_metrics(run)) == (result.epochs + 1 if trains else 1)
+    assert json.loads((run / "summary.json").read_text())["best"]["top1"] == result.best.top1
+    assert find_checkpoint(run / "best") == result.checkpoint
+    assert find_checkpoint(run / "last").is_dir()
+    assert not (run / "resume").exists()
+    assert not [path for path in run.rglob(".*") if path.name != ".lock"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_in_a_run_is_a_pickle(runs, method):
+    for path in runs[method][0].run_dir.rglob("*"):
+        if path.is_file() and "tfevents" not in path.name:
+            assert path.suffix in (".safetensors", ".json", ".jsonl", ".yaml", "") or path.name == "problems.csv"
+            assert not path.read_bytes().startswith((b"PK", b"\x80"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_saved_config_is_the_whole_of_it(runs, tiny, method):
+    run = runs[method][0].run_dir
+    saved = load_config(TrainConfig, run / "config.yaml")
+    settings = {"model.head_start": "probe" if method == "linear_probe" else "text", **FOUR_EPOCHS}
+    assert saved == tiny.config(method, run, settings)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_epoch_zero_is_open_clips_own_zero_shot_classifier(runs, tiny, method):
+    images, labels = val_images(tiny)
+    model = open_clip.create_model(tiny.architecture.stem, pretrained=str(tiny.weights)).eval()
+    names = [cls.readable for cls in read_manifest(tiny.data).classes]
+    templates = runs[method][1].of(Plan)[0] if method == "none" else load_classifier(runs["zero_shot"][0].checkpoint, CPU).card.templates
+    weight = open_clip.build_zero_shot_classifier(
+        model, open_clip.get_tokenizer(tiny.architecture.stem), names, templates
+    )
+    with torch.no_grad():
+        logits = model.logit_scale.exp() * model.encode_image(images, normalize=True) @ weight
+    start = read_metrics(runs[method][0].run_dir)[0]
+    assert start["epoch"] == 0
+    assert start["val_top1"] == float((logits.argmax(1) == labels).double().mean())
+    assert start["val_loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-4)
+    if method == "zero_shot":
+        loaded = load_classifier(runs[method][0].checkpoint, CPU)
+        with torch.no_grad():
+            torch.testing.assert_close(loaded.classifier(images), logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "linear_probe"])
+def test_training_beats_its_own_zero_shot(runs, method):
+    result, _ = runs[method]
+    assert result.best.top1 >= result.zero_shot.top1 + 0.2
+    assert result.best.top1 > 0.6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_gives_the_metrics_it_was_chosen_for(runs, tiny, method):
+    result, _ = runs[method]
+    images, labels = val_images(tiny)
+    loaded = load_classifier(result.checkpoint, CPU)
+    with torch.no_grad():
+        logits = loaded.classifier(images)
+    assert float((logits.argmax(1) == labels).double().mean()) == result.best.top1
+    assert loaded.temperature == result.temperature
+    assert [cls.name for cls in loaded.classes] == ["blue", "green", "red"]
+
+
+def test_a_checkpoint_loads_in_plain_open_clip_with_the_same_logits(runs, tiny):
+    checkpoint = runs["full"][0].checkpoint
+    images, _ = val_images(tiny)
+    loaded = load_classifier(checkpoint, CPU)
+    plain, transform = open_clip.create_model_from_pretrained(f"local-dir:{checkpoint}")
+    head = load_file(checkpoint / "head.safetensors")
+    with torch.no_grad():
+        features = plain.eval().encode_image(images, normalize=True)
+        torch.testing.assert_close(
+            features, torch.nn.functional.normalize(loaded.classifier.features(images)), rtol=1e-4, atol=1e-5
+        )
+        if set(head) == {"weight", "scale"}:
+            logits = head["scale"] * features @ torch.nn.functional.normalize(head["weight"]).T
+            torch.testing.assert_close(logits, loaded.classifier(images), rtol=1e-4, atol=1e-4)
+    assert transform.transforms[-1].mean == loaded.preprocess.mean
+
+
+def test_full_moves_the_image_tower_and_never_the_text_tower(runs, tiny):
+    before = load_file(tiny.weights)
+    after = load_file(find_checkpoint(runs["full"][0].run_dir / "last") / "open_clip_model.safetensors")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name for name in moved if not name.startswith("visual.")} == set()
+    assert {name for name in before if name.startswith("visual.")} == moved
+
+
+def test_the_plan_says_what_trains(runs):
+    for method in ("full", "lora"):
+        result, events = runs[method]
+        plan = events.of(Plan)[0]
+        assert sum(group.n_parameters for group in plan.groups) == result.trainable_parameters
+        assert plan.total_steps == plan.steps_per_epoch * plan.num_epochs == 5 * 4
+        assert [event.step for event in events.of(StepDone)] == list(range(1, 21))
+        assert [event.record.epoch for event in events.of(EpochDone)] == [0, 1, 2, 3, 4]
+
+
+def test_an_existing_run_is_never_overwritten(tiny, tmp_path):
+    config = tiny.config("zero_shot", tmp_path / "zs")
+    first = train(config, Recorder())
+    content = (first.run_dir / "summary.json").read_bytes()
+    events = Recorder()
+    second = train(config, events)
+    assert second.run_dir == tmp_path / "zs-2"
+    assert f"this run is {second.run_dir}" in events.notes
+    assert (first.run_dir / "summary.json").read_bytes() == content
+    assert train(config, Recorder()).run_dir == tmp_path / "zs-3"
+
+
+def test_two_runs_of_one_seed_are_one_run(tiny, tmp_path):
+    finals = [train(tiny.config("full", tmp_path / name), Recorder()) for name in "ab"]
+    heads = [load_file(result.checkpoint / "head.safetensors") for result in finals]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+    assert read_metrics(finals[0].run_dir) == read_metrics(finals[1].run_dir)
+
+
+def test_workers_and_cache_change_no_result(tiny, tmp_path):
+    settings = [{}, {"data.num_workers": 3, "data.image_cache_gb": 0}]
+    finals = [train(tiny.config("full", tmp_path / str(i), change), Recorder()) for i, change in enumerate(settings)]
+    assert read_metrics(finals[0].run_dir) == read_metrics(finals[1].run_dir)
+
+
+def test_a_second_process_in_one_run_directory_is_refused(tiny, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(write_config(tiny, run), run / "config.yaml")
+    with filelock.FileLock(run / ".lock"), pytest.raises(ResourceError, match="another process is training here"):
+        resume(run, Recorder())
+
+
+def write_config(tiny, run: Path) -> Path:
+    from clipft_cli.config.load import dump_yaml
+
+    path = run.parent / "config-of-it.yaml"
+    path.write_text(dump_yaml(tiny.config("full", run)))
+    return path
+
+
+def test_early_stopping_waits_for_its_patience(tiny, tmp_path):
+    settings = {
+        "training.num_epochs": 12,
+        "training.learning_rate": 1e-12,
+        "training.early_stopping.patience": 2,
+        "training.ema.enabled": False,
+    }
+    result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
+    assert result.stopped_early
+    assert result.epochs == 3  # the first is the best so far, then two without improvement
+
+
+def test_without_early_stopping_every_epoch_runs(tiny, tmp_path):
+    settings = {
+        "training.num_epochs": 5,
+        "training.learning_rate": 1e-12,
+        "training.early_stopping.enabled": False,
+        "training.early_stopping.patience": 1,
+    }
+    assert train(tiny.config("full", tmp_path / "run", settings), Recorder()).epochs == 5
+
+
+UNFREEZING = {
+    "training.num_epochs": 3,
+    "training.learning_rate": 3e-3,
+    "training.ema.enabled": False,
+    "training.wise_ft.enabled": False,
+    "checkpoint.keep_last": 3,
+    "training.progressive_unfreezing.enabled": True,
+    "training.progressive_unfreezing.unfreeze_schedule": [
+        {"epoch": 0, "layers": ["classifier"]},
+        {"epoch": 1, "layers": ["vision_model.encoder.layers.2"]},
+        {"epoch": 2, "layers": ["all"]},
+    ],
+}
+
+
+def test_frozen_layers_are_bit_equal_until_they_thaw(tiny, tmp_path):
+    result = train(tiny.config("full", tmp_path / "run", UNFREEZING), Recorder())
+    states = [load_file(tiny.weights)]
+    states += [
+        load_file(result.run_dir / f"checkpoint-epoch-{epoch}" / "open_clip_model.safetensors") for epoch in (1, 2, 3)
+    ]
+    moved = [
+        {name for name in before if not torch.equal(before[name], after[name])}
+        for before, after in zip(states, states[1:], strict=False)
+    ]
+    assert moved[0] == set()
+    assert {name.split(".")[3] for name in moved[1]} == {"2"}
+    assert moved[1] == {name for name in states[0] if name.startswith("visual.transformer.resblocks.2.")}
+    assert moved[2] == {name for name in states[0] if name.startswith("visual.")}
+    assert [line["trains"] for line in read_metrics(result.run_dir)] == ["zero-shot", "classifier", "block.2 + classifier", "all"]
+
+
+def test_few_shot_and_fraction_train_on_what_they_say(tiny, tmp_path):
+    few = Recorder()
+    train(tiny.config("full", tmp_path / "few", {"data.few_shot": 3, "training.num_epochs": 1}), few)
+    assert sum(event.n_images for event in few.of(StepDone)) == 9
+    half = Recorder()
+    train(tiny.config("full", tmp_path / "half", {"data.fraction": 0.5, "training.num_epochs": 1}), half)
+    assert sum(event.n_images for event in half.of(StepDone)) == 18
+
+
+@pytest.mark.parametrize("balance", ["sampler", "loss"])
+def test_balanced_classes_train(tiny, tmp_path, balance):
+    settings = {"data.class_balance": balance, "training.num_epochs": 1}
+    assert train(tiny.config("full", tmp_path / "run", settings), Recorder()).epochs == 1
+
+
+def test_accumulation_takes_the_micro_batches_of_one_update(tiny, tmp_path):
+    settings = {"training.num_epochs": 1, "data.batch_size": 4, "training.gradient_accumulation_steps": 4}
+    events = Recorder()
+    train(tiny.config("full", tmp_path / "run", settings), events)
+    assert [event.n_images for event in events.of(StepDone)] == [16, 16, 4]
+
+
+def test_old_checkpoints_go_the_best_and_the_newest_stay(runs):
+    result, _ = runs["full"]
+    kept = {path.name for path in result.run_dir.glob("checkpoint-epoch-*")}
+    assert kept == {"checkpoint-epoch-4", f"checkpoint-epoch-{result.best_epoch}"}
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "open_clip_model.safetensors", "open_clip_config.json"])
+@pytest.mark.parametrize("fault", ["flipped", "cut", "missing"])
+def test_a_damaged_checkpoint_is_refused_by_name(runs, tmp_path, name, fault):
+    checkpoint = Path(shutil.copytree(runs["full"][0].checkpoint, tmp_path / "damaged"))
+    path = checkpoint / name
+    if fault == "flipped":
+        flip(path)
+    elif fault == "cut":
+        path.write_bytes(path.read_bytes()[:-10])
+    else:
+        path.unlink()
+    with pytest.raises(CheckpointError, match=name.replace(".", r"\.")):
+        load_classifier(checkpoint, CPU)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 99}', b'{"format": 1}', b"\xff\xfe", b"[" * 9999])
+def test_a_damaged_card_is_refused(runs, tmp_path, content):
+    checkpoint = Path(shutil.copytree(runs["full"][0].checkpoint, tmp_path / "damaged"))
+    (checkpoint / "checkpoint.json").write_bytes(content)
+    with pytest.raises(CheckpointError):
+        load_classifier(checkpoint, CPU)
+
+
+def test_every_field_of_a_card_can_be_missing_or_wrong(runs, tmp_path):
+    checkpoint = Path(shutil.copytree(runs["full"][0].checkpoint, tmp_path / "damaged"))
+    card = checkpoint / "checkpoint.json"
+    whole = json.loads(card.read_text())
+    for key in whole:
+        for value in (None, 7, "x", [], {}, [[]], {"a": 1}):
+            card.write_text(json.dumps({**whole, key: value}))
+            try:
+                load_classifier(checkpoint, CPU)
+            except (CheckpointError, ModelError) as error:
+                assert "\n" not in error.message  # noqa: PT017
+        card.write_text(json.dumps({k: v for k, v in whole.items() if k != key}))
+        if key not in ("metrics", "selected_on", "versions"):
+            with pytest.raises(CheckpointError):
+                load_classifier(checkpoint, CPU)
+
+
+def test_another_activation_than_the_recorded_one_is_refused(runs, tmp_path):
+    checkpoint = Path(shutil.copytree(runs["full"][0].checkpoint, tmp_path / "damaged"))
+    card = checkpoint / "checkpoint.json"
+    content = json.loads(card.read_text())
+    content["base"]["quick_gelu"] = True
+    card.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="the activation built"):
+        load_classifier(checkpoint, CPU)
+
+
+def test_adapters_on_another_base_are_refused(tiny, tmp_path, open_clip_models):
+    architecture, weights = write_model(tmp_path, seed=0)
+    settings = {"model.name": str(architecture), "model.pretrained": str(weights), "training.num_epochs": 1}
+    result = train(tiny.config("lora", tmp_path / "run", settings), Recorder())
+    load_classifier(result.checkpoint, CPU)
+    shutil.copy(write_model(tmp_path, seed=1)[1], weights)
+    with pytest.raises(CheckpointError, match="belongs to another base model"):
+        load_classifier(result.checkpoint, CPU)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    from clipft_cli.engine.data import dataset
+
+    monkeypatch.setattr(dataset, "RETRY_SECONDS", 0.0)
+    return write_colours(tmp_path / "data")
+
+
+def test_images_that_went_bad_are_counted_and_listed(tiny, tmp_path, data):
+    data.file(data.split("train")[0]).unlink()
+    settings = {"data.dir": data.root, "training.num_epochs": 1}
+    events = Recorder()
+    result = train(tiny.config("full", tmp_path / "run", settings), events)
+    assert result.bad_images == 1
+    listed = (result.run_dir / "problems.csv").read_text()
+    assert "train/blue/blue-00.jpg" in listed
+    assert "replaced by train/blue/blue-01.png" in listed
+    assert "1 removed (train/blue/blue-00.jpg)" in events.notes
+
+
+def test_too_many_bad_images_stop_the_run(tiny, tmp_path, data):
+    for row in data.split("train")[::6]:
+        data.file(row).unlink()
+    with pytest.raises(DataError, match="images cannot be read any more"):
+        train(tiny.config("full", tmp_path / "run", {"data.dir": data.root}), Recorder())
+
+
+def test_images_added_since_prepare_are_said(tiny, tmp_path, data):
+    shutil.copy(data.file(data.split("train")[0]), data.root / "train" / "blue" / "new.jpg")
+    events = Recorder()
+    train(tiny.config("zero_shot", tmp_path / "run", {"data.dir": data.root}), events)
+    assert "1 added (train/blue/new.jpg)" in events.notes
+    assert f"`clipft prepare {data.root}`" in events.notes
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_a_class_without_training_images_is_refused(tiny, tmp_path, data, classes):
+    from dataclasses import replace
+
+    from clipft_cli.engine.data.manifest import digest_of, write_manifest
+
+    kept = tuple(row for row in data.rows if row.split != "train" or row.label < classes)
+    write_manifest(replace(data, rows=kept, digest=digest_of(data.classes, kept)))
+    with pytest.raises(DataError, match="no training images for .*red"):
+        train(tiny.config("full", tmp_path / "run", {"data.dir": data.root}), Recorder())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_set_without_val_is_refused(tiny, tmp_path):
+    data = write_colours(tmp_path / "data", {"train": 2, "test": 2})
+    with pytest.raises(DataError, match=r"the split 'val' has no images \(train: 6, val: 0, test: 6\)"):
+        train(tiny.config("full", tmp_path / "run", {"data.dir": data.root}), Recorder())
+
+
+class Poison:
+    """Makes the loss of chosen calls infinite, by way of the head's own output."""
+
+    def __init__(self, monkeypatch, is_bad) -> None:
+        from clipft_cli.engine.loop.step import Stepper
+
+        self.calls = 0
+        own = Stepper._loss
+
+        def loss(stepper, logits, labels):
+            self.calls += 1
+            rate = stepper.optimizer.param_groups[-1]["lr"]
+            return own(stepper, logits, labels) * (float("inf") if is_bad(self.calls, rate) else 1.0)
+
+        monkeypatch.setattr(Stepper, "_loss", loss)
+
+
+def test_a_non_finite_update_is_skipped_and_counted(tiny, tmp_path, monkeypatch):
+    Poison(monkeypatch, lambda call, rate: call in (3, 5))
+    result = train(tiny.config("full", tmp_path / "run"), Recorder())
+    assert result.skipped_steps == 2
+    assert [line["skipped_steps"] for line in read_metrics(result.run_dir)] == [0, 2, 2]
+
+
+def test_too_many_in_a_row_stop_the_run_naming_step_and_images(tiny, tmp_path, monkeypatch):
+    Poison(monkeypatch, lambda call, rate: call >= 3)
+    with pytest.raises(TrainingError) as caught:
+        train(tiny.config("full", tmp_path / "run"), Recorder())
+    message = caught.value.message
+    assert message.startswith("step 5: loss inf, gradient norm nan, 3 updates in a row were not finite (images: train/")
+    assert message.endswith("training: all)")
+    assert "non_finite=rollback" in (caught.value.hint or "")
+
+
+def test_a_rollback_halves_the_learning_rate(tiny, tmp_path, monkeypatch):
+    Poison(monkeypatch, lambda call, rate: rate > 1.1e-3)
+    settings = {
+        "training.non_finite": "rollback",
+        "training.learning_rate": 4e-3,
+        "training.schedule": "constant",
+        "training.warmup_ratio": 0,
+    }
+    events = Recorder()
+    result = train(tiny.config("full", tmp_path / "run", settings), events)
+    assert "back to step 0 with 0.5 of the learning rate" in events.notes
+    assert "back to step 0 with 0.25 of the learning rate" in events.notes
+    assert [line["lr"] for line in read_metrics(result.run_dir)] == [0.0, 1e-3, 1e-3]
+
+
+def test_a_rollback_is_the_run_that_never_went_wrong(tiny, tmp_path, monkeypatch):
+    """Moments of the optimizer go back too, to none at all at the first step."""
+    settings = {
+        "training.non_finite": "rollback",
+        "training.learning_rate": 2e-3,
+        "training.schedule": "constant",
+        "training.warmup_ratio": 0,
+        "model.head_start": "text",
+    }
+    plain = train(tiny.config("full", tmp_path / "plain", {**settings, "training.learning_rate": 1e-3}), Recorder())
+    Poison(monkeypatch, lambda call, rate: rate > 1.1e-3 and call > 2)
+    rolled = train(tiny.config("full", tmp_path / "rolled", settings), Recorder())
+    assert read_metrics(rolled.run_dir) == read_metrics(plain.run_dir)
+
+
+def test_rollbacks_come_to_an_end(tiny, tmp_path, monkeypatch):
+    Poison(monkeypatch, lambda call, rate: True)
+    with pytest.raises(TrainingError, match="3 updates in a row"):
+        train(tiny.config("full", tmp_path / "run", {"training.non_finite": "rollback"}), Recorder())
+
+
+def test_a_dry_run_writes_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    measured = dry_run(tiny.config("full", tmp_path / "run"), Recorder())
+    assert measured["images_per_second"] > 0
+    assert measured["total_steps"] == 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_fine_tuning_does_not_help_the_start_is_kept(tiny, tmp_path):
+    settings = {"model.head_start": "probe", "training.learning_rate": 2.0, "training.ema.enabled": False}
+    events = Recorder()
+    result = train(tiny.config("full", tmp_path / "run", settings), events)
+    assert result.best.top1 >= result.start.top1
+    assert result.alpha == 0.0
+    assert "the start is kept" in events.notes
+
+
+@pytest.mark.parametrize("family", ["quickgelu", "resnet", "timm-vit", "attention-pool", "convnext"])
+def test_every_tower_family_trains_and_comes_back(tiny, tmp_path, open_clip_models, family):
+    architecture, weights = write_model(tmp_path, family)
+    settings = {"model.name": str(architecture), "model.pretrained": str(weights), "training.num_epochs": 1}
+    result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
+    loaded = load_classifier(result.checkpoint, CPU)
+    saved = yaml.safe_load((result.run_dir / "config.yaml").read_text())
+    assert saved["model"]["name"] == str(architecture)
+    images, labels = val_images(tiny)
+    with torch.no_grad():
+        pixels = [loaded.preprocess.pixels(decode_image(p)) for p in val_paths(tiny)]
+        logits = loaded.classifier(loaded.preprocess.normalise(torch.from_numpy(np.stack(pixels))))
+    assert images.shape[0] == len(logits)
+    assert float((logits.argmax(1) == labels).double().mean()) == result.best.top1
+
+
+def val_paths(tiny) -> list[Path]:
+    manifest = read_manifest(tiny.data)
+    return [manifest.file(row) for row in manifest.split("val")]
+
+
+def test_two_classes_with_one_image_each_train(tiny, tmp_path):
+    data = write_colours(tmp_path / "data", {"train": 1, "val": 1})
+    assert row_of(data.root, data.file(data.rows[0]), 0, "train").sha256 == data.rows[0].sha256
+    assert train(tiny.config("full", tmp_path / "run", {"data.dir": data.root}), Recorder()).epochs == 2
