@@ -16,7 +16,7 @@ PACKAGE = Path(clipft_cli.__file__).parent
 HEAVY = {"torch", "open_clip", "numpy", "PIL", "torchvision", "timm", "safetensors", "scipy", "sklearn", "matplotlib"}
 VERBS = {path.stem for path in (PACKAGE / "engine").glob("*.py")} - {"__init__", "run_dir"}
 NOUNS_IN_ORDER = ("data", "model", "methods", "optim", "loop")
-COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",))
+COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",))
 
 
 def modules(folder: str) -> list[Path]:

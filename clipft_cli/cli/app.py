@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import EXIT_CODES, ClipftError, ResourceError
-from . import evaluate, predict, prepare, train
+from ..errors import EXIT_CODES, ClipftError, ConfigError, ResourceError
+from . import compare, evaluate, predict, prepare, train
 from .options import mode_of
-from .render import show_error
+from .render import error_object, print_json, show_error
 
 
 class ErrorBoundary(TyperGroup):
@@ -24,6 +24,7 @@ class ErrorBoundary(TyperGroup):
     """
 
     def invoke(self, ctx: Any) -> Any:
+        given = list(ctx.args)
         try:
             return super().invoke(ctx)
         except ClipftError as error:
@@ -46,7 +47,17 @@ class ErrorBoundary(TyperGroup):
             raise
         except Exception as error:
             if type(error).__module__.startswith(("typer", "click")):
+                if "--json" in given and hasattr(error, "format_message"):
+                    print_json(error_object(ConfigError(error.format_message())))
                 raise  # usage errors: typer shows them, with exit code 2
+            if _is_out_of_memory(error):
+                failure = ResourceError(
+                    "out of memory",
+                    hint="try a smaller --set data.batch_size, `--set hardware.gradient_checkpointing=true`,"
+                    " `--method lora`, or a smaller model.name",
+                )
+                _report(ctx, failure)
+                raise typer.Exit(failure.exit_code) from None
             failure = ClipftError(
                 f"{type(error).__name__}: {error}",
                 hint="this is a defect of clipft: run again with --debug and report what it prints",
@@ -62,6 +73,14 @@ def _report(ctx: Any, error: ClipftError) -> None:
     show_error(error, mode)
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Also torch's own, which is told by its name: torch is not imported here."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or (
+        "RuntimeError" in kinds and "can't allocate memory" in str(error)
+    )
+
+
 def _os_error_text(error: OSError) -> str:
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
@@ -74,7 +93,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Fine-tune CLIP on your own images: prepare, train, evaluate, predict.",
+    help="Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare.",
     epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 
@@ -95,13 +114,14 @@ def root(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Fine-tune CLIP on your own images: prepare, train, evaluate, predict."""
+    """Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare."""
 
 
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("compare")(compare.compare)
 
 
 def main() -> None:

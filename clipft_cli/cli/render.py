@@ -74,13 +74,16 @@ def show_error(error: ClipftError, mode: Mode) -> None:
     if error.hint:
         console.print(Text("hint: ", style="cyan") + Text(error.hint), soft_wrap=True)
     if mode.as_json:
-        print_json(
-            {
-                "error": {
-                    "kind": error.kind,
-                    "exit_code": error.exit_code,
-                    "message": error.message,
-                    "hint": error.hint,
-                }
-            }
-        )
+        print_json(error_object(error))
+
+
+def error_object(error: ClipftError) -> dict[str, Any]:
+    """A failure as --json shows it."""
+    return {
+        "error": {
+            "kind": error.kind,
+            "exit_code": error.exit_code,
+            "message": error.message,
+            "hint": error.hint,
+        }
+    }

@@ -11,8 +11,9 @@ from .base import Config
 from .data import DataConfig, SplitName
 from .methods import LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
-from .optim import CheckpointConfig, TrainingConfig
+from .optim import CheckpointConfig, TrainingConfig, seconds_of
 
+CorrectionName = Literal["holm", "none"]
 OutputFormat = Literal["table", "json", "jsonl", "csv", "txt"]
 
 
@@ -86,6 +87,43 @@ class PredictOptions(Config):
     batch_size: int = Field(32, ge=1, description="Images in one batch.")
 
 
+class CompareOptions(Config):
+    """What is compared, and what may be trained for it."""
+
+    names: tuple[str, ...] = Field((), description="Methods and run directories; zero_shot and linear_probe are added.")
+    seeds: int = Field(1, ge=1, le=100, description="Seeds each method is trained with, the same for all.")
+    budget: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Wall-clock for all that is trained (30m, 2h, 90s); none: no limit.",
+    )
+    split: SplitName = Field("test", description="Images to compare on.")
+    no_train: bool = Field(False, description="Train nothing: refuse where a finished run is missing.")
+    output_dir: Path | None = Field(None, description="Where the comparison goes; none: outputs/compare, numbered.")
+    retention: Path | None = Field(
+        None, description="Second prepared data set: how much of the zero-shot skill on it is left after training."
+    )
+    correction: CorrectionName = Field(
+        "holm", description="holm: p-values adjusted for all pairs looked at (Holm 1979); none: as they are."
+    )
+    batch_size: int | None = Field(None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere.")
+
+    _budget = field_validator("budget", mode="before", json_schema_input_type=float | str | None)(seconds_of)
+
+    @field_validator("names", mode="before", json_schema_input_type=str | tuple[str, ...])
+    @classmethod
+    def _one_name_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("split")
+    @classmethod
+    def _images_not_trained_on(cls, value: SplitName) -> SplitName:
+        if value == "train":
+            raise ValueError("these images were trained on, which compares nothing; use test")
+        return value
+
+
 class PrepareConfig(Config):
     """The slice of the file that `clipft prepare` takes."""
 
@@ -126,12 +164,25 @@ class PredictConfig(Config):
     hardware: HardwareConfig = HardwareConfig()
 
 
+class CompareConfig(Config):
+    """The slice of the file that `clipft compare` takes; each method's TrainConfig is built from the same file."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    compare: CompareOptions = CompareOptions()
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    hardware: HardwareConfig = HardwareConfig()
+
+
 class FileConfig(TrainConfig):
     """The whole of one file: every command's slice. A mistake anywhere in it is found by every command."""
 
     prepare: PrepareOptions = PrepareOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     predict: PredictOptions = PredictOptions()
+    compare: CompareOptions = CompareOptions()
 
 
-CommandConfig = Annotated[PrepareConfig | TrainConfig | EvaluateConfig | PredictConfig, "what load_config can return"]
+CommandConfig = Annotated[
+    PrepareConfig | TrainConfig | EvaluateConfig | PredictConfig | CompareConfig, "what load_config can return"
+]

@@ -117,9 +117,7 @@ def _merge_layers(
     return merged, origins
 
 
-def _canonical(
-    model: type[Config], values: Any, path: Path_, places: Mapping[Path_, str], problems: list[str]
-) -> Any:
+def _canonical(model: type[Config], values: Any, path: Path_, places: Mapping[Path_, str], problems: list[str]) -> Any:
     """Second names become first names at every level, so that a later layer overrides an earlier one."""
     if not isinstance(values, Mapping):
         return values

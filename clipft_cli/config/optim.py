@@ -148,6 +148,16 @@ _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|h)?$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, None: 1}
 
 
+def seconds_of(value: Any) -> Any:
+    """A duration such as 90s, 10m or 1h in seconds; anything but text as it is."""
+    if isinstance(value, str):
+        found = _DURATION.match(value.strip().lower())
+        if not found:
+            raise ValueError("must be a duration such as 90s, 10m or 1h")
+        return float(found[1]) * _SECONDS[found[2]]
+    return value
+
+
 class CheckpointConfig(Config):
     """When the state of a run is saved, and how much of it is kept."""
 
@@ -156,12 +166,4 @@ class CheckpointConfig(Config):
     keep_last: int = Field(1, ge=1, description="Newest epoch checkpoints kept.")
     keep_best: int = Field(1, ge=1, description="Best epoch checkpoints on val kept.")
 
-    @field_validator("every", mode="before", json_schema_input_type=float | str | None)
-    @classmethod
-    def _duration(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            found = _DURATION.match(value.strip().lower())
-            if not found:
-                raise ValueError("must be a duration such as 90s, 10m or 1h")
-            return float(found[1]) * _SECONDS[found[2]]
-        return value
+    _every = field_validator("every", mode="before", json_schema_input_type=float | str | None)(seconds_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import time
@@ -16,9 +17,9 @@ import torch
 
 from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, load_config
-from ..errors import CheckpointError, ResourceError
+from ..errors import CheckpointError, InterruptedRun, ResourceError
 from .data.changes import find_changes
-from .data.dataset import ImageDataset
+from .data.dataset import BadImage, ImageDataset
 from .data.manifest import read_manifest
 from .data.problems import Problem, write_problems
 from .loop.assemble import Material, assemble, card_of, load_material
@@ -30,8 +31,8 @@ from .loop.inference import ValMetrics, split_logits
 from .loop.memory import peak_memory_gib
 from .loop.plan import n_trainable, plan_of
 from .loop.resume import KEPT, TrainState, generations
-from .loop.signals import StopRequest
-from .loop.start import START_FILE, Start, choose_start, read_start, save_start
+from .loop.signals import Stopped, StopRequest
+from .loop.start import DamagedStart, Start, choose_start, read_start, save_start
 from .methods import METHODS
 from .methods.base import Method
 from .run_dir import RunDir, new_run_dir, newest_unfinished_run, write_pointer, write_text
@@ -79,10 +80,9 @@ def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
     run_dir, is_numbered = new_run_dir(config.output_dir, config.preset or config.method)
     if is_numbered:
         on_event(Note(f"that name is taken: this run is {run_dir.path}"))
-    with _locked(run_dir), contextlib.closing(material.loader), StopRequest() as stop:
+    with _disk_errors(run_dir), _locked(run_dir), contextlib.closing(material.loader), StopRequest() as stop:
         write_text(run_dir.config, dump_yaml(material.config))
-        start = _choose_start(material, on_event)
-        save_start(run_dir.start, start, material.digests)
+        start = _measured_start(material, run_dir, on_event, stop)
         return _run(material, start, run_dir, on_event, stop, is_resumed=False)
 
 
@@ -90,22 +90,22 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     """Go on with an interrupted run (None: the newest) from its last saved state, bit for bit."""
     run_dir = RunDir(path) if path is not None else newest_unfinished_run()
     if not run_dir.config.is_file():
-        raise CheckpointError(f"{run_dir.path}: is no run directory (it has no config.yaml)")
+        raise CheckpointError(
+            f"{run_dir.path}: is no run directory (it has no config.yaml)",
+            hint="start a run: `clipft train --config clipft.yaml`",
+        )
     if run_dir.is_finished:
+        shutil.rmtree(run_dir.resume, ignore_errors=True)  # a kill right after the summary leaves it
         raise CheckpointError(
             f"{run_dir.path}: this run is finished, there is nothing to resume",
             hint=f"evaluate it: `clipft evaluate --checkpoint {run_dir.path}`",
         )
     config = load_config(TrainConfig, run_dir.config)
-    with _locked(run_dir), StopRequest() as stop:
+    with _disk_errors(run_dir), _locked(run_dir), StopRequest() as stop:
+        run_dir.sweep()
         material = load_material(config, read_manifest(config.data.dir))
         with contextlib.closing(material.loader):
-            has_start = METHODS[config.method].trains_by_epochs and (run_dir.start / START_FILE).is_file()
-            if has_start:
-                start = read_start(run_dir.start, material.digests)
-            else:  # killed before the first update: the start is measured again
-                start = _choose_start(material, on_event)
-                save_start(run_dir.start, start, material.digests)
+            start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
             return _run(material, start, run_dir, on_event, stop, is_resumed=True)
 
 
@@ -118,19 +118,47 @@ def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
         return measure(material, _text_start(material), on_event)
 
 
-def _choose_start(material: Material, on_event: OnEvent) -> Start:
+def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Start | None:
+    """The start as the run has kept it; None where it must be measured again, which gives the same."""
+    if not run_dir.start.is_dir():
+        return None
+    try:
+        start = read_start(run_dir.start, _digests(material))
+    except DamagedStart as error:
+        on_event(Note(f"{error.message}: it is measured again", is_warning=True))
+        return None
+    return start if METHODS[material.config.method].trains_by_epochs else None
+
+
+def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop: StopRequest) -> Start:
+    """Measured on train and val, and kept. Raises InterruptedRun after a signal."""
     text = text_head(material.backbone, material.manifest.classes, material.templates)
-    return choose_start(
-        material.backbone.model,
-        text,
-        material.train_set,
-        material.val_set,
-        material.loader,
-        material.precision,
-        material.eval_batch,
-        material.config,
-        on_event,
-    )
+    try:
+        start = choose_start(
+            material.backbone.model,
+            text,
+            material.train_set,
+            material.val_set,
+            material.loader,
+            material.precision,
+            material.eval_batch,
+            material.config,
+            on_event,
+            stop,
+        )
+    except Stopped:
+        raise InterruptedRun(
+            "interrupted while the start was measured; nothing is trained yet",
+            hint=f"go on with `clipft train --resume {run_dir.path}`",
+        ) from None
+    save_start(run_dir.start, start, _digests(material))
+    return start
+
+
+def _digests(material: Material) -> dict[str, str]:
+    """What a resumed run must find unchanged."""
+    config = hashlib.sha256(dump_yaml(material.config).encode()).hexdigest()
+    return {"config": config, **material.digests}
 
 
 def _text_start(material: Material) -> Start:
@@ -151,7 +179,8 @@ def _run(
     began = time.perf_counter()
     method = METHODS[material.config.method]
     if not method.trains_by_epochs:
-        return _keep_start(material, start, run_dir, method, on_event, began)
+        with _listing_bad(material, run_dir, on_event):
+            return _keep_start(material, start, run_dir, method, on_event, began)
     from .loop.tensorboard import TensorBoard
 
     run = assemble(material, start, run_dir)
@@ -160,7 +189,10 @@ def _run(
     state = _begin(run, start, on_event, is_resumed)
     on_event(plan_of(run, material))
     on_event(EpochDone(_start_record(start.zero_shot), is_best=False))
-    with TensorBoard(run_dir, run.groups, run.rates.at, state.step) as board:
+    with (
+        _listing_bad(material, run_dir, on_event),
+        TensorBoard(run_dir, run.groups, run.rates.at, state.step) as board,
+    ):
 
         def tell(event: Event) -> None:
             board(event)
@@ -170,7 +202,6 @@ def _run(
         finished = finish(run, state, begin_with, on_event, stop)
         logits = split_logits(run.classifier, run.val_set, run.loader, run.precision, run.eval_batch)
         board.add_mistakes(run.val_set, logits, state.step)
-    _report_bad(run_dir, [run.train_set, run.val_set], on_event)
     result = _result(run, state, start, finished, time.perf_counter() - began)
     _close(run_dir, result)
     return result
@@ -183,6 +214,8 @@ def _begin(run: Run, start: Start, on_event: OnEvent, is_resumed: bool) -> Train
             on_event(Note(f"{sentence}: the state before it is used", is_warning=True))
         on_event(Note(f"resuming {run.run_dir.path} in epoch {state.epoch + 1}, after step {state.step}"))
         return state
+    if is_resumed:
+        on_event(Note(f"{run.run_dir.path}: nothing was saved yet, the run begins with its first update"))
     cut_metrics(run.run_dir, 0)
     state = TrainState()
     append_metrics(run.run_dir, _start_record(start.zero_shot), state)
@@ -225,7 +258,6 @@ def _keep_start(
     save_classifier(folder, classifier, card)
     for pointer in (run_dir.best, run_dir.last):
         write_pointer(pointer, folder, epoch=0)
-    _report_bad(run_dir, [material.train_set, material.val_set], on_event)
     n_head = sum(parameter.numel() for parameter in start.head.parameters())
     seconds = time.perf_counter() - began
     result = TrainResult(
@@ -289,12 +321,21 @@ def _close(run_dir: RunDir, result: TrainResult) -> None:
     shutil.rmtree(run_dir.resume, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _listing_bad(material: Material, run_dir: RunDir, on_event: OnEvent) -> Iterator[None]:
+    """Images that could not be read are listed and told of at the end, however the run ends."""
+    try:
+        yield
+    finally:
+        _report_bad(run_dir, [material.train_set, material.val_set], on_event)
+
+
 def _report_bad(run_dir: RunDir, datasets: list[ImageDataset], on_event: OnEvent) -> None:
     bad = [image for dataset in datasets for image in dataset.bad.values()]
     if bad:
         write_problems(
             run_dir.problems,
-            [Problem(image.path, image.reason, f"replaced by {image.stand_in}") for image in bad],
+            [Problem(image.path, image.reason, _replaced_by(image)) for image in bad],
         )
         on_event(
             Note(
@@ -305,12 +346,17 @@ def _report_bad(run_dir: RunDir, datasets: list[ImageDataset], on_event: OnEvent
         )
 
 
+def _replaced_by(image: BadImage) -> str:
+    return f"replaced by {image.stand_in}" if image.stand_in else "no other image of its class can be read"
+
+
 def _check_space(run: Run) -> None:
     """Raises ResourceError where the disk cannot hold what the run will keep."""
     trainable = 4 * n_trainable(run)
     saves_tower = METHODS[run.config.method].saves_tower
     model = 4 * sum(p.numel() for p in run.classifier.parameters()) if saves_tower else trainable
-    checkpoints = (run.config.checkpoint.keep_last + 3) * model
+    # the start's mix and one that is being written come on top
+    checkpoints = (run.config.checkpoint.keep_last + run.config.checkpoint.keep_best + 2) * model
     needed = checkpoints + (KEPT + 1) * trainable * (4 if run.ema is not None else 3)
     free = shutil.disk_usage(run.run_dir.path).free
     if free < needed:
@@ -318,6 +364,19 @@ def _check_space(run: Run) -> None:
             f"{run.run_dir.path}: the run needs {needed / 2**30:.1f} GiB of disk space, {free / 2**30:.1f} are free",
             hint="free some space, or choose an --output-dir on another disk",
         )
+
+
+@contextlib.contextmanager
+def _disk_errors(run_dir: RunDir) -> Iterator[None]:
+    """A full or failing disk ends the run with what failed, and with the way back to what was saved."""
+    try:
+        yield
+    except OSError as error:
+        again = f"`clipft train --resume {run_dir.path}`" if run_dir.config.is_file() else "start the run again"
+        raise ResourceError(
+            f"{error.filename or run_dir.path}: {error.strerror or error}",
+            hint=f"what was saved is whole: make room or restore access, then {again}",
+        ) from error
 
 
 @contextlib.contextmanager

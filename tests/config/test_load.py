@@ -252,8 +252,7 @@ def test_the_schema_refuses_an_unknown_key():
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
 KEYS = (
-    st.sampled_from([*FileConfig.model_fields, "num_epochs", "learning_rate", "epochs", "base_learning_rate"])
-    | SCALARS
+    st.sampled_from([*FileConfig.model_fields, "num_epochs", "learning_rate", "epochs", "base_learning_rate"]) | SCALARS
 )
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12

@@ -18,6 +18,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Begins:
+    """One run of several inside a larger command begins."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Progress:
     """`done` of `total` images in a pass without training (features, val)."""
 
@@ -87,5 +94,5 @@ class Saved:
     path: Path
 
 
-Event = Note | Progress | Plan | StepDone | EpochDone | Saved
+Event = Note | Begins | Progress | Plan | StepDone | EpochDone | Saved
 OnEvent = Callable[[Event], None]

@@ -94,6 +94,7 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     Raises InterruptedRun after a signal, once the state is saved, and TrainingError where the loss stays
     non-finite.
     """
+    _prune(run, state)  # a kill right before it leaves one checkpoint too many
     while state.epoch < run.config.training.epochs and not state.is_stopped_early:
         names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)

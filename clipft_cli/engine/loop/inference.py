@@ -99,7 +99,9 @@ def _run(
             ):
                 if stop is not None:
                     stop.check()
-                outputs += _in_pieces_that_fit(forward, dataset.preprocess.normalise(batch.pixels), loader, precision, say)
+                outputs += _in_pieces_that_fit(
+                    forward, dataset.preprocess.normalise(batch.pixels), loader, precision, say
+                )
                 done += len(batch.labels)
                 say(Progress(what, done, len(dataset)))
     finally:

@@ -143,11 +143,10 @@ def _restore(
     if {f"model/{name}" for name in parameters} != {key for key in tensors if key.startswith("model/")}:
         raise CheckpointError("the saved state is of another model or method")
     copy_into(parameters, {name: tensors[f"model/{name}"] for name in parameters})
-    optimizer.state.clear()  # what has not been updated by then has no moments: after a rollback too
     for name, parameter in _optimizer_names(parameters, optimizer).items():
         prefix = f"adamw/{name}/"
         saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        optimizer.state.pop(parameter, None)
+        optimizer.state.pop(parameter, None)  # what had no moments then has none now: after a rollback too
         if saved:
             optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in saved.items()}
     if scaler.is_enabled():

@@ -18,12 +18,15 @@ from typing import Any
 import huggingface_hub.constants
 import open_clip
 import torch
+from open_clip.pretrained import download_pretrained_from_hf
 from torch import nn
 
 from ...config.model import ModelConfig
 from ...demo import tiny
 from ...errors import CheckpointError, DownloadError, MissingExtraError, ModelError
 from ..data.transforms import Preprocess
+from ..run_dir import OPEN_CLIP_CONFIG_FILE
+from .foreign import check_model_cfg
 from .names import ModelName, near_names, resolve_name
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
@@ -100,11 +103,30 @@ def _register(name: ModelName) -> None:
     elif name.config_file is not None:
         try:
             content = json.loads(name.config_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{name.config_file}: not a readable JSON model config ({error})") from None
         if not isinstance(content, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(content):
             raise ModelError(f"{name.config_file}: an open_clip model config has embed_dim, vision_cfg and text_cfg")
+        check_model_cfg(content, str(name.config_file))
         open_clip.add_model_config(name.config_file)
+    elif name.schema is not None:
+        _check_foreign(name)
+
+
+def _check_foreign(name: ModelName) -> None:
+    """What a folder or a hub repository says of its model is read here first: open_clip would do as it says."""
+    schema, place = name.open_clip_name.split(":", 1)
+    try:
+        if schema == "hf-hub":
+            file = Path(download_pretrained_from_hf(place, filename=OPEN_CLIP_CONFIG_FILE))
+        else:
+            file = Path(place) / OPEN_CLIP_CONFIG_FILE
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{name.name}: {OPEN_CLIP_CONFIG_FILE} is not readable JSON ({error})") from None
+    except Exception as error:
+        raise _explain(name, error) from error
+    check_model_cfg(content.get("model_cfg") if isinstance(content, dict) else None, f"{name.name}")
 
 
 def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:

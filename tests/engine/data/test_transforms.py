@@ -60,7 +60,9 @@ def test_the_outcome_is_the_generators_alone(name):
 
 def test_none_is_the_validation_transform():
     image = picture((60, 45))
-    assert np.array_equal(Augmentation("none", 0.5, True).pixels(image, OWN, np.random.default_rng(0)), OWN.pixels(image))
+    assert np.array_equal(
+        Augmentation("none", 0.5, True).pixels(image, OWN, np.random.default_rng(0)), OWN.pixels(image)
+    )
 
 
 def test_a_whole_crop_without_flip_is_a_plain_resize():
@@ -79,7 +81,9 @@ def test_half_of_the_images_are_mirrored():
     mirrored = sum(int(view[0, 16, -1]) > int(view[0, 16, 0]) for view in views)
     assert 150 < mirrored < 250
     never = Augmentation("standard", 0.9, False)
-    assert not [s for s in range(50) if (v := never.pixels(image, OWN, np.random.default_rng(s)))[0, 16, -1] > v[0, 16, 0]]
+    assert not [
+        s for s in range(50) if (v := never.pixels(image, OWN, np.random.default_rng(s)))[0, 16, -1] > v[0, 16, 0]
+    ]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

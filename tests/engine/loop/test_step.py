@@ -25,7 +25,9 @@ from clipft_cli.engine.optim.groups import build_groups
 from clipft_cli.errors import ResourceError
 
 N = 14
-NO_MEMORY = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: not enough memory: you tried to allocate"
+NO_MEMORY = (
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: not enough memory: you tried to allocate"
+)
 
 
 @pytest.fixture(scope="module")

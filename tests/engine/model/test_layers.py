@@ -48,7 +48,8 @@ def test_layers_run_from_stem_to_top(build, family):
 
 
 @pytest.mark.parametrize(
-    ("family", "depth"), [("vit", 3), ("quickgelu", 3), ("resnet", 4), ("timm-vit", 6), ("attention-pool", 6), ("convnext", 9)]
+    ("family", "depth"),
+    [("vit", 3), ("quickgelu", 3), ("resnet", 4), ("timm-vit", 6), ("attention-pool", 6), ("convnext", 9)],
 )
 def test_the_number_of_blocks_is_the_towers_depth(build, family, depth):
     assert sum(layer.name.startswith("block.") for layer in image_layers(build(family))) == depth

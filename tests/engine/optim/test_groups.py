@@ -101,7 +101,11 @@ def test_what_decays(name, shape, decayed):
 def test_groups_hold_every_trainable_parameter_exactly_once(build, family, method):
     classifier, layers = build(family, method)
     everything = dict(classifier.named_parameters())
-    grouped = [name for group in build_groups(everything, layers, TrainingConfig(learning_rate=1e-4)) for name in group.parameters]
+    grouped = [
+        name
+        for group in build_groups(everything, layers, TrainingConfig(learning_rate=1e-4))
+        for name in group.parameters
+    ]
     wanted = {
         "full": [name for name in everything if name.startswith(("clip.visual.", "head."))],
         "lora": [name for name in everything if name.startswith(("adapters.", "head."))],

@@ -65,7 +65,14 @@ def test_what_is_never_named_never_trains():
 
 @pytest.mark.parametrize(
     ("epochs", "depth", "stages"),
-    [(20, 12, (0, 2, 6)), (10, 12, (0, 1, 3)), (40, 24, (0, 4, 12)), (100, 6, (0, 10, 30)), (3, 12, (0, 1)), (1, 12, (0,))],
+    [
+        (20, 12, (0, 2, 6)),
+        (10, 12, (0, 1, 3)),
+        (40, 24, (0, 4, 12)),
+        (100, 6, (0, 10, 30)),
+        (3, 12, (0, 1)),
+        (1, 12, (0,)),
+    ],
 )
 def test_without_a_schedule_the_references_is_scaled_to_the_run(epochs, depth, stages):
     scaled = plan(None, depth, epochs)
@@ -90,6 +97,5 @@ def test_a_stage_behind_the_last_epoch_is_refused():
     with pytest.raises(ConfigError) as caught:
         plan(REFERENCE, epochs=6)
     assert caught.value.message == (
-        "training.progressive_unfreezing.unfreeze_schedule: epoch 6 lies behind the last epoch, 5"
-        " (epochs count from 0)"
+        "training.progressive_unfreezing.unfreeze_schedule: epoch 6 lies behind the last epoch, 5 (epochs count from 0)"
     )

@@ -1,0 +1,72 @@
+"""`clipft compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config.commands import CompareConfig
+from ..config.load import load_config
+from ..config.recipes import method_recipes
+from .compare_view import CompareView, show_compared
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .render import Screen
+
+
+def compare(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="METHOD|RUN...", help="lora, full, zero_shot, linear_probe, or run directories.", show_default=False
+        ),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"))] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", help=help_of("compare.seeds"))] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help=help_of("compare.budget"))] = None,
+    no_train: Annotated[
+        bool | None, typer.Option("--no-train", help=help_of("compare.no_train"), show_default=False)
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="test|val", help=help_of("compare.split"))] = None,
+    output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("compare.output_dir"))] = None,
+    retention: Annotated[Path | None, typer.Option(metavar="DIR", help=help_of("compare.retention"))] = None,
+    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Which way of fine-tuning is worth its cost on these images, and how sure that is.
+
+    Without --config, the clipft.yaml in the current folder is read where there is one.
+    """
+    screen = Screen.of(context)
+    shared = {"data.dir": data_dir, "hardware.device": device}
+    flags = {
+        **shared,
+        "compare.names": tuple(names) if names else None,
+        "compare.seeds": seeds,
+        "compare.budget": budget,
+        "compare.no_train": no_train,
+        "compare.split": split,
+        "compare.output_dir": output_dir,
+        "compare.retention": retention,
+    }
+    file = config if config is not None else _starter()
+    settings = load_config(CompareConfig, file, overrides or (), flags)
+    recipes, notes = method_recipes(file, overrides or (), shared)
+
+    from ..engine.compare import compare as run  # heavy
+
+    with CompareView(screen) as view:
+        result = run(settings, recipes, on_event=view, notes=notes)
+    screen.result(result.to_json(), lambda console: show_compared(console, result))
+
+
+def _starter() -> Path | None:
+    """The file that `clipft prepare` writes, where it lies here."""
+    path = Path("clipft.yaml")
+    return path if path.is_file() else None

@@ -1,0 +1,132 @@
+"""A comparison on the screen: each training as `clipft train` shows it, then verdict, table and pairs."""
+
+from __future__ import annotations
+
+import shlex
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .evaluate_view import EvaluateView
+from .render import Screen
+from .train_view import TrainView
+
+if TYPE_CHECKING:
+    from ..engine.loop.events import Event
+    from ..engine.report.comparison import Comparison, Row
+
+
+class CompareView:
+    """Shows events as they come; called once an event."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self._inner: TrainView | EvaluateView = EvaluateView(screen)
+
+    def __enter__(self) -> CompareView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inner.__exit__(kind, error, trace)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event. The layer groups of a plan, a page for each training, are left out."""
+        from dataclasses import replace
+
+        from ..engine.loop.events import Begins, Plan, Progress
+
+        if isinstance(event, Begins):
+            self._inner.__exit__(None, None, None)
+            self.screen.say()
+            self.screen.say(Text(event.text, style="bold"))
+            self._inner = TrainView(self.screen)
+        elif isinstance(event, Plan):
+            self._inner(replace(event, facts=event.facts[-4:], groups=()))
+        elif isinstance(event, Progress) and event.what.startswith(("measuring", "retention")):
+            if isinstance(self._inner, TrainView):
+                self._inner.__exit__(None, None, None)
+                self._inner = EvaluateView(self.screen)
+            self._inner(event)
+        else:
+            self._inner(event)
+
+
+def show_compared(console: Console, result: Comparison) -> None:
+    """What follows, then the figures, then where the page is."""
+    from ..engine.report.comparison_files import subtitle
+
+    console.print(Text(subtitle(result)), soft_wrap=True)
+    console.print()
+    for table in _tables(console, result):
+        console.print(table)
+        console.print()
+    console.print(_pairs(result))
+    console.print()
+    for number, sentence in enumerate(result.verdict):
+        console.print(Text(sentence, style="bold" if number == 0 else ""), soft_wrap=True)
+    console.print()
+    console.print(Text(_how(result)), soft_wrap=True)
+    console.print(Text(f"written: {result.output_dir}/compare.html, compare.md, compare.json"), soft_wrap=True)
+    console.print(Text(f"next: {_next(result)}"), soft_wrap=True)
+
+
+def _tables(console: Console, result: Comparison) -> list[Table]:
+    """Results and costs: beside each other where the terminal is wide enough, else one below the other."""
+    from ..engine.report.comparison_files import HEADINGS, cells, shown_columns
+
+    columns = shown_columns(result)
+    results, costs = [i for i in columns if 0 < i < 6], [i for i in columns if i >= 6]
+    parts = [results + costs] if console.width > 180 else [results, costs]
+    tables = []
+    for part in parts:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column(HEADINGS[0], overflow="fold")
+        for i in part:
+            table.add_column(HEADINGS[i], justify="right")
+        for row in result.rows:
+            values = cells(row)
+            table.add_row(Text(values[0]), *(values[i] for i in part))
+        tables.append(table)
+    return tables
+
+
+def _pairs(result: Comparison) -> Table:
+    from ..engine.report.verdict import p_text, ranked_rows
+    from ..engine.report.visible import visible
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("pair, on the same images", overflow="fold")
+    for heading in ("points (95% interval)", "p" + (", Holm" if result.correction == "holm" else ""), "shown"):
+        table.add_column(heading, justify="right")
+    best, *others = ranked_rows(result.rows)
+    wanted: list[tuple[Row, Row]] = [(best, other) for other in others]
+    both = [row for row in ranked_rows(result.rows) if row.label in ("lora", "full")]
+    if len(both) == 2 and best not in both:
+        wanted.append((both[0], both[1]))
+    for first, second in wanted:
+        pair = result.pair(first.label, second.label)
+        d = pair.difference
+        gap = f"{100 * d.value:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+        name = Text(f"{visible(first.label)} minus {visible(second.label)}")
+        table.add_row(name, gap, p_text(pair.p_adjusted), "yes" if pair.is_shown else "no")
+    return table
+
+
+def _how(result: Comparison) -> str:
+    seeds = (
+        "one seed a method" if result.n_seeds == 1 else f"{result.n_seeds} seeds a method, p twice the median over them"
+    )
+    correction = ", corrected for all pairs by Holm's method" if result.correction == "holm" else ", not corrected"
+    return f"{seeds}; difference: paired bootstrap; p: McNemar's exact test{correction}"
+
+
+def _next(result: Comparison) -> str:
+    from ..engine.report.verdict import ranked_rows
+
+    best = ranked_rows(result.rows)[0]
+    return f"clipft predict image.jpg --checkpoint {shlex.quote(str(best.runs[0].path))}"

@@ -1,0 +1,69 @@
+"""One TrainConfig for each method out of one file: what the file sets for one method spoils no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from .commands import TrainConfig
+from .load import load_config
+from .methods import MethodName
+from .source import read_yaml
+
+OWN_SECTIONS = ("training", "lora", "linear_probe")
+OWN_KEYS = (("data", "augmentation"), ("data", "crop_scale_min"), ("model", "head"), ("model", "head_start"))
+"""What a method's preset decides. All else (data, model, hardware, seed) is the same for every method."""
+
+
+def method_recipes(
+    file: Path | None, sets: Iterable[str] = (), flags: Mapping[str, Any] | None = None
+) -> tuple[dict[MethodName, TrainConfig], tuple[str, ...]]:
+    """The configuration each method would be trained with, and a sentence for each thing left out.
+
+    The file's method and preset, and what only a method's recipe sets, hold for the file's own method; every
+    other method starts from its own preset. `sets` and `flags` hold for all, but a `preset` for its own method alone.
+    Raises ConfigError.
+    """
+    sets, flags = list(sets), dict(flags or {})
+    whole = load_config(TrainConfig, file, sets, flags)
+    own = whole.method
+    shared_sets = [text for text in sets if text.partition("=")[0].strip() not in ("method", "preset")]
+    recipes: dict[MethodName, TrainConfig] = {}
+    left_out: tuple[str, ...] = ()
+    for method in get_args(MethodName):
+        if method == own:
+            recipes[method] = load_config(
+                TrainConfig, file, shared_sets, {**flags, "method": method, "preset": whole.preset}
+            )
+            continue
+        values, left_out = _shared(file)
+        recipes[method] = load_config(TrainConfig, None, shared_sets, {**values, **flags, "method": method})
+    notes: tuple[str, ...] = ()
+    if left_out:
+        notes = (
+            f"{file}: {', '.join(left_out)} are for {own}; the other methods start from their own presets"
+            " (for all of them: --set KEY=VALUE)",
+        )
+    return recipes, notes
+
+
+def _shared(file: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The file's values that hold for every method, by dotted key; and the keys left out."""
+    if file is None:
+        return {}, ()
+    values, _ = read_yaml(file)
+    shared: dict[str, Any] = {}
+    left_out = []
+    for key, value in values.items():
+        if key in OWN_SECTIONS:
+            left_out += [f"{key}.{name}" for name in value] if isinstance(value, Mapping) else []
+        elif isinstance(value, Mapping):
+            for name, inner in value.items():
+                if (key, name) in OWN_KEYS:
+                    left_out.append(f"{key}.{name}")
+                else:
+                    shared[f"{key}.{name}"] = inner
+        elif key not in ("method", "preset", "output_dir"):
+            shared[key] = value
+    return shared, tuple(left_out)

@@ -1,0 +1,273 @@
+"""`clipft compare`: methods and runs on the same images, trained where they are missing, tested in pairs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..config.commands import CompareConfig, TrainConfig
+from ..config.methods import MethodName
+from ..errors import ConfigError
+from .data.changes import find_changes
+from .data.loader import Loader, worker_count
+from .data.manifest import Manifest, read_manifest
+from .loop.events import Begins, Note, OnEvent
+from .methods import METHODS
+from .model.precision import device_label, set_up
+from .report.comparison import Comparison, Row, build_pairs, build_row
+from .report.comparison_files import RESULTS_FILE, comparison_files
+from .report.contenders import Contender, check_names, line_up, n_train_images, named_runs, refuse_other_data
+from .report.finished_run import FinishedRun, open_run
+from .report.measured_run import Measurer
+from .report.publish import publish, staging_folder
+from .report.verdict import duration, verdict
+from .report.visible import visible
+from .run_dir import OUTPUTS
+from .train import dry_run, train
+
+UNKNOWN_SPEED = 50.0
+"""Images/s assumed for a pass without gradients where nothing has been rehearsed."""
+
+
+def compare(
+    config: CompareConfig,
+    recipes: Mapping[MethodName, TrainConfig],
+    on_event: OnEvent = lambda event: None,
+    notes: Sequence[str] = (),
+) -> Comparison:
+    """Compare methods (`recipes`: what each would be trained with) and runs. Raises ClipftError."""
+    check_names(config.compare.names)
+    named = named_runs(config)
+    manifest = read_manifest(_data_dir(config, named))
+    refuse_other_data(named, manifest)
+    rows = manifest.split(config.compare.split)
+    told = list(notes) + _state_of(manifest)
+    recipes = _fitted(recipes, manifest, named)
+    contenders = line_up(config, recipes, manifest, named, on_event)
+    for text in told:
+        on_event(Note(text, is_warning=True))
+    _refuse_training(config, contenders)
+    with staging_folder(_free_folder(config.compare.output_dir)) as staging:
+        contenders, n_seeds, cut = _trained(config, contenders, manifest, on_event)
+        measured, measurer = _measured(config, contenders, n_seeds, manifest, rows, on_event)
+        pairs = build_pairs(measured, config.compare.correction)
+        bases = {row.runs[0].weights_digest for row in measured}
+        if len(bases) > 1:
+            told.append("the runs started from different pretrained models: methods are not all that differs")
+        comparison = Comparison(
+            split=config.compare.split,
+            data={
+                "data_dir": str(manifest.root),
+                "data_name": manifest.name,
+                "manifest_digest": manifest.digest,
+                "retention_data": str(config.compare.retention) if config.compare.retention else None,
+            },
+            class_names=tuple((info.name, info.readable) for info in manifest.classes),
+            paths=tuple(str(manifest.file(row)) for i, row in enumerate(rows) if i not in measurer.bad),
+            labels=_labels(rows, measurer),
+            rows=tuple(measured),
+            pairs=pairs,
+            n_seeds=n_seeds,
+            correction=config.compare.correction,
+            verdict=verdict(measured, pairs, config.compare.correction),
+            notes=(*told, *cut),
+            unreadable=tuple(measurer.bad[index] for index in sorted(measurer.bad)),
+            device=f"{device_label(measurer.precision.device)}, {measurer.precision.name}",
+            output_dir=_relative(staging.parent),
+        )
+        publish(staging, comparison_files(comparison), last=RESULTS_FILE)
+    return comparison
+
+
+def _data_dir(config: CompareConfig, named: Mapping[str, FinishedRun]) -> Path:
+    """data.dir where it is given, else what the first named run was trained on."""
+    first = next(iter(named.values()), None)
+    if first is None or "dir" in config.data.model_fields_set or not first.data_dir:
+        return config.data.dir
+    return Path(first.data_dir)
+
+
+def _state_of(manifest: Manifest) -> list[str]:
+    changes = find_changes(manifest)
+    return [changes.describe()] if changes else []
+
+
+def _fitted(
+    recipes: Mapping[MethodName, TrainConfig], manifest: Manifest, named: Mapping[str, FinishedRun]
+) -> dict[MethodName, TrainConfig]:
+    """Recipes on this data set; beside named runs, from the pretrained model of the first of them."""
+    first = next(iter(named.values()), None)
+    fitted = {}
+    for method, recipe in recipes.items():
+        model = recipe.model
+        if first is not None:
+            name, pretrained = first.model
+            model = model.model_copy(update={"name": name, "pretrained": pretrained})
+        data = recipe.data.model_copy(update={"dir": manifest.root})
+        fitted[method] = recipe.model_copy(update={"data": data, "model": model})
+    return fitted
+
+
+def _refuse_training(config: CompareConfig, contenders: Sequence[Contender]) -> None:
+    """Raises ConfigError where runs are missing and none may be trained, or would be selected on this split."""
+    missing = [item for item in contenders if item.missing]
+    if missing and config.compare.split == "val":
+        raise ConfigError(
+            f"{', '.join(item.label for item in missing)}: would be trained now and selected on val,"
+            " which cannot then be what it is compared on",
+            hint="compare on test",
+        )
+    lacking = [item for item in missing if item.recipe.method != "zero_shot"]
+    if lacking and config.compare.no_train:
+        listed = "; ".join(
+            f"{item.label} (preset {item.recipe.preset or item.recipe.method},"
+            f" seed{'s' if len(item.missing) > 1 else ''} {', '.join(map(str, item.missing))})"
+            for item in lacking
+        )
+        raise ConfigError(
+            f"no finished run on this data set, and --no-train: {listed}",
+            hint=f"train it: `clipft train --method {lacking[0].recipe.method}`, or leave out --no-train",
+        )
+
+
+def _trained(
+    config: CompareConfig, contenders: list[Contender], manifest: Manifest, on_event: OnEvent
+) -> tuple[list[Contender], int, list[str]]:
+    """Contenders with all their runs, the seeds each has, and what the budget left out."""
+    jobs = _jobs(contenders)
+    expected = _expected_seconds(contenders, manifest, on_event) if jobs else {}
+    if jobs:
+        whole = sum(expected[contenders[i].label] for i, _ in jobs)
+        listed = ", ".join(
+            f"{visible(item.label)} {f'{len(item.missing)} x ' if len(item.missing) > 1 else ''}"
+            f"{duration(expected[item.label])}"
+            for item in contenders
+            if item.missing
+        )
+        on_event(Note(f"to be trained now, expected to take {duration(whole)} in all: {listed}"))
+    cut: list[str] = []
+    began = time.perf_counter()
+    for i, seed in jobs:
+        item = contenders[i]
+        left = None if config.compare.budget is None else config.compare.budget - (time.perf_counter() - began)
+        if left is not None and item.recipe.method != "zero_shot" and expected[item.label] > left:
+            cut.append(
+                f"{visible(item.label)}, seed {seed}, is not trained: it is expected to take"
+                f" {duration(expected[item.label])}, and {duration(max(0.0, left))} of the budget are left"
+            )
+            on_event(Note(cut[-1], is_warning=True))
+            continue
+        on_event(Begins(f"{visible(item.label)}, seed {seed}: training with preset {item.recipe.preset}"))
+        started = time.perf_counter()
+        recipe = item.recipe.model_copy(update={"seed": seed, "output_dir": item.recipe.output_dir})
+        result = train(recipe, on_event)
+        expected[item.label] = time.perf_counter() - started
+        contenders[i] = item.with_run(seed, open_run(result.run_dir, config.compare.split))
+    return _evened(contenders, cut)
+
+
+def _jobs(contenders: Sequence[Contender]) -> list[tuple[int, int]]:
+    """(contender, seed) to train: seed after seed, so that a budget cuts all alike, cheap methods first."""
+    jobs = [(i, seed) for i, item in enumerate(contenders) for seed in item.missing]
+    return sorted(
+        jobs,
+        key=lambda job: (
+            contenders[job[0]].seeds.index(job[1]),
+            METHODS[contenders[job[0]].recipe.method].trains_by_epochs,
+        ),
+    )
+
+
+def _evened(contenders: Sequence[Contender], cut: list[str]) -> tuple[list[Contender], int, list[str]]:
+    """Without those that have no run; every other with as many seeds as the one that has fewest."""
+    kept = [item for item in contenders if item.runs]
+    if len(kept) < 2:
+        raise ConfigError("the budget leaves nothing to compare: " + "; ".join(cut), hint="give a larger --budget")
+    by_seed = [item for item in kept if len(item.seeds) > 1]
+    n_seeds = min((len(item.runs) for item in by_seed), default=1)
+    if any(len(item.runs) > n_seeds for item in by_seed):
+        cut.append(f"every method is compared with {n_seeds} seed{'s' if n_seeds > 1 else ''}, which all have")
+    return kept, n_seeds, cut
+
+
+def _expected_seconds(contenders: Sequence[Contender], manifest: Manifest, on_event: OnEvent) -> dict[str, float]:
+    """Seconds one training of each is expected to take, from a few real updates of each that trains by epochs."""
+    expected: dict[str, float] = {}
+    speed = UNKNOWN_SPEED
+    waiting = [item for item in contenders if item.missing]
+    for item in waiting:
+        if METHODS[item.recipe.method].trains_by_epochs:
+            on_event(Note(f"rehearsing {visible(item.label)}: a few updates, to say how long it will take"))
+            rehearsed = dry_run(item.recipe.model_copy(update={"seed": item.missing[0]}), lambda event: None)
+            speed = 3 * float(rehearsed["images_per_second"])  # a pass without gradients costs about a third
+            n_alphas = len(item.recipe.training.wise_ft.alphas) if item.recipe.training.wise_ft.enabled else 1
+            passes = _n_seen(item, manifest) + n_alphas * len(manifest.split("val"))
+            expected[item.label] = float(rehearsed["estimated_seconds"]) + passes / speed
+    for item in waiting:
+        expected.setdefault(item.label, 2 + _n_seen(item, manifest) / speed)
+    return expected
+
+
+def _n_seen(item: Contender, manifest: Manifest) -> int:
+    """Images of the passes that measure the start."""
+    n_val = len(manifest.split("val"))
+    return n_val + (0 if item.recipe.method == "zero_shot" else n_train_images(item.recipe, manifest, item.seeds[0]))
+
+
+def _measured(
+    config: CompareConfig,
+    contenders: Sequence[Contender],
+    n_seeds: int,
+    manifest: Manifest,
+    rows: Sequence,  # type: ignore[type-arg]
+    on_event: OnEvent,
+) -> tuple[list[Row], Measurer]:
+    """A row for each contender, in its order, over the images that could be read."""
+    precision = set_up(config.hardware)
+    other = read_manifest(config.compare.retention) if config.compare.retention is not None else None
+    with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
+        measurer = Measurer(config, manifest, rows, precision, loader, other)
+        answers = [[measurer.answer(run, on_event) for run in _first(item, n_seeds).values()] for item in contenders]
+    kept = [index for index in range(len(rows)) if index not in measurer.bad]
+    labels = _labels(rows, measurer)
+    names = [(info.name, info.readable) for info in manifest.classes]
+    table = [
+        build_row(
+            item.label,
+            [replace(answer, logits=answer.logits[kept]) for answer in found],
+            list(_first(item, n_seeds)),
+            labels,
+            names,
+        )
+        for item, found in zip(contenders, answers, strict=True)
+    ]
+    return table, measurer
+
+
+def _first(item: Contender, n_seeds: int) -> dict[int, FinishedRun]:
+    present = [seed for seed in item.seeds if seed in item.runs]
+    return {seed: item.runs[seed] for seed in present[:n_seeds]}
+
+
+def _labels(rows: Sequence, measurer: Measurer) -> np.ndarray:  # type: ignore[type-arg]
+    return np.array([row.label for i, row in enumerate(rows) if i not in measurer.bad], dtype=np.int64)
+
+
+def _free_folder(wish: Path | None) -> Path:
+    """The wish, or outputs/compare; the next free number where something lies there."""
+    wish = wish if wish is not None else OUTPUTS / "compare"
+    path, number = wish, 1
+    while path.is_dir() and any(path.iterdir()):
+        number += 1
+        path = wish.with_name(f"{wish.name}-{number}")
+    return path
+
+
+def _relative(path: Path) -> Path:
+    here = Path.cwd().resolve()
+    return path.relative_to(here) if path.is_relative_to(here) else path

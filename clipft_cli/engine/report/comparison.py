@@ -1,0 +1,290 @@
+"""The comparison itself: one row a method, paired tests of every two, all on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from ..loop.checkpoint import versions
+from .calibration import reliability
+from .finished_run import FinishedRun
+from .intervals import LEVEL, Interval, wilson
+from .measured_run import Answer
+from .metrics import Metrics, measure
+from .paired import holm, images_needed, mcnemar, paired_difference
+from .scores import Scores
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took, the mean over the seeds. None where a run did not record it.
+
+    `device_memory_gib` is None on a CPU. Memory is the most over the seeds.
+    """
+
+    trainable_parameters: int
+    total_parameters: int
+    train_seconds: float | None
+    images_per_second: float | None
+    host_memory_gib: float | None
+    device_memory_gib: float | None
+    artefact_bytes: int
+
+    @property
+    def trainable_share(self) -> float:
+        """Of all parameters, 0..1."""
+        return self.trainable_parameters / max(1, self.total_parameters)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method, or one run. `metrics` and `runs` are one a seed; intervals are of the mean over them."""
+
+    label: str
+    method: str
+    preset: str
+    model: str
+    runs: tuple[FinishedRun, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[Metrics, ...]
+    hits: np.ndarray  # (S, N)
+    answers: np.ndarray  # (N,) the first seed's predictions
+    confidence: np.ndarray  # (N,) their probabilities
+    top1: Interval
+    top5: Interval
+    macro_f1: Interval
+    ece: Interval
+    ece_uncalibrated: float
+    retention: Interval | None
+    cost: Cost
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures alone."""
+        return {
+            "label": self.label,
+            "method": self.method,
+            "preset": self.preset,
+            "model": self.model,
+            "runs": [str(run.path) for run in self.runs],
+            "seeds": list(self.seeds),
+            **{
+                name: asdict(getattr(self, name)) if getattr(self, name) is not None else None
+                for name in ("top1", "top5", "macro_f1", "ece", "retention")
+            },
+            "ece_uncalibrated": self.ece_uncalibrated,
+            "top1_by_seed": [item.top1.value for item in self.metrics],
+            **asdict(self.cost),
+            "trainable_share": self.cost.trainable_share,
+            "alpha": self.runs[0].summary.get("alpha"),
+            "epochs": self.runs[0].summary.get("epochs"),
+            "temperature": self.runs[0].meta.get("temperature"),
+        }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`first` minus `second` in top-1. `p` is McNemar's, over seeds twice the median; `p_adjusted` allows for all
+    pairs. `images_needed`: None where the two answer alike."""
+
+    first: str
+    second: str
+    difference: Interval
+    only_first: float
+    only_second: float
+    p: float
+    p_adjusted: float
+    images_needed: int | None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether both the test and the interval say that the two differ."""
+        return self.p_adjusted < 1 - LEVEL and (self.difference.low > 0 or self.difference.high < 0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows in the order of the table, every pair, and the sentences that say what follows."""
+
+    split: str
+    data: Mapping[str, Any]
+    class_names: tuple[tuple[str, str], ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    n_seeds: int
+    correction: str
+    verdict: tuple[str, ...]
+    notes: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    device: str
+    output_dir: Path
+
+    def pair(self, first: str, second: str) -> Pair:
+        """The pair of these two, turned so that `first` is first."""
+        for item in self.pairs:
+            if (item.first, item.second) == (first, second):
+                return item
+            if (item.second, item.first) == (first, second):
+                return turned(item)
+        raise KeyError((first, second))
+
+    def to_json(self) -> dict[str, Any]:
+        """As in compare.json."""
+        return {
+            "format": FORMAT,
+            "split": self.split,
+            "n_images": len(self.labels),
+            "n_classes": len(self.class_names),
+            "n_seeds": self.n_seeds,
+            **self.data,
+            "rows": [row.to_json() for row in self.rows],
+            "pairs": [{**asdict(pair), "is_shown": pair.is_shown} for pair in self.pairs],
+            "correction": self.correction,
+            "verdict": list(self.verdict),
+            "notes": list(self.notes),
+            "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
+            "device": self.device,
+            "output_dir": str(self.output_dir),
+            "versions": versions(),
+        }
+
+
+def build_row(
+    label: str, answers: Sequence[Answer], seeds: Sequence[int], labels: np.ndarray, names: Sequence[tuple[str, str]]
+) -> Row:
+    """One row from the answers of each seed; logits and `labels` are of the readable images alone."""
+    n = len(labels)
+    scores = [Scores(answer.logits, labels, np.arange(n), {}) for answer in answers]
+    metrics = [measure(s, names, temperature=a.temperature) for s, a in zip(scores, answers, strict=True)]
+    hits = np.stack([s.logits.argmax(axis=1) == labels for s in scores])
+    within = np.stack([_in_top5(s.logits, labels) for s in scores])
+    first = scores[0]
+    predicted = first.logits.argmax(axis=1)
+    raw = [s.probabilities(1.0).max(axis=1) for s in scores]
+    run = answers[0].run
+    retained = [answer.retention for answer in answers if answer.retention is not None]
+    return Row(
+        label=label,
+        method=run.method,
+        preset=run.config.preset or run.method,
+        model=run.model[0],
+        runs=tuple(answer.run for answer in answers),
+        seeds=tuple(seeds),
+        metrics=tuple(metrics),
+        hits=hits,
+        answers=predicted,
+        confidence=first.probabilities(answers[0].temperature)[np.arange(n), predicted],
+        top1=mean_share(hits),
+        top5=mean_share(within),
+        macro_f1=_mean_interval([item.macro_f1 for item in metrics]),
+        ece=_mean_interval([item.ece for item in metrics]),
+        ece_uncalibrated=fmean(reliability(p, h).ece for p, h in zip(raw, hits, strict=True)),
+        retention=_mean_interval(retained) if retained else None,
+        cost=_cost(answers),
+    )
+
+
+def mean_share(hits: np.ndarray) -> Interval:
+    """Mean of hits (S, N): Wilson's interval for one seed; for several the wider of it and a bootstrap over both
+    images and seeds."""
+    value, n = float(hits.mean()), hits.shape[1]
+    alone = wilson(round(value * n), n)
+    if len(hits) == 1:
+        return alone
+    both = paired_difference(hits, np.zeros((1, n)))
+    return Interval(value, min(alone.low, both.low), max(alone.high, both.high))
+
+
+def build_pairs(rows: Sequence[Row], correction: str) -> tuple[Pair, ...]:
+    """Every two rows, the p-values adjusted for all of them: the best row is chosen after looking."""
+    couples = list(combinations(rows, 2))
+    tests = [_tests(a.hits, b.hits) for a, b in couples]
+    p_values = [p for _, _, p in tests]
+    adjusted = holm(p_values) if correction == "holm" else p_values
+    level = 1 - (1 - LEVEL) / max(1, len(couples) if correction == "holm" else 1)
+    pairs = []
+    for (a, b), (only_a, only_b, p), p_adjusted in zip(couples, tests, adjusted, strict=True):
+        n = a.hits.shape[1]
+        needed = images_needed(only_a / n, only_b / n, level=level)
+        difference = paired_difference(a.hits, b.hits)
+        pairs.append(Pair(a.label, b.label, difference, only_a, only_b, p, p_adjusted, needed))
+    return tuple(pairs)
+
+
+def turned(pair: Pair) -> Pair:
+    """The same pair, second minus first."""
+    d = pair.difference
+    return Pair(
+        pair.second,
+        pair.first,
+        Interval(-d.value, -d.high, -d.low),
+        pair.only_second,
+        pair.only_first,
+        pair.p,
+        pair.p_adjusted,
+        pair.images_needed,
+    )
+
+
+def _tests(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Images only one has right (means over the seeds), and p: over S seeds min(1, 2 * median).
+
+    The seeds share their images, so their p-values are no independent evidence.
+    Source: Meinshausen, Meier and Buehlmann 2009, section 2.2 (quantile of p-values, gamma 1/2).
+    """
+    n_seeds = max(len(first), len(second))
+    a, b = (np.broadcast_to(hits, (n_seeds, hits.shape[1])) for hits in (first, second))
+    tests = [mcnemar(x, y) for x, y in zip(a, b, strict=True)]
+    p = tests[0].p if n_seeds == 1 else min(1.0, 2 * median(test.p for test in tests))
+    return fmean(test.only_first for test in tests), fmean(test.only_second for test in tests), p
+
+
+def _in_top5(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    top = np.argsort(-logits, axis=1, kind="stable")[:, :5]
+    return np.asarray((top == labels[:, None]).any(axis=1))
+
+
+def _mean_interval(items: Sequence[Interval]) -> Interval:
+    return Interval(*(fmean(getattr(item, name) for item in items) for name in ("value", "low", "high")))
+
+
+def _cost(answers: Sequence[Answer]) -> Cost:
+    runs = [answer.run for answer in answers]
+    return Cost(
+        trainable_parameters=answers[0].trainable,
+        total_parameters=answers[0].total,
+        train_seconds=_mean([_number(run.summary, "total_seconds", "train_seconds") for run in runs]),
+        images_per_second=_mean([_speed(run) for run in runs]),
+        host_memory_gib=_most([_number(run.summary, "peak_host_memory_gib", "peak_memory_gib") for run in runs]),
+        device_memory_gib=_most([_number(run.summary, "peak_device_memory_gib") for run in runs]),
+        artefact_bytes=round(fmean(answer.artefact_bytes for answer in answers)),
+    )
+
+
+def _number(facts: Mapping[str, Any], *keys: str) -> float | None:
+    """The largest of the numbers under these keys."""
+    found = [facts[key] for key in keys if isinstance(facts.get(key), int | float)]
+    return float(max(found)) if found else None
+
+
+def _speed(run: FinishedRun) -> float | None:
+    speeds = [row.get("images_per_second") for row in run.history if row.get("epoch")]
+    return fmean(speed for speed in speeds if isinstance(speed, int | float)) if speeds else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _most(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,225 @@
+"""Who is compared: names into methods and run directories, and the finished runs that stand for them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import get_args
+
+from ...config.commands import CompareConfig, TrainConfig
+from ...config.methods import MethodName
+from ...errors import CheckpointError, ConfigError, DataError
+from ..data.manifest import Manifest
+from ..data.subset import draw_subset
+from ..loop.events import Note, OnEvent
+from ..methods import METHODS
+from ..optim.recipe import epochs as epochs_by_rule
+from ..run_dir import OUTPUTS, RunDir
+from .finished_run import FinishedRun, open_run
+from .visible import visible
+
+ALWAYS: tuple[MethodName, ...] = ("zero_shot", "linear_probe")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row to be: `recipe` is what it is trained with where `runs` (seed -> run) lacks a seed."""
+
+    label: str
+    recipe: TrainConfig
+    seeds: tuple[int, ...]
+    runs: Mapping[int, FinishedRun] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Seeds still to be trained."""
+        return tuple(seed for seed in self.seeds if seed not in self.runs)
+
+    def with_run(self, seed: int, run: FinishedRun) -> Contender:
+        """This one with one more run."""
+        return replace(self, runs={**self.runs, seed: run})
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a name means a run directory: it has a slash, or is a folder here and no method."""
+    return name not in get_args(MethodName) and ("/" in name or Path(name).is_dir())
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises ConfigError where a name is neither a method nor a run directory, or there is none."""
+    names = list(names)
+    methods = ", ".join(get_args(MethodName))
+    if not names:
+        raise ConfigError(
+            "nothing is named to compare", hint=f"`clipft compare lora full`; methods: {methods}; or run directories"
+        )
+    for name in names:
+        if name not in get_args(MethodName) and not is_run_name(name):
+            near = difflib.get_close_matches(name, get_args(MethodName), n=1)
+            guess = f", did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(
+                f"'{visible(name)}' is neither a method nor a run directory here{guess}",
+                hint=f"methods: {methods}; a run is named as outputs/NAME",
+            )
+
+
+def named_runs(config: CompareConfig) -> dict[str, FinishedRun]:
+    """The runs named, opened and verified. Raises CheckpointError; DataError where their data sets differ."""
+    runs = {name: open_run(Path(name), config.compare.split) for name in config.compare.names if is_run_name(name)}
+    first = next(iter(runs.values()), None)
+    for name, run in runs.items():
+        if first is not None and run.manifest_digest != first.manifest_digest:
+            raise DataError(
+                f"{visible(str(first.path))} and {visible(name)} were trained on different data:"
+                f" {visible(str(first.data_dir))} ({_short(first.manifest_digest)})"
+                f" and {visible(str(run.data_dir))} ({_short(run.manifest_digest)})",
+                hint="compare runs of one data set, with one preparation of it",
+            )
+    return runs
+
+
+def refuse_other_data(runs: Mapping[str, FinishedRun], manifest: Manifest) -> None:
+    """Raises DataError for a named run that was not trained on this state of the data."""
+    for name, run in runs.items():
+        if run.manifest_digest != manifest.digest:
+            raise DataError(
+                f"{visible(name)} was trained on {visible(str(run.data_dir))} ({_short(run.manifest_digest)}), which is"
+                f" not {visible(str(manifest.root))} as it is now ({_short(manifest.digest)})",
+                hint="name the data set with --data-dir, or train again on this one",
+            )
+
+
+def line_up(
+    config: CompareConfig,
+    recipes: Mapping[MethodName, TrainConfig],
+    manifest: Manifest,
+    named: Mapping[str, FinishedRun],
+    on_event: OnEvent,
+) -> list[Contender]:
+    """Who is compared, in the order named, with every finished run that can be taken as it is."""
+    n_seeds = config.compare.seeds
+    found: list[Contender] = []
+    for name in (*ALWAYS, *(name for name in config.compare.names if name not in ALWAYS)):
+        if name in named:
+            run = named[name]
+            seeds = _seeds(run.config, n_seeds)
+            contender = Contender(_label(name), run.config, seeds, {seeds[0]: run})
+            if _needs_one_seed(run.config):
+                contender = replace(contender, seeds=seeds[:1])
+        else:
+            recipe = recipes[name]  # type: ignore[index]
+            seeds = _seeds(recipe, 1 if _needs_one_seed(recipe) else n_seeds)
+            contender = Contender(name, recipe, seeds)
+        for seed in contender.missing:
+            earlier = _newest_like(contender.recipe, seed, manifest, config.compare.split)
+            if earlier is not None:
+                _say_reused(earlier, contender, seed, on_event)
+                contender = contender.with_run(seed, earlier)
+        if not _is_listed(contender, found):
+            found.append(contender)
+    return found
+
+
+def n_train_images(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
+    """Images this recipe trains on."""
+    data = recipe.data
+    rows = manifest.split("train")
+    return len(draw_subset(rows, fraction=data.fraction, few_shot=data.few_shot, seed=seed))
+
+
+def _label(name: str) -> str:
+    path = Path(name)
+    return path.name if path.parent == OUTPUTS else str(path)
+
+
+def _seeds(recipe: TrainConfig, n: int) -> tuple[int, ...]:
+    return tuple((recipe.seed + i) % 2**32 for i in range(n))
+
+
+def _needs_one_seed(recipe: TrainConfig) -> bool:
+    """Without a loop and without a drawn subset, every seed gives the same model."""
+    is_drawn = recipe.data.few_shot is not None or recipe.data.fraction < 1
+    return not METHODS[recipe.method].trains_by_epochs and (recipe.method == "zero_shot" or not is_drawn)
+
+
+def _newest_like(recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
+    """The newest finished run in outputs/ of the same data, method, preset, epochs, model and seed."""
+    try:
+        folders = [path for path in OUTPUTS.iterdir() if path.is_dir() and RunDir(path).is_finished]
+    except OSError:
+        return None
+    newest_first = sorted(folders, key=lambda path: RunDir(path).summary.stat().st_mtime, reverse=True)
+    for path in newest_first:
+        if not RunDir(path).config.is_file():
+            continue
+        try:
+            run = _open_if_like(path, recipe, seed, manifest, split)
+        except ConfigError:
+            continue  # its config.yaml is of another version
+        if run is not None:
+            return run
+    return None
+
+
+def _open_if_like(path: Path, recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
+    from ...config.load import load_config
+
+    config = load_config(TrainConfig, RunDir(path).config)
+    is_like = (
+        config.method == recipe.method
+        and (config.preset or config.method) == (recipe.preset or recipe.method)
+        and (config.seed == seed or _needs_one_seed(recipe))
+        and (config.model.name, config.model.pretrained) == (recipe.model.name, recipe.model.pretrained)
+        and (config.data.few_shot, config.data.fraction) == (recipe.data.few_shot, recipe.data.fraction)
+    )
+    if not is_like:
+        return None
+    if METHODS[recipe.method].trains_by_epochs and config.training.num_epochs != _epochs(recipe, manifest, seed):
+        return None
+    try:
+        return _same_data(open_run(path, split), manifest)
+    except CheckpointError as error:
+        raise CheckpointError(
+            error.message, hint="it is the newest run that would be compared: restore, move or remove it"
+        ) from None
+
+
+def _same_data(run: FinishedRun, manifest: Manifest) -> FinishedRun | None:
+    return run if run.manifest_digest == manifest.digest else None
+
+
+def _epochs(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
+    wanted = recipe.training.num_epochs
+    return epochs_by_rule(n_train_images(recipe, manifest, seed)) if wanted == "auto" else wanted
+
+
+def _is_listed(contender: Contender, found: Iterable[Contender]) -> bool:
+    """Whether its runs are another's already: `lora` and `outputs/lora` may be one."""
+    paths = {run.path.resolve() for run in contender.runs.values()}
+    if any(contender.label == other.label and not paths for other in found):
+        return True
+    return bool(paths) and any(paths <= {run.path.resolve() for run in other.runs.values()} for other in found)
+
+
+def _say_reused(run: FinishedRun, contender: Contender, seed: int, on_event: OnEvent) -> None:
+    told = f"{contender.label}, seed {seed}: taking the finished run {visible(str(run.path))}"
+    differing = _differing(run.config, contender.recipe)
+    on_event(Note(told + (f", trained with {', '.join(differing)}" if differing else ""), is_warning=bool(differing)))
+
+
+def _differing(config: TrainConfig, recipe: TrainConfig) -> list[str]:
+    """`key value (not VALUE)` for what changes a result and differs from the recipe; rules' values do not count."""
+    differing = []
+    for section in ("training", *(("lora",) if recipe.method == "lora" else ()), "data"):
+        theirs, ours = (getattr(part, section).model_dump() for part in (config, recipe))
+        for key, wanted in ours.items():
+            is_place = section == "data" and key not in ("batch_size", "augmentation", "crop_scale_min", "templates")
+            if wanted != theirs[key] and wanted != "auto" and not is_place:
+                differing.append(f"{section}.{key} {theirs[key]} (not {wanted})")
+    return differing if METHODS[recipe.method].trains_by_epochs else []
+
+
+def _short(digest: str | None) -> str:
+    return f"manifest {digest[:12]}" if digest else "no manifest digest"

@@ -1,0 +1,111 @@
+"""A finished run as a comparison needs it: its best checkpoint, verified, and what the run says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...config.commands import TrainConfig
+from ...config.load import load_config
+from ...errors import CheckpointError, ConfigError
+from ..loop.checkpoint import read_card, verify_files
+from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
+from .visible import visible
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """`meta` is checkpoint.json of the best checkpoint, `summary` summary.json, `history` metrics.jsonl."""
+
+    path: Path
+    checkpoint: Path
+    config: TrainConfig
+    meta: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def method(self) -> str:
+        """Its method's name."""
+        return str(self.meta.get("method"))
+
+    @property
+    def manifest_digest(self) -> str | None:
+        """Digest of the data set it was trained on."""
+        return self._of("data", "manifest_digest")
+
+    @property
+    def data_dir(self) -> str | None:
+        """Where that data set was."""
+        return self._of("data", "dir")
+
+    @property
+    def model(self) -> tuple[str, str | None]:
+        """Name and pretrained weights of its base model."""
+        return str(self._of("base", "name")), self._of("base", "pretrained")
+
+    @property
+    def weights_digest(self) -> str | None:
+        """Digest of its base model's weights."""
+        return self._of("base", "weights_sha256")
+
+    def _of(self, section: str, key: str) -> str | None:
+        facts = self.meta.get(section)
+        value = facts.get(key) if isinstance(facts, Mapping) else None
+        return str(value) if value is not None else None
+
+
+def open_run(path: Path, split: str) -> FinishedRun:
+    """The finished run in `path`, its best checkpoint verified file by file.
+
+    Raises CheckpointError for what is no run, not finished, damaged, or was selected on `split`.
+    """
+    shown = visible(str(path))
+    if not path.is_dir():
+        raise CheckpointError(f"{shown}: no such run", hint="name a run directory, or a method such as lora")
+    if (path / CHECKPOINT_FILE).is_file():
+        raise CheckpointError(f"{shown}: is a checkpoint, a run is compared", hint=f"name {visible(str(path.parent))}")
+    run = RunDir(path)
+    if not run.config.is_file():
+        raise CheckpointError(f"{shown}: is no run directory (it has no config.yaml)")
+    if not run.is_finished:
+        raise CheckpointError(
+            f"{shown}: this run is not finished, its figures would not be final",
+            hint=f"finish it: `clipft train --resume {shown}`",
+        )
+    checkpoint = find_checkpoint(run.best if run.best.is_file() else path)
+    meta = read_card(checkpoint)
+    verify_files(checkpoint, meta)
+    selected_on = str(meta.get("selected_on", "val"))
+    if selected_on == split:
+        raise CheckpointError(
+            f"{shown}: its best checkpoint was selected on {split}, so its figures on {split} are too good to compare",
+            hint="compare on a split that has chosen nothing, or train it again selecting on val",
+        )
+    try:
+        config = load_config(TrainConfig, run.config)
+    except ConfigError as error:
+        raise CheckpointError(f"{shown}: its config.yaml cannot be read: {error.message}") from None
+    return FinishedRun(path, checkpoint, config, meta, _json(run.summary), _history(run.metrics))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise CheckpointError(f"{visible(str(path))}: is damaged") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{visible(str(path))}: is damaged")
+    return content
+
+
+def _history(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Rows of metrics.jsonl; none where there is no such file or it is damaged: curves alone come from it."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, ValueError, RecursionError):
+        return ()
+    return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("epoch"), int))

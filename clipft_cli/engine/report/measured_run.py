@@ -1,0 +1,152 @@
+"""One run measured on the images that all are measured on: its scores, and what is left of its zero-shot skill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...config.commands import CompareConfig
+from ...config.model import ModelConfig
+from ...errors import CheckpointError, ModelError
+from ..data.loader import Loader
+from ..data.manifest import Manifest, Row
+from ..data.templates import choose_templates
+from ..loop.checkpoint import Loaded, load_classifier, text_head
+from ..loop.events import OnEvent
+from ..loop.inference import split_logits
+from ..methods import METHODS
+from ..model.backbone import Backbone, load_backbone
+from ..model.classifier import Head
+from ..model.precision import Precision
+from .finished_run import FinishedRun
+from .intervals import Interval, wilson
+from .measured_split import MeasuredSplit
+
+CPU_BATCH, DEVICE_BATCH = 64, 256
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run says of every image: `logits` (N, C) in manifest order, and its own temperature."""
+
+    run: FinishedRun
+    logits: np.ndarray
+    temperature: float
+    trainable: int
+    total: int
+    artefact_bytes: int
+    retention: Interval | None
+
+
+@dataclass
+class Measurer:
+    """Measures runs one after another on the same images; pixels of the last transform are kept between them."""
+
+    config: CompareConfig
+    manifest: Manifest
+    rows: Sequence[Row]
+    precision: Precision
+    loader: Loader
+    other: Manifest | None = None
+    bad: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _splits: dict[tuple[str, str], MeasuredSplit] = field(default_factory=dict)
+    _heads: dict[tuple[str, str | None], Head] = field(default_factory=dict)
+    _pretrained: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int:
+        """Images in one batch."""
+        return self.config.compare.batch_size or (CPU_BATCH if self.precision.device.type == "cpu" else DEVICE_BATCH)
+
+    def answer(self, run: FinishedRun, on_event: OnEvent) -> Answer:
+        """Measure one run. Raises CheckpointError, ModelError or DataError."""
+        loaded = load_classifier(run.checkpoint, self.precision.device)
+        if [info.name for info in loaded.classes] != [info.name for info in self.manifest.classes]:
+            raise CheckpointError(f"{run.path}: its classes are not those of {self.manifest.root}, in this order")
+        logits = self._logits(loaded, self.manifest, self.rows, "test", f"measuring {run.path.name}", on_event)
+        images = self._splits[self._key(loaded, "test")]
+        images.refuse_too_many()
+        self.bad |= {index: (bad.path, bad.reason) for index, bad in images.bad.items()}
+        return Answer(
+            run,
+            logits,
+            loaded.temperature,
+            *_parameters(run, loaded),
+            sum(file.stat().st_size for file in run.checkpoint.iterdir() if file.is_file()),
+            self._retention(run, loaded, on_event) if self.other is not None else None,
+        )
+
+    def _logits(
+        self, loaded: Loaded, manifest: Manifest, rows: Sequence[Row], what: str, label: str, on_event: OnEvent
+    ) -> np.ndarray:
+        key = self._key(loaded, what)
+        if key not in self._splits:
+            data = self.config.data
+            self._splits[key] = MeasuredSplit(
+                manifest, rows, loaded.preprocess, cache_gb=data.image_cache_gb, max_bad_share=data.max_bad_share
+            )
+        images = self._splits[key]
+        logits = split_logits(
+            loaded.classifier, images, self.loader, self.precision, self.batch_size, on_event, label
+        ).numpy()
+        if not np.isfinite(np.delete(logits, list(images.bad), axis=0)).all():
+            raise ModelError(
+                f"{label}: the model gives scores that are not finite",
+                hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
+            )
+        return logits
+
+    @staticmethod
+    def _key(loaded: Loaded, what: str) -> tuple[str, str]:
+        return what, repr(loaded.preprocess)
+
+    def _retention(self, run: FinishedRun, loaded: Loaded, on_event: OnEvent) -> Interval:
+        """Accuracy of this image tower, under a text head, on the other data set's classes."""
+        assert self.other is not None
+        is_untouched = loaded.classifier.adapters is None and not METHODS[loaded.card.method].saves_tower  # type: ignore[index]
+        weights = loaded.card.base.weights_sha256
+        if is_untouched and weights in self._pretrained:
+            return self._pretrained[weights]
+        rows = self.other.split("test")
+        loaded.classifier.head = self._text_head(loaded).to(self.precision.device)
+        label = f"retention of {run.path.name}"
+        logits = self._logits(loaded, self.other, rows, "retention", label, on_event)
+        images = self._splits[self._key(loaded, "retention")]
+        images.refuse_too_many()
+        kept = np.array([index for index in range(len(rows)) if index not in images.bad])
+        is_right = logits.argmax(axis=1)[kept] == images.labels[kept]
+        share = wilson(int(is_right.sum()), len(kept))
+        if is_untouched:
+            self._pretrained[weights] = share
+        return share
+
+    def _text_head(self, loaded: Loaded) -> Head:
+        assert self.other is not None
+        base = loaded.card.base
+        key = base.name, base.pretrained
+        if key not in self._heads:
+            backbone: Backbone = load_backbone(ModelConfig(name=base.name, pretrained=base.pretrained))
+            if backbone.base.weights_sha256 != base.weights_sha256:
+                raise CheckpointError(f"the weights of {base.name} found here are not those the runs started from")
+            templates = choose_templates(self.config.data.templates, base.name)
+            self._heads[key] = text_head(backbone, self.other.classes, templates)
+        return self._heads[key]
+
+
+def _parameters(run: FinishedRun, loaded: Loaded) -> tuple[int, int]:
+    """Parameters that trained, and all: as the run recorded them, else by what its method may change."""
+    total = sum(parameter.numel() for parameter in loaded.classifier.parameters())
+    recorded: Mapping[str, object] = run.summary
+    trained = recorded.get("trainable_parameters")
+    if isinstance(trained, int):
+        return trained, total
+    sizes = {name: parameter.numel() for name, parameter in loaded.classifier.named_parameters()}
+    layers = METHODS[loaded.card.method].layers(loaded.classifier)  # type: ignore[index]
+    return sum(sizes[name] for layer in layers for name in layer.parameters), total
+
+
+def right(answers: Sequence[Answer], labels: np.ndarray) -> np.ndarray:
+    """(S, N) whether the first answer of each run is right."""
+    return np.stack([answer.logits.argmax(axis=1) == labels for answer in answers])

@@ -1,0 +1,134 @@
+"""What follows from a comparison, in words a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .comparison import Pair, Row, turned
+from .intervals import Interval
+from .visible import visible
+
+
+def ranked_rows(rows: Sequence[Row]) -> list[Row]:
+    """The best first; among equals the one that trains fewer parameters."""
+    return sorted(rows, key=lambda row: (-row.top1.value, row.cost.trainable_parameters, row.cost.artefact_bytes))
+
+
+def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tuple[str, ...]:
+    """What wins, by how much, how sure, at what cost; or that nothing is shown, and how many images it would take."""
+    best, *others = ranked_rows(rows)
+    n = best.hits.shape[1]
+    against = {row.label: _between(best.label, row.label, pairs) for row in others}
+    beaten = [row for row in others if against[row.label].is_shown]
+    equal = [row for row in others if not against[row.label].is_shown]
+    choice = min([best, *equal], key=_price)
+    lines = [_headline(best, beaten, equal, choice, n)]
+    lines += [_sentence(best, row, against[row.label], correction, n) for row in others]
+    both = {row.method: row for row in rows if row.label in ("lora", "full")}
+    if len(both) == 2 and best.label not in ("lora", "full"):
+        first, second = ranked_rows(list(both.values()))
+        lines.append(_sentence(first, second, _between(first.label, second.label, pairs), correction, n))
+    if choice is not best:
+        lines.append(f"{shown(choice)} costs {_cost_ratio(choice, best)}.")
+    elif beaten:
+        dearest_rival = ranked_rows(beaten)[0]
+        lines.append(f"{shown(best)} costs {_cost_ratio(best, dearest_rival)}.")
+    return tuple(lines)
+
+
+def shown(row: Row) -> str:
+    """The row's label, safe to print."""
+    return visible(row.label)
+
+
+def points(interval: Interval) -> str:
+    """A difference as `+5.3 points (95% interval +1.2 to +9.4)`."""
+    return f"{100 * interval.value:+.1f} points (95% interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
+
+
+def p_text(p: float) -> str:
+    """`p = 0.012`; tiny ones as a bound."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
+
+
+def duration(seconds: float | None) -> str:
+    """`85 s`, `12 min`, `1.6 h`; a dash where it is not known."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size(n_bytes: int) -> str:
+    """`1.2 MB`, in powers of ten."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{n_bytes} B"
+
+
+def _headline(best: Row, beaten: list[Row], equal: list[Row], choice: Row, n: int) -> str:
+    if not equal:
+        return f"Use {shown(best)}: {best.top1.value:.1%} top-1 on {n:,} images, shown better than {_names(beaten)}."
+    if choice is best:
+        return (
+            f"Use {shown(best)}: {best.top1.value:.1%} top-1 on {n:,} images. No difference is shown to"
+            f" {_names(equal)}, but none of them costs less."
+        )
+    return (
+        f"Use {shown(choice)}: no difference shown at this n ({n:,} images) between it ({choice.top1.value:.1%} top-1)"
+        f" and the best, {shown(best)} ({best.top1.value:.1%}), and it is the cheapest of those."
+    )
+
+
+def _sentence(first: Row, second: Row, pair: Pair, correction: str, n: int) -> str:
+    how = f"{p_text(pair.p_adjusted)}{' after Holm' if correction == 'holm' else ''}"
+    gap = points(pair.difference)
+    if pair.is_shown:
+        return f"{shown(first)} beats {shown(second)} by {gap.removeprefix('+')}, {how}."
+    told = f"{shown(first)} against {shown(second)}: {gap}, {how}: no difference shown at this n"
+    if pair.images_needed is None:
+        return f"{told}; both are right on as many of these images, no number of them would tell."
+    return f"{told}; about {_rounded(max(pair.images_needed, n + 1)):,} images would be needed."
+
+
+def _between(first: str, second: str, pairs: Sequence[Pair]) -> Pair:
+    for pair in pairs:
+        if (pair.first, pair.second) == (first, second):
+            return pair
+        if (pair.second, pair.first) == (first, second):
+            return turned(pair)
+    raise KeyError((first, second))
+
+
+def _price(row: Row) -> tuple[float, float]:
+    return (row.cost.train_seconds if row.method != "zero_shot" else 0.0) or 0.0, row.cost.artefact_bytes
+
+
+def _cost_ratio(row: Row, other: Row) -> str:
+    mine, theirs = row.cost, other.cost
+    parts = []
+    if mine.train_seconds is not None and theirs.train_seconds is not None:
+        parts.append(f"{duration(mine.train_seconds)} of training instead of {duration(theirs.train_seconds)}")
+    if mine.host_memory_gib is not None and theirs.host_memory_gib is not None:
+        parts.append(f"{_memory(row):.1f} GiB instead of {_memory(other):.1f}")
+    parts.append(f"{size(mine.artefact_bytes)} on disk instead of {size(theirs.artefact_bytes)} ({shown(other)})")
+    return ", ".join(parts)
+
+
+def _memory(row: Row) -> float:
+    return row.cost.device_memory_gib or row.cost.host_memory_gib or 0.0
+
+
+def _names(rows: Sequence[Row]) -> str:
+    names = [shown(row) for row in rows]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _rounded(n: int) -> int:
+    """Two significant digits, up: it is an estimate."""
+    factor = 10 ** max(0, len(str(n)) - 2)
+    return -(-n // factor) * factor

@@ -1,0 +1,198 @@
+"""Real runs in processes of their own, broken on purpose at a chosen file operation or moment."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiny_world import TIMING, _clipft
+
+SUMMARY_TIMING = ("train_seconds", "total_seconds", "peak_memory_gib", "run_dir")
+CHECKED = ("checkpoint-epoch-*/*", "checkpoint-final/*", "best", "last")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended. A negative code is the signal that killed it."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def clipft_in(folder: Path, *args: str, breakage: Breakage | None = None, timeout: float = 120) -> Ended:
+    """`clipft ARGS` in `folder`, to its end."""
+    began = time.monotonic()
+    process = start_in(folder, *args, breakage=breakage)
+    process.join(timeout)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise AssertionError(f"clipft {' '.join(args)} hung: {(folder / 'stderr.txt').read_text()}")
+    return ended(process, folder, time.monotonic() - began)
+
+
+def start_in(folder: Path, *args: str, breakage: Breakage | None = None) -> multiprocessing.process.BaseProcess:
+    """`clipft ARGS` in `folder`, started; forked from a server that has torch imported already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tiny_world", "clipft_cli.cli.app", "clipft_cli.engine.train"])
+    process = context.Process(target=_broken_clipft, args=(list(args), str(folder), breakage))
+    process.start()
+    return process
+
+
+def ended(process: multiprocessing.process.BaseProcess, folder: Path, seconds: float = 0.0) -> Ended:
+    """The result of a process that has ended."""
+    assert process.exitcode is not None
+    out, err = ((folder / name).read_text(encoding="utf-8", errors="replace") for name in ("stdout.txt", "stderr.txt"))
+    return Ended(process.exitcode, out, err, seconds)
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """What goes wrong at the `at`-th file operation (from 1; 0: never) that changes the disk below `below`.
+
+    `kind` is "kill", or the name of an errno. The number of operations is written to `count_file`.
+    """
+
+    kind: str
+    at: int
+    below: str
+    count_file: str = ""
+
+
+def _broken_clipft(args: list[str], folder: str, breakage: Breakage | None) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if breakage is not None:
+        _install(breakage)
+    _clipft(args, folder)
+
+
+def _install(breakage: Breakage) -> None:
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    from clipft_cli.engine.loop import tensors
+
+    n_seen = 0
+
+    def strike(place: Any, as_safetensors: bool = False) -> None:
+        nonlocal n_seen
+        if breakage.below not in os.path.abspath(os.fspath(place)):
+            return
+        n_seen += 1
+        if breakage.count_file:
+            with real_open(breakage.count_file, "w") as file:
+                file.write(str(n_seen))
+        if n_seen != breakage.at:
+            return
+        if breakage.kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        code = getattr(errno, breakage.kind)
+        if as_safetensors:
+            raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(code)} (os error {code})")
+        raise OSError(code, os.strerror(code), str(place))
+
+    real_open = io.open
+
+    def opening(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
+        if isinstance(file, str | os.PathLike) and set(mode) & set("wxa+"):
+            strike(file)
+        return real_open(file, mode, *rest, **named)
+
+    def before(call: Callable[..., Any]) -> Callable[..., Any]:
+        def struck(place: Any, *rest: Any, **named: Any) -> Any:
+            strike(place if not isinstance(place, int) else os.readlink(f"/proc/self/fd/{place}"))
+            return call(place, *rest, **named)
+
+        return struck
+
+    def saving(content: Any, place: Any, *rest: Any) -> None:
+        strike(place, as_safetensors=True)
+        safetensors.torch.save_file(content, place, *rest)
+
+    io.open = builtins.open = opening  # type: ignore[assignment]
+    for name in ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir"):
+        setattr(os, name, before(getattr(os, name)))
+    tensors.save_file = saving  # type: ignore[attr-defined]
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """All that a run is worth, but for its timing: digests of checkpoints and pointers, metrics, summary."""
+    files = {
+        str(path.relative_to(run)): hashlib.sha256(_content(path)).hexdigest()
+        for pattern in CHECKED
+        for path in run.glob(pattern)
+    }
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    return {
+        "files": files,
+        "metrics": [_without(line, TIMING) for line in lines],
+        "summary": _without(summary, SUMMARY_TIMING),
+        "leftovers": sorted(p.name for p in run.iterdir() if p.name.startswith(".") and p.name != ".lock"),
+        "resume": (run / "resume").exists(),
+    }
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; of checkpoint.json without the folder of the whole thing, in which runs may differ."""
+    if path.name != "checkpoint.json":
+        return path.read_bytes()
+    card = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key != "sha256"}
+    return json.dumps(card).replace(str(path.parents[2].resolve()), "").encode()
+
+
+def assert_same(run: Path, whole: Mapping[str, Any], what: str = "") -> None:
+    """Asserts that `run` is worth what `whole` is, and names what differs."""
+    found = outcome(run)
+    keys = {*found["files"], *whole["files"]}
+    differing = [key for key in sorted(keys) if found["files"].get(key) != whole["files"].get(key)]
+    assert differing == [], f"{what}: {differing} differ from the undisturbed run's"
+    assert found == whole, what
+
+
+def _without(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
+
+
+def resumed_to_the_end(folder: Path, run: str, train: Sequence[str]) -> Ended:
+    """`--resume`, or the run again where it was broken before it had a config."""
+    if (folder / run / "config.yaml").is_file():
+        return clipft_in(folder, "train", "--resume", run)
+    if (folder / run).is_dir():
+        assert {path.name for path in (folder / run).iterdir()} <= {".lock", ".config.yaml.tmp"}
+        for path in (folder / run).iterdir():
+            path.unlink()
+    return clipft_in(folder, "train", "-o", run, *train)
+
+
+def flip_a_bit(path: Path, seed: int = 0) -> None:
+    """Change one bit of a file."""
+    content = bytearray(path.read_bytes())
+    place = int(hashlib.sha256(f"{seed}".encode()).hexdigest(), 16) % (8 * len(content))
+    content[place // 8] ^= 1 << place % 8
+    path.write_bytes(bytes(content))
+
+
+def clean_error(ended: Ended, code: int, *words: str) -> None:
+    """Asserts one clear error: this exit code, no traceback, the words in it."""
+    assert ended.code == code, (ended.code, ended.err[-2000:])
+    assert "Traceback" not in ended.err + ended.out, ended.err
+    errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, ended.err
+    for word in words:
+        assert word in ended.err, (word, ended.err)

@@ -1,0 +1,70 @@
+"""Small worlds to break, and the log from which `table.py` makes its table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from broken_runs import Ended, clipft_in, outcome
+from tiny_world import write_colours, write_model
+
+SETTINGS = {
+    "seed": 7,
+    "data": {"dir": "data/colours", "batch_size": 8, "num_workers": 0},
+    "model": {"name": "tiny-vit.json", "pretrained": "tiny-vit-0.safetensors"},
+    "hardware": {"device": "cpu", "mixed_precision": "no"},
+    "training": {"num_epochs": 3, "learning_rate": 1e-3},
+    "checkpoint": {"every_steps": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def built_place(tmp_path_factory) -> Path:
+    """A folder with a model, 63 images and run.yaml, a run of three epochs of five steps."""
+    root = tmp_path_factory.mktemp("place")
+    write_model(root)
+    write_colours(root / "data" / "colours")
+    (root / "run.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return root
+
+
+@pytest.fixture
+def place(built_place, tmp_path) -> Path:
+    """A copy of the folder for one test."""
+    return Path(shutil.copytree(built_place, tmp_path / "place"))
+
+
+@pytest.fixture(scope="session")
+def whole_run(built_place) -> Callable[..., tuple[dict, Ended]]:
+    """The outcome of the run nobody disturbed, for some extra arguments; made once for each."""
+    known: dict[tuple[str, ...], tuple[dict, Ended]] = {}
+
+    def of(*extra: str) -> tuple[dict, Ended]:
+        if extra not in known:
+            name = f"whole-{len(known)}"
+            done = clipft_in(built_place, "train", "-c", "run.yaml", "-o", name, *extra)
+            assert done.code == 0, done.err
+            known[extra] = outcome(built_place / name), done
+        return known[extra]
+
+    return of
+
+
+@pytest.fixture
+def count(request):
+    """count(kind, tried, survived): a line for the table; what is lost fails the test first."""
+
+    def add(kind: str, tried: int, survived: int, note: str = "") -> None:
+        log = os.environ.get("CLIPFT_ROBUSTNESS_LOG")
+        if log:
+            with open(log, "a", encoding="utf-8") as file:
+                line = {"test": request.node.name, "kind": kind, "tried": tried, "survived": survived, "note": note}
+                file.write(json.dumps(line) + "\n")
+        assert survived == tried, f"{kind}: {tried - survived} of {tried} lost"
+
+    return add

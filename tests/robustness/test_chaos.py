@@ -1,0 +1,203 @@
+"""Exact resume: killed at any moment, the run ends bit-equal to the one nobody disturbed."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from broken_runs import Breakage, assert_same, clipft_in, ended, outcome, resumed_to_the_end, start_in
+
+TRAIN = ("-c", "run.yaml")
+UNFREEZING = (
+    "training.progressive_unfreezing.enabled=true",
+    "training.progressive_unfreezing.unfreeze_schedule=[{epoch: 0, layers: [classifier]}, {epoch: 1, layers: [all]}]",
+)
+VARIANTS = {
+    "full": (),
+    "bf16": ("hardware.mixed_precision=bf16",),
+    "lora with dropout": ("method=lora", "lora.lora_dropout=0.3"),
+    "unfreezing": UNFREEZING,
+    "accumulation, threads": ("training.gradient_accumulation_steps=2", "data.num_workers=2"),
+    "early stopping": ("training.learning_rate=1e-9", "training.early_stopping.patience=1", "training.ema.enabled=false"),
+    "sampler, strong augmentation": ("data.class_balance=sampler", "data.augmentation=strong"),
+    "linear probe": ("method=linear_probe",),
+    "zero-shot": ("method=zero_shot",),
+}
+
+
+def settings(variant: str) -> tuple[str, ...]:
+    return tuple(part for setting in VARIANTS[variant] for part in ("--set", setting))
+
+
+def killed_and_resumed(folder: Path, run: str, train: tuple[str, ...], dice: random.Random, seconds: float) -> int:
+    """One run, killed at a random moment up to three times and resumed each time; how often it was killed."""
+    process, n_kills = start_in(folder, "train", "-o", run, *train), 0
+    for _ in range(dice.randint(1, 3)):
+        process.join(dice.uniform(0.05, seconds))
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            n_kills += 1
+        elif process.exitcode == 0:
+            break
+        else:
+            raise AssertionError(ended(process, folder).err)
+        if (folder / run / "summary.json").is_file():
+            break
+        if not (folder / run / "config.yaml").is_file():
+            shutil.rmtree(folder / run, ignore_errors=True)
+            process = start_in(folder, "train", "-o", run, *train)
+        else:
+            process = start_in(folder, "train", "--resume", run)
+    process.join()
+    if not (folder / run / "summary.json").is_file():
+        assert process.exitcode in (0, -9), ended(process, folder).err
+    if not (folder / run / "summary.json").is_file():
+        last = resumed_to_the_end(folder, run, train)
+        assert last.code == 0, last.err
+    elif (folder / run / "resume").exists():  # killed after the summary
+        assert clipft_in(folder, "train", "--resume", run).code == 5
+    return n_kills
+
+
+def chaos(folder: Path, whole: dict, train: tuple[str, ...], seconds: float, n_kills: int, seed: int) -> tuple[int, int]:
+    """(kills, runs) until there were `n_kills`; every run must end as `whole` did."""
+    kills = runs = 0
+    while kills < n_kills:
+        print(f"chaos seed {seed + runs}")
+        kills += killed_and_resumed(folder, f"run-{runs}", train, random.Random(seed + runs), seconds)
+        assert_same(folder / f"run-{runs}", whole, f"seed {seed + runs}")
+        shutil.rmtree(folder / f"run-{runs}")
+        runs += 1
+        assert runs < 4 * n_kills, "the kills come too late"
+    return kills, runs
+
+
+@pytest.fixture(scope="session")
+def drawn_place(tmp_path_factory):
+    """The embedded model and a few drawn dogs; the whole run's outcome and how long it takes."""
+    folder = tmp_path_factory.mktemp("drawn")
+    done = clipft_in(folder, "prepare", "--num-classes", "3", "--samples-per-class", "12")
+    assert done.code == 0, done.err
+    train = ("--set", "model.name=clipft-tiny", "--set", "data.batch_size=8", "--set", "training.num_epochs=2")
+    train += ("--set", "checkpoint.every_steps=1", "--set", "hardware.mixed_precision=no")
+    done = clipft_in(folder, "train", "-o", "whole", *train)
+    assert done.code == 0, done.err
+    return folder, train, outcome(folder / "whole"), done.seconds
+
+
+def test_the_embedded_run_killed_at_random_moments_ends_bit_equal(drawn_place, count):
+    folder, train, whole, seconds = drawn_place
+    kills, runs = chaos(folder, whole, train, seconds, n_kills=3, seed=100)
+    count("SIGKILL at a random moment, embedded run", kills, kills, f"{runs} runs")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_embedded_run_killed_fifty_times_ends_bit_equal(drawn_place, count):
+    folder, train, whole, seconds = drawn_place
+    kills, runs = chaos(folder, whole, train, seconds, n_kills=50, seed=int(time.time()))
+    count("SIGKILL at a random moment, embedded run", kills, kills, f"{runs} runs")
+
+
+@pytest.mark.parametrize("variant", ["full", "lora with dropout", "unfreezing", "linear probe"])
+def test_a_run_killed_at_a_random_moment_ends_bit_equal(place, whole_run, count, variant):
+    _check_variant(place, whole_run, count, variant, n_kills=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_of_any_kind_killed_often_ends_bit_equal(place, whole_run, count, variant):
+    _check_variant(place, whole_run, count, variant, n_kills=10)
+
+
+def _check_variant(place, whole_run, count, variant, n_kills):
+    train = (*TRAIN, *settings(variant))
+    whole, done = whole_run(*settings(variant))
+    kills, runs = chaos(place, whole, train, done.seconds, n_kills, seed=200)
+    count("SIGKILL at a random moment, runs of every kind", kills, kills, variant)
+
+
+def n_operations(place: Path, whole_run) -> int:
+    """File operations of the run that change the disk, and that the run with a counter ends as the other."""
+    counter = place / "count"
+    below = str(place / "counted")
+    done = clipft_in(place, "train", "-o", "counted", *TRAIN, breakage=Breakage("kill", 0, below, str(counter)))
+    assert done.code == 0, done.err
+    assert_same(place / "counted", whole_run()[0])
+    return int(counter.read_text())
+
+
+def killed_before_operation(place: Path, n: int, run: str) -> None:
+    breakage = Breakage("kill", n, str(place / run))
+    assert clipft_in(place, "train", "-o", run, *TRAIN, breakage=breakage).code == -9
+    if (place / run / "summary.json").is_file():
+        assert clipft_in(place, "train", "--resume", run).code == 5
+    else:
+        done = resumed_to_the_end(place, run, TRAIN)
+        assert done.code == 0, done.err
+
+
+def test_a_kill_before_a_file_operation_loses_nothing(place, whole_run, count):
+    total = n_operations(place, whole_run)
+    chosen = sorted(random.Random(1).sample(range(1, total + 1), 5))
+    _kill_before_each(place, whole_run, count, [*chosen, total])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_kill_before_every_file_operation_loses_nothing(place, whole_run, count):
+    _kill_before_each(place, whole_run, count, range(1, n_operations(place, whole_run) + 1))
+
+
+def _kill_before_each(place, whole_run, count, operations):
+    for n in operations:
+        run = f"run-{n}"
+        killed_before_operation(place, n, run)
+        assert_same(place / run, whole_run()[0], f"killed before operation {n}")
+        shutil.rmtree(place / run)
+    count("SIGKILL right before a file operation", len(operations), len(operations))
+
+
+def test_a_second_process_on_a_run_is_refused(place):
+    first = start_in(place, "train", "-o", "run", *TRAIN, "--set", "training.num_epochs=500")
+    wait_for(place / "run" / "resume")
+    (place / "elsewhere").mkdir()
+    second = clipft_in(place, "train", "--resume", "run")
+    first.kill()
+    first.join()
+    assert second.code == 7
+    assert "another process is training here" in second.err
+    assert "Traceback" not in second.err
+
+
+def test_a_finished_run_is_not_resumed(place):
+    assert clipft_in(place, "train", "-o", "run", *TRAIN).code == 0
+    (place / "run" / "resume").mkdir()
+    again = clipft_in(place, "train", "--resume", "run")
+    assert again.code == 5
+    assert "this run is finished" in again.err
+    assert not (place / "run" / "resume").exists()
+
+
+def test_a_changed_config_is_not_resumed(place):
+    process = start_in(place, "train", "-o", "run", *TRAIN, "--set", "training.num_epochs=500")
+    wait_for(place / "run" / "resume")
+    process.kill()
+    process.join()
+    config = place / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("seed: 7", "seed: 6"))
+    again = clipft_in(place, "train", "--resume", "run")
+    assert again.code == 5
+    assert "config is not what the run started with" in again.err
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} did not appear"
+        time.sleep(0.02)

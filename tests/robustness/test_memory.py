@@ -1,0 +1,98 @@
+"""Out of memory, simulated at chosen points: the micro-batch is split, the run's meaning stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from clipft_cli.engine.loop.events import Note
+from clipft_cli.engine.model.classifier import Classifier
+from clipft_cli.engine.train import train
+from clipft_cli.errors import ResourceError
+
+ERRORS = {
+    "cuda": lambda: torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+    "cpu": lambda: RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    "python": lambda: MemoryError(),
+}
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    """small_memory(most, kind, after, while_training): more than `most` images at once do not fit from a call on."""
+
+    def shrink(most: int, kind: str = "cuda", after: int = 0, is_training: bool | None = None) -> None:
+        calls = 0
+        for name in ("forward", "features"):
+            real = getattr(Classifier, name)
+
+            def limited(self, images, real=real):
+                nonlocal calls
+                calls += 1
+                if calls > after and len(images) > most and is_training in (None, torch.is_grad_enabled()):
+                    raise ERRORS[kind]()
+                return real(self, images)
+
+            monkeypatch.setattr(Classifier, name, limited)
+
+    return shrink
+
+
+def trained(tiny, folder, **settings):
+    events: list = []
+    flags = {"training.num_epochs": 2, "data.augmentation": "none", **{k.replace("__", "."): v for k, v in settings.items()}}
+    result = train(tiny.config("full", folder, flags), events.append)
+    return result, [event.text for event in events if isinstance(event, Note)]
+
+
+def losses(run):
+    return [json.loads(line)["train_loss"] for line in (run / "metrics.jsonl").read_text().splitlines()][1:]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("after", [0, 12, 20])
+def test_training_goes_on_with_a_smaller_micro_batch(tiny, tmp_path, small_memory, count, kind, after):
+    trained(tiny, tmp_path / "whole")
+    small_memory(3, kind, after, is_training=True)
+    _, notes = trained(tiny, tmp_path / "split")
+    assert any("the micro-batch is now 2 images" in text for text in notes)
+    assert losses(tmp_path / "split") == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+    count("simulated out of memory", 1, 1, f"training, {kind}, from forward {after}")
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_passes_without_gradients_are_split_once_and_remembered(tiny, tmp_path, small_memory, count, kind):
+    whole, _ = trained(tiny, tmp_path / "whole")
+    small_memory(5, kind, is_training=False)
+    split, notes = trained(tiny, tmp_path / "split")
+    said = [text for text in notes if "out of memory without gradients" in text]
+    assert len(said) == 2, said  # 16 -> 7 -> 3, or the like: halved twice, then never again
+    assert split.best.top1 == whole.best.top1
+    assert split.best.loss == pytest.approx(whole.best.loss, rel=1e-4)
+    count("simulated out of memory", 1, 1, f"val and features, {kind}")
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_where_one_image_does_not_fit_the_way_out_is_named(tiny, tmp_path, small_memory, is_training):
+    small_memory(0, is_training=is_training)
+    with pytest.raises(ResourceError, match="not even one image at a time fits") as caught:
+        trained(tiny, tmp_path / "run")
+    for way in ("gradient_checkpointing", "--method lora", "smaller model"):
+        assert way in caught.value.hint
+
+
+def test_memory_that_runs_out_elsewhere_is_no_defect(tiny, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from clipft_cli.cli.app import app
+    from clipft_cli.engine import train as engine
+
+    def greedy(*args):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine, "train", greedy)
+    done = CliRunner().invoke(app, ["train"])
+    assert done.exit_code == 7
+    assert done.stderr.startswith("error: out of memory\nhint: ")
