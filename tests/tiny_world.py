@@ -46,6 +46,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "vision_cfg": {"timm_model_name": "test_resnet", "timm_pool": "avg", "timm_proj": "linear", **TIMM},
         "custom_text": True,
     },
+    "coca": {
+        "vision_cfg": {**VIT, "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+        "text_cfg": {**TEXT, "embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": {**TEXT, "width": 24, "attn_pooler_heads": 2},
+        "custom_text": True,
+    },
 }
 """One tiny model for each kind of image tower."""
 

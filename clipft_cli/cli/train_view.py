@@ -70,7 +70,8 @@ class TrainView:
         self._plan = plan
         for label, value in plan.facts:
             self.screen.say(f"{label:>8}  {value}")
-        self.screen.say(_group_table(plan))
+        if plan.groups:
+            self.screen.say(_group_table(plan))
         if len(plan.stages) > 1:
             for epoch, (what,) in plan.stages:
                 self.screen.say(f"  from epoch {epoch + 1} trains: {what}")

@@ -15,11 +15,13 @@ from ..config.methods import MethodName
 from ..errors import ConfigError
 from .data.changes import find_changes
 from .data.loader import Loader, worker_count
-from .data.manifest import Manifest, read_manifest
+from .data.manifest import Manifest, Row, read_manifest
 from .loop.events import Begins, Note, OnEvent
+from .loop.memory import reset_peak_memory
 from .methods import METHODS
 from .model.precision import device_label, set_up
-from .report.comparison import Comparison, Row, build_pairs, build_row
+from .report.comparison import Comparison, build_pairs, build_row
+from .report.comparison import Row as TableRow
 from .report.comparison_files import RESULTS_FILE, comparison_files
 from .report.contenders import Contender, check_names, line_up, n_train_images, named_runs, refuse_other_data
 from .report.finished_run import FinishedRun, open_run
@@ -46,6 +48,7 @@ def compare(
     manifest = read_manifest(_data_dir(config, named))
     refuse_other_data(named, manifest)
     rows = manifest.split(config.compare.split)
+    other = read_manifest(config.compare.retention) if config.compare.retention is not None else None
     told = list(notes) + _state_of(manifest)
     recipes = _fitted(recipes, manifest, named)
     contenders = line_up(config, recipes, manifest, named, on_event)
@@ -54,7 +57,7 @@ def compare(
     _refuse_training(config, contenders)
     with staging_folder(_free_folder(config.compare.output_dir)) as staging:
         contenders, n_seeds, cut = _trained(config, contenders, manifest, on_event)
-        measured, measurer = _measured(config, contenders, n_seeds, manifest, rows, on_event)
+        measured, measurer = _measured(config, contenders, n_seeds, manifest, rows, other, on_event)
         pairs = build_pairs(measured, config.compare.correction)
         bases = {row.runs[0].weights_digest for row in measured}
         if len(bases) > 1:
@@ -163,8 +166,9 @@ def _trained(
             on_event(Note(cut[-1], is_warning=True))
             continue
         on_event(Begins(f"{visible(item.label)}, seed {seed}: training with preset {item.recipe.preset}"))
+        reset_peak_memory()
         started = time.perf_counter()
-        recipe = item.recipe.model_copy(update={"seed": seed, "output_dir": item.recipe.output_dir})
+        recipe = item.recipe.model_copy(update={"seed": seed})
         result = train(recipe, on_event)
         expected[item.label] = time.perf_counter() - started
         contenders[i] = item.with_run(seed, open_run(result.run_dir, config.compare.split))
@@ -224,12 +228,12 @@ def _measured(
     contenders: Sequence[Contender],
     n_seeds: int,
     manifest: Manifest,
-    rows: Sequence,  # type: ignore[type-arg]
+    rows: Sequence[Row],
+    other: Manifest | None,
     on_event: OnEvent,
-) -> tuple[list[Row], Measurer]:
+) -> tuple[list[TableRow], Measurer]:
     """A row for each contender, in its order, over the images that could be read."""
     precision = set_up(config.hardware)
-    other = read_manifest(config.compare.retention) if config.compare.retention is not None else None
     with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
         measurer = Measurer(config, manifest, rows, precision, loader, other)
         answers = [[measurer.answer(run, on_event) for run in _first(item, n_seeds).values()] for item in contenders]
@@ -254,7 +258,7 @@ def _first(item: Contender, n_seeds: int) -> dict[int, FinishedRun]:
     return {seed: item.runs[seed] for seed in present[:n_seeds]}
 
 
-def _labels(rows: Sequence, measurer: Measurer) -> np.ndarray:  # type: ignore[type-arg]
+def _labels(rows: Sequence[Row], measurer: Measurer) -> np.ndarray:
     return np.array([row.label for i, row in enumerate(rows) if i not in measurer.bad], dtype=np.int64)
 
 

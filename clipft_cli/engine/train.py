@@ -28,7 +28,7 @@ from .loop.events import EpochDone, EpochRecord, Event, Note, OnEvent
 from .loop.finish import Finished, calibrate, finish, start_values
 from .loop.fit import Run, append_metrics, cut_metrics, fit
 from .loop.inference import ValMetrics, split_logits
-from .loop.memory import peak_memory_gib
+from .loop.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .loop.plan import n_trainable, plan_of
 from .loop.resume import KEPT, TrainState, generations
 from .loop.signals import Stopped, StopRequest
@@ -61,6 +61,8 @@ class TrainResult:
     train_seconds: float
     total_seconds: float
     peak_memory_gib: float
+    peak_host_memory_gib: float
+    peak_device_memory_gib: float | None
     skipped_steps: int
     bad_images: int
     stopped_early: bool
@@ -72,6 +74,7 @@ class TrainResult:
 
 def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
     """Fine-tune a CLIP model on a prepared data set, in a new run directory."""
+    began = time.perf_counter()
     manifest = read_manifest(config.data.dir)
     changes = find_changes(manifest)
     if changes:
@@ -83,11 +86,12 @@ def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
     with _disk_errors(run_dir), _locked(run_dir), contextlib.closing(material.loader), StopRequest() as stop:
         write_text(run_dir.config, dump_yaml(material.config))
         start = _measured_start(material, run_dir, on_event, stop)
-        return _run(material, start, run_dir, on_event, stop, is_resumed=False)
+        return _run(material, start, run_dir, on_event, stop, began, is_resumed=False)
 
 
 def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     """Go on with an interrupted run (None: the newest) from its last saved state, bit for bit."""
+    began = time.perf_counter()
     run_dir = RunDir(path) if path is not None else newest_unfinished_run()
     if not run_dir.config.is_file():
         raise CheckpointError(
@@ -106,7 +110,7 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
         material = load_material(config, read_manifest(config.data.dir))
         with contextlib.closing(material.loader):
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
-            return _run(material, start, run_dir, on_event, stop, is_resumed=True)
+            return _run(material, start, run_dir, on_event, stop, began, is_resumed=True)
 
 
 def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
@@ -173,10 +177,10 @@ def _run(
     run_dir: RunDir,
     on_event: OnEvent,
     stop: StopRequest,
+    began: float,
     *,
     is_resumed: bool,
 ) -> TrainResult:
-    began = time.perf_counter()
     method = METHODS[material.config.method]
     if not method.trains_by_epochs:
         with _listing_bad(material, run_dir, on_event):
@@ -280,6 +284,8 @@ def _keep_start(
         train_seconds=seconds,
         total_seconds=seconds,
         peak_memory_gib=peak_memory_gib(material.precision.device),
+        peak_host_memory_gib=peak_host_memory_gib(),
+        peak_device_memory_gib=peak_device_memory_gib(material.precision.device),
         skipped_steps=0,
         bad_images=len(material.train_set.bad) + len(material.val_set.bad),
         stopped_early=False,
@@ -309,6 +315,8 @@ def _result(run: Run, state: TrainState, start: Start, finished: Finished, secon
         train_seconds=state.train_seconds,
         total_seconds=seconds,
         peak_memory_gib=peak_memory_gib(run.precision.device),
+        peak_host_memory_gib=peak_host_memory_gib(),
+        peak_device_memory_gib=peak_device_memory_gib(run.precision.device),
         skipped_steps=state.skipped_steps,
         bad_images=len(run.train_set.bad) + len(run.val_set.bad),
         stopped_early=state.is_stopped_early,

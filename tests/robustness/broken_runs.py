@@ -18,7 +18,7 @@ from typing import Any
 
 from tiny_world import TIMING, _clipft
 
-SUMMARY_TIMING = ("train_seconds", "total_seconds", "peak_memory_gib", "run_dir")
+SUMMARY_TIMING = ("train_seconds", "total_seconds", "peak_memory_gib", "peak_host_memory_gib", "run_dir")
 CHECKED = ("checkpoint-epoch-*/*", "checkpoint-final/*", "best", "last")
 
 

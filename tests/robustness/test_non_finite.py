@@ -31,7 +31,7 @@ def spoil(monkeypatch):
             self.class_weights = None
             if n in updates and what == "weights":
                 with torch.no_grad():
-                    next(iter(self.classifier.parameters())).fill_(float("inf"))
+                    self.classifier.head.weight.fill_(float("inf"))
             return done
 
         monkeypatch.setattr(Stepper, "update", update)
@@ -63,17 +63,17 @@ def test_one_bad_update_is_skipped_and_counted(tiny, tmp_path, spoil, count):
 
 
 def test_three_in_a_row_stop_the_run_and_name_the_step(tiny, tmp_path, spoil, count):
-    spoil({3, 4, 5})
-    with pytest.raises(TrainingError, match=r"step 6: loss nan.*3 updates in a row.*images: train/.*training: all"):
+    spoil({1, 2, 3})
+    with pytest.raises(TrainingError, match=r"step 4: loss nan.*3 updates in a row.*images: train/.*training: all"):
         trained(tiny, tmp_path / "run", checkpoint__every_steps=1)
     assert all_saved_is_finite(tmp_path / "run")
     count("non-finite loss or weights", 1, 1, "stopped")
 
 
 def test_a_rollback_goes_to_before_the_row_with_half_the_rate(tiny, tmp_path, spoil, count):
-    spoil({3, 4, 5})
+    spoil({1, 2, 3})
     result, notes = trained(tiny, tmp_path / "run", checkpoint__every_steps=1, training__non_finite="rollback")
-    assert any("back to step 3 with 0.5 of the learning rate" in text for text in notes)
+    assert any("back to step 1 with 0.5 of the learning rate" in text for text in notes)
     assert result.epochs == 2
     assert all_saved_is_finite(tmp_path / "run")
     count("non-finite loss or weights", 1, 1, "rolled back")
@@ -97,7 +97,7 @@ def test_spoilt_weights_are_rolled_back_bit_for_bit(tiny, tmp_path, spoil):
 
 
 def test_a_stopped_run_can_be_resumed_from_what_is_good(tiny, tmp_path, spoil, monkeypatch):
-    spoil({3, 4, 5})
+    spoil({1, 2, 3})
     with pytest.raises(TrainingError):
         trained(tiny, tmp_path / "run", checkpoint__every_steps=1)
     monkeypatch.undo()

@@ -222,9 +222,10 @@ def _verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
     files = meta.get("files")
     if not isinstance(files, dict) or HEAD_FILE not in files:
         raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it lists no files")
+    there = {path.name for path in checkpoint.iterdir() if path.is_file()}
     for name, digest in files.items():
         path = checkpoint / name
-        if Path(name).name != name or not path.is_file():
+        if name not in there:
             raise CheckpointError(f"{path}: is missing")
         if file_digest(path) != digest:
             raise CheckpointError(f"{path}: is damaged (its checksum differs)")

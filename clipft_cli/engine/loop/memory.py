@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -30,7 +33,30 @@ def out_of_memory_error(what: str = "not even one image at a time fits") -> Reso
 
 def peak_memory_gib(device: torch.device) -> float:
     """Most memory held so far: the device's on CUDA, the process's else; in GiB."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
+    on_device = peak_device_memory_gib(device)
+    return peak_host_memory_gib() if on_device is None else on_device
+
+
+def peak_device_memory_gib(device: torch.device) -> float | None:
+    """Most memory of a CUDA device held so far, in GiB; None on other devices."""
+    return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else None
+
+
+def peak_host_memory_gib() -> float:
+    """Most memory the process held so far, in GiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20  # bytes there, KiB elsewhere
+
+
+def reset_peak_memory() -> bool:
+    """Let the peaks start anew, for one of several runs in a process; whether the host's could be (Linux)."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the high-water mark
+    except (OSError, AttributeError):
+        return False
+    return True

@@ -82,7 +82,7 @@ def build_untrained(model_cfg: dict[str, Any]) -> nn.Module:
         cfg["vision_cfg"]["timm_model_pretrained"] = False
     if "hf_model_name" in cfg.get("text_cfg", {}):
         cfg["text_cfg"]["hf_model_pretrained"] = False
-    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    kind = open_clip.CoCa if "multimodal_cfg" in cfg else open_clip.CustomTextCLIP if custom else open_clip.CLIP
     with _quiet():
         model: nn.Module = kind(**cfg)
     return model

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,7 @@ class Classifier(nn.Module):
         self.clip = clip
         self.head = head
         self.adapters = adapters
-        self._tower = image_tower(clip.visual, adapters, checkpoint_blocks)
+        self._tower = image_tower(clip, adapters, checkpoint_blocks)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, D) float32, not normalised, of normalised images (B, 3, H, W)."""
@@ -94,9 +95,10 @@ class Classifier(nn.Module):
 
 
 def image_tower(
-    visual: Any, adapters: LoraAdapters | None = None, checkpoint_blocks: bool = False
+    clip: Any, adapters: LoraAdapters | None = None, checkpoint_blocks: bool = False
 ) -> Callable[[Tensor], Tensor]:
-    """The fastest forward that equals `visual(images)`."""
+    """The fastest forward that equals the model's own `encode_image`, not normalised."""
+    visual = clip.visual
     reason = why_unsupported(visual)
     if reason is None:
         return FastViT(visual, adapters, checkpoint_blocks=checkpoint_blocks)
@@ -104,7 +106,7 @@ def image_tower(
         raise ModelError(f"these adapters need the fast path, and {reason}", hint="use --method full")
     if checkpoint_blocks and hasattr(visual, "set_grad_checkpointing"):
         visual.set_grad_checkpointing(True)
-    return cast(Callable[[Tensor], Tensor], visual.__call__)  # the bound call, no module: parameters keep one name
+    return partial(clip.encode_image, normalize=False)
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

@@ -33,7 +33,8 @@ def test_every_family_loads_with_the_weights_of_its_file(load, tmp_path, family)
     saved = load_file(tmp_path / f"tiny-{family}-0.safetensors")
     loaded = backbone.model.state_dict()
     assert set(loaded) == set(saved)
-    assert all(torch.equal(loaded[name], saved[name]) for name in saved)
+    # bit for bit: open_clip leaves some of CoCa's masks unset, which may be NaN
+    assert all(loaded[name].numpy().tobytes() == saved[name].numpy().tobytes() for name in saved)
     assert {parameter.dtype for parameter in backbone.model.parameters()} == {torch.float32}
     assert backbone.preprocess.size == (32, 32)
 

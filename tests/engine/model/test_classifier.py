@@ -59,9 +59,13 @@ def test_a_head_keeps_no_memory_of_what_it_was_made_from():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_features_are_open_clips_own(load, family):
     clip = load(family).eval()
-    classifier = Classifier(clip, CosineHead(torch.eye(3, clip.visual(IMAGES).shape[1]), 1.0)).eval()
+    classifier = Classifier(
+        clip, CosineHead(torch.eye(3, clip.encode_image(IMAGES, normalize=False).shape[1]), 1.0)
+    ).eval()
     with torch.no_grad():
-        torch.testing.assert_close(classifier.features(IMAGES), clip.encode_image(IMAGES), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            classifier.features(IMAGES), clip.encode_image(IMAGES, normalize=False), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("family", ["vit", "resnet", "convnext"])

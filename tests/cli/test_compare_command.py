@@ -1,0 +1,284 @@
+"""`clipft compare` from the command line: who is compared, what is refused, what is written, what the page says."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from colour_world import World, write_colours
+from typer.testing import CliRunner
+
+from clipft_cli.cli.app import app
+
+MODEL = ("model.name=colour-clip.json", "model.pretrained=colour-clip.safetensors", "hardware.mixed_precision=no")
+QUICK = ("training.num_epochs=1", "data.num_workers=0", "data.batch_size=4")
+FILES = {"compare.json", "compare.md", "compare.html"}
+EVIL = "<script>alert(1)<&script>"
+
+
+def sets(*texts: str) -> list[str]:
+    return [part for text in texts for part in ("--set", text)]
+
+
+def compare(*arguments: object):
+    fixed = [*sets(*MODEL, *QUICK), "--data-dir", "data/colours"]
+    return CliRunner().invoke(app, ["compare", *map(str, arguments), *fixed])
+
+
+def read(folder: Path) -> dict:
+    return json.loads((folder / "compare.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def compared_world(built_world, tmp_path_factory):
+    """The built world without its run, compared once: lora and full against what is always there."""
+    root = tmp_path_factory.mktemp("compared") / "world"
+    shutil.copytree(built_world, root)
+    shutil.rmtree(root / "outputs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("COLUMNS", "200")
+        outcome = compare("lora", "full")
+    assert outcome.exit_code == 0, outcome.output
+    return root, outcome
+
+
+@pytest.fixture
+def compared(compared_world, tmp_path, monkeypatch) -> World:
+    """A copy of the compared world for one test, entered."""
+    shutil.copytree(compared_world[0], tmp_path / "world")
+    monkeypatch.chdir(tmp_path / "world")
+    monkeypatch.setenv("COLUMNS", "200")
+    return World(tmp_path / "world")
+
+
+def test_methods_are_trained_measured_and_judged(compared_world):
+    root, outcome = compared_world
+    assert "to be trained now, expected to take" in outcome.stderr
+    assert "linear_probe, seed 0: training with preset linear_probe" in outcome.stderr
+    assert re.search(r"^(Use|No) ", outcome.stdout, re.MULTILINE)
+    assert "one seed a method" in outcome.stdout
+    assert {path.name for path in (root / "outputs" / "compare").iterdir()} == FILES
+    content = read(root / "outputs" / "compare")
+    assert [row["label"] for row in content["rows"]] == ["zero_shot", "linear_probe", "lora", "full"]
+    assert len(content["pairs"]) == 6
+    assert (content["n_images"], content["n_seeds"], content["correction"]) == (18, 1, "holm")
+    full = content["rows"][3]
+    assert full["trainable_parameters"] > content["rows"][2]["trainable_parameters"] > 0
+    assert content["rows"][0]["trainable_parameters"] == 0
+    folder = root / full["runs"][0] / json.loads((root / full["runs"][0] / "best").read_text())["checkpoint"]
+    assert full["artefact_bytes"] == sum(file.stat().st_size for file in folder.iterdir())
+    for row in content["rows"]:
+        assert 0 <= row["top1"]["low"] <= row["top1"]["value"] <= row["top1"]["high"] <= 1
+        assert row["train_seconds"] > 0
+        assert row["host_memory_gib"] > 0
+
+
+def test_the_figures_are_those_of_evaluate(compared):
+    content = read(compared.root / "outputs" / "compare")
+    for row in content["rows"]:
+        outcome = CliRunner().invoke(app, ["evaluate", "--checkpoint", row["runs"][0], "--json", *sets(*MODEL[2:])])
+        measured = json.loads(outcome.stdout)
+        assert row["top1"]["value"] == measured["top1"]
+        assert [row["top1"]["low"], row["top1"]["high"]] == measured["intervals_95"]["top1"]
+        assert row["ece"]["value"] == pytest.approx(measured["ece"], abs=1e-5)
+        assert row["macro_f1"]["value"] == pytest.approx(measured["macro_f1"])
+
+
+def test_finished_runs_are_taken_and_nothing_is_trained(compared):
+    before = sorted(path.name for path in (compared.root / "outputs").iterdir())
+    outcome = compare("lora", "full", "--no-train", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    assert content["rows"] and content["output_dir"] == "outputs/compare-2"
+    assert "taking the finished run outputs/lora" in outcome.stderr
+    after = sorted(path.name for path in (compared.root / "outputs").iterdir())
+    assert after == sorted([*before, "compare-2"])
+    assert read(compared.root / "outputs" / "compare")["rows"] == content["rows"]
+
+
+def test_a_method_and_its_own_run_are_one_row(compared):
+    outcome = compare("outputs/lora", "lora", "lora", "--no-train", "--json")
+    labels = [row["label"] for row in json.loads(outcome.stdout)["rows"]]
+    assert labels == ["zero_shot", "linear_probe", "lora"]
+
+
+def test_other_epochs_or_seed_are_not_taken(compared):
+    outcome = compare("lora", "--no-train", *sets("training.num_epochs=2"))
+    # the last --set wins: the helper's own comes after
+    outcome = compare("lora", "--no-train", "--seeds", "2")
+    assert outcome.exit_code == 2
+    assert "no finished run on this data set, and --no-train: lora (preset lora, seed 1)" in outcome.stderr
+    assert "clipft train --method lora" in outcome.stderr
+
+
+def test_several_seeds_are_the_same_for_all_and_said(compared):
+    outcome = compare("lora", "full", "--seeds", "2", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    assert content["n_seeds"] == 2
+    assert [row["seeds"] for row in content["rows"]] == [[0], [0], [0, 1], [0, 1]]
+    assert "2 seeds a method" in (compared.root / content["output_dir"] / "compare.md").read_text()
+    full = content["rows"][3]
+    assert full["top1"]["value"] == pytest.approx(sum(full["top1_by_seed"]) / 2)
+
+
+def test_a_budget_that_is_too_small_leaves_out_what_does_not_fit(compared):
+    shutil.rmtree(compared.root / "outputs" / "full")
+    outcome = compare("lora", "full", "--budget", "0.01s", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    assert [row["label"] for row in content["rows"]] == ["zero_shot", "linear_probe", "lora"]
+    assert any(note.startswith("full, seed 0, is not trained: it is expected to take") for note in content["notes"])
+
+
+def test_retention_is_the_zero_shot_skill_left(compared):
+    write_colours(Path("data/other"), names=["sea", "grass", "fire"])
+    outcome = compare("lora", "full", "--no-train", "--retention", "data/other", "--json")
+    rows = {row["label"]: row["retention"] for row in json.loads(outcome.stdout)["rows"]}
+    assert rows["linear_probe"] == rows["zero_shot"]
+    assert all(0 <= value["low"] <= value["value"] <= 1 for value in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        ((), 2, "nothing is named to compare"),
+        (("lorra",), 2, "'lorra' is neither a method nor a run directory here, did you mean 'lora'?"),
+        (("outputs/nowhere",), 5, "outputs/nowhere: no such run"),
+        (("data/colours",), 5, "is no run directory"),
+        (("lora", "--split", "train"), 2, "these images were trained on"),
+        (("lora", "--split", "val"), 5, "selected on val"),
+        (("lora", "--budget", "soon"), 2, "must be a duration such as 90s"),
+        (("lora", "--seeds", "0"), 2, "greater than or equal to 1"),
+        (("lora", "--retention", "nowhere"), 3, "nowhere: no such data folder"),
+        (("lora", "--output-dir", "colour-clip.json"), 7, "is a file"),
+    ],
+)
+def test_mistakes_end_in_a_line_and_the_code_of_their_kind(compared, arguments, code, text):
+    outcome = compare(*arguments)
+    assert outcome.exit_code == code, outcome.output
+    assert text in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert not (compared.root / "outputs" / "compare-2").exists()
+
+
+def test_a_run_on_other_data_is_refused_with_both_digests(compared):
+    card = _card(compared.root / "outputs" / "lora")
+    _rewrite(card, lambda content: content["data"].update(manifest_digest="f" * 64))
+    outcome = compare("outputs/full", "outputs/lora")
+    assert outcome.exit_code == 3
+    digest = json.loads((compared.data / "dataset.json").read_text())["digest"]
+    assert f"manifest {digest[:12]}" in outcome.stderr
+    assert "manifest ffffffffffff" in outcome.stderr
+    assert "outputs/full and outputs/lora were trained on different data" in outcome.stderr
+
+
+def test_a_run_selected_on_the_split_is_refused(compared):
+    _rewrite(_card(compared.root / "outputs" / "lora"), lambda content: content.update(selected_on="test"))
+    outcome = compare("outputs/lora")
+    assert outcome.exit_code == 5
+    assert "was selected on test" in outcome.stderr
+
+
+def test_a_damaged_checkpoint_is_refused(compared):
+    head = _card(compared.root / "outputs" / "lora").parent / "head.safetensors"
+    head.write_bytes(head.read_bytes()[:-1] + b"\x7f")
+    for name in ("outputs/lora", "lora"):
+        outcome = compare(name)
+        assert outcome.exit_code == 5
+        assert "head.safetensors: is damaged (its checksum differs)" in outcome.stderr
+
+
+def test_an_unfinished_run_is_refused(compared):
+    (compared.root / "outputs" / "lora" / "summary.json").unlink()
+    outcome = compare("outputs/lora")
+    assert outcome.exit_code == 5
+    assert "this run is not finished" in outcome.stderr
+    assert "clipft train --resume outputs/lora" in outcome.stderr
+
+
+def test_the_page_is_whole_and_holds_no_name_as_markup(world):
+    shutil.rmtree("outputs")
+    names = ["blue", EVIL, "$x_1$"]
+    write_colours(Path("data/evil"), names=names)
+    outcome = CliRunner().invoke(app, ["compare", "zero_shot", "-d", "data/evil", *sets(*MODEL, *QUICK)])
+    assert outcome.exit_code == 0, outcome.output
+    text = (Path("outputs/compare") / "compare.html").read_text()
+    assert "<script" not in text
+    assert html.escape(EVIL, quote=False) in text
+    page = Page()
+    page.feed(text)
+    page.close()
+    assert page.outside == []
+    assert {"style", "svg", "table", "img"} <= page.tags
+    assert not page.tags & {"script", "link", "iframe", "object"}
+    assert not page.duplicates
+    markdown = (Path("outputs/compare") / "compare.md").read_text()
+    assert "<script" not in markdown.replace("\\<", "")
+
+
+def test_a_browser_reads_the_page(compared, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium here to open the page with")
+    page = compared.root / "outputs" / "compare" / "compare.html"
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
+    # the window of a phone; the title says how wide the page became there
+    probe = page.read_text().replace(
+        "</body>", "<script>document.title = 'width ' + document.documentElement.scrollWidth</script></body>"
+    )
+    page.write_text(f"<iframe id=phone style='width:360px;height:3000px;border:0' srcdoc='{html.escape(probe)}'></iframe>"
+                    "<script>onload = () => document.title = document.getElementById('phone').contentDocument.title;"
+                    "</script>")  # fmt: skip
+    done = subprocess.run(
+        [browser, *options, "--virtual-time-budget=4000", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    found = re.search(r"<title>width (\d+)</title>", done.stdout)
+    assert found, done.stderr[-500:]
+    assert int(found[1]) <= 360
+
+
+class Page(HTMLParser):
+    """What a page is made of: its tags, addresses that lead outside it, ids used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.outside: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset") and not (value or "").startswith(("data:", "#")):
+                self.outside.append(value)
+            if "http" in (value or "") or "url(" in (value or "").replace("url(#", ""):
+                self.outside.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+    @property
+    def duplicates(self) -> set[str]:
+        return {name for name in self.ids if self.ids.count(name) > 1}
+
+
+def _card(run: Path) -> Path:
+    return run / json.loads((run / "best").read_text())["checkpoint"] / "checkpoint.json"
+
+
+def _rewrite(card: Path, change) -> None:
+    content = json.loads(card.read_text())
+    change(content)
+    body = {key: value for key, value in content.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
+    card.write_text(json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n")
