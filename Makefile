@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(abspath $(VENV))/bin
 DEMO ?= demo-run
 
-.PHONY: demo test check lint types pytest docs slow wheel clean
+.PHONY: demo test check lint types pytest docs slow robustness wheel clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
@@ -32,6 +32,10 @@ pytest:
 
 slow:
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow
+
+# breaks runs on purpose, for about an hour, and writes docs/robustness.md
+robustness:
+	python tests/robustness/table.py
 
 docs:
 	python docs/make_reference.py

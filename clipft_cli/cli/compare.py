@@ -9,7 +9,7 @@ import typer
 
 from ..config.commands import CompareConfig
 from ..config.load import load_config
-from ..config.recipes import method_recipes
+from ..config.recipes import check_names, method_recipes
 from .compare_view import CompareView, show_compared
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
 from .render import Screen
@@ -57,6 +57,7 @@ def compare(
     }
     file = config if config is not None else _starter()
     settings = load_config(CompareConfig, file, overrides or (), flags)
+    check_names(settings.compare.names)
     recipes, notes = method_recipes(file, overrides or (), shared)
 
     from ..engine.compare import compare as run  # heavy

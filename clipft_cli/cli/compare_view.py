@@ -87,7 +87,7 @@ def _tables(console: Console, result: Comparison) -> list[Table]:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column(HEADINGS[0], overflow="fold")
         for i in part:
-            table.add_column(HEADINGS[i], justify="right")
+            table.add_column(HEADINGS[i].replace(" ", "\n", 1), justify="right")
         for row in result.rows:
             values = cells(row)
             table.add_row(Text(values[0]), *(values[i] for i in part))
@@ -126,7 +126,4 @@ def _how(result: Comparison) -> str:
 
 
 def _next(result: Comparison) -> str:
-    from ..engine.report.verdict import ranked_rows
-
-    best = ranked_rows(result.rows)[0]
-    return f"clipft predict image.jpg --checkpoint {shlex.quote(str(best.runs[0].path))}"
+    return f"clipft predict image.jpg --checkpoint {shlex.quote(str(result.recommended.runs[0].path))}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from ..errors import ConfigError
 from .commands import TrainConfig
 from .load import load_config
 from .methods import MethodName
@@ -67,3 +69,26 @@ def _shared(file: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:
         elif key not in ("method", "preset", "output_dir"):
             shared[key] = value
     return shared, tuple(left_out)
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a name means a run directory: it has a slash, or is a folder here and no method."""
+    return name not in get_args(MethodName) and ("/" in name or Path(name).is_dir())
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises ConfigError where a name is neither a method nor a run directory, or there is none."""
+    names = list(names)
+    methods = ", ".join(get_args(MethodName))
+    if not names:
+        raise ConfigError(
+            "nothing is named to compare", hint=f"`clipft compare lora full`; methods: {methods}; or run directories"
+        )
+    for name in names:
+        if name not in get_args(MethodName) and not is_run_name(name):
+            near = difflib.get_close_matches(name, get_args(MethodName), n=1)
+            guess = f", did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(
+                f"{name!r} is neither a method nor a run directory here{guess}",
+                hint=f"methods: {methods}; a run is named as outputs/NAME",
+            )

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..config.commands import CompareConfig, TrainConfig
 from ..config.methods import MethodName
+from ..config.recipes import check_names
 from ..errors import ConfigError
 from .data.changes import find_changes
 from .data.loader import Loader, worker_count
@@ -23,11 +24,11 @@ from .model.precision import device_label, set_up
 from .report.comparison import Comparison, build_pairs, build_row
 from .report.comparison import Row as TableRow
 from .report.comparison_files import RESULTS_FILE, comparison_files
-from .report.contenders import Contender, check_names, line_up, n_train_images, named_runs, refuse_other_data
+from .report.contenders import Contender, line_up, n_train_images, named_runs, refuse_other_data
 from .report.finished_run import FinishedRun, open_run
 from .report.measured_run import Measurer
 from .report.publish import publish, staging_folder
-from .report.verdict import duration, verdict
+from .report.verdict import duration, recommended, verdict
 from .report.visible import visible
 from .run_dir import OUTPUTS
 from .train import dry_run, train
@@ -78,6 +79,7 @@ def compare(
             n_seeds=n_seeds,
             correction=config.compare.correction,
             verdict=verdict(measured, pairs, config.compare.correction),
+            recommended=recommended(measured, pairs),
             notes=(*told, *cut),
             unreadable=tuple(measurer.bad[index] for index in sorted(measurer.bad)),
             device=f"{device_label(measurer.precision.device)}, {measurer.precision.name}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -117,7 +118,7 @@ def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput],
     """The inputs in front of the first that exists, and that one."""
     hopeless: list[ImageInput] = []
     for item in found:
-        if item.problem is None and Path(item.name).exists():
+        if item.problem is None and os.path.exists(item.name):
             return hopeless, item
         hopeless.append(item if item.problem is not None else ImageInput(item.name, "file not found"))
     return hopeless, None

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from clipft_cli.cli.app import app
 
 MODEL = ("model.name=colour-clip.json", "model.pretrained=colour-clip.safetensors", "hardware.mixed_precision=no")
-QUICK = ("training.num_epochs=1", "data.num_workers=0", "data.batch_size=4")
+QUICK = ("data.num_workers=0", "data.batch_size=4")
 FILES = {"compare.json", "compare.md", "compare.html"}
 EVIL = "<script>alert(1)<&script>"
 
@@ -27,8 +27,8 @@ def sets(*texts: str) -> list[str]:
     return [part for text in texts for part in ("--set", text)]
 
 
-def compare(*arguments: object):
-    fixed = [*sets(*MODEL, *QUICK), "--data-dir", "data/colours"]
+def compare(*arguments: object, epochs: int = 1):
+    fixed = [*sets(*MODEL, *QUICK, f"training.num_epochs={epochs}"), "--data-dir", "data/colours"]
     return CliRunner().invoke(app, ["compare", *map(str, arguments), *fixed])
 
 
@@ -97,7 +97,8 @@ def test_finished_runs_are_taken_and_nothing_is_trained(compared):
     outcome = compare("lora", "full", "--no-train", "--json")
     assert outcome.exit_code == 0, outcome.output
     content = json.loads(outcome.stdout)
-    assert content["rows"] and content["output_dir"] == "outputs/compare-2"
+    assert len(content["rows"]) == 4
+    assert content["output_dir"] == "outputs/compare-2"
     assert "taking the finished run outputs/lora" in outcome.stderr
     after = sorted(path.name for path in (compared.root / "outputs").iterdir())
     assert after == sorted([*before, "compare-2"])
@@ -111,8 +112,9 @@ def test_a_method_and_its_own_run_are_one_row(compared):
 
 
 def test_other_epochs_or_seed_are_not_taken(compared):
-    outcome = compare("lora", "--no-train", *sets("training.num_epochs=2"))
-    # the last --set wins: the helper's own comes after
+    outcome = compare("lora", "--no-train", epochs=2)
+    assert outcome.exit_code == 2
+    assert "no finished run on this data set, and --no-train: lora (preset lora, seed 0)" in outcome.stderr
     outcome = compare("lora", "--no-train", "--seeds", "2")
     assert outcome.exit_code == 2
     assert "no finished run on this data set, and --no-train: lora (preset lora, seed 1)" in outcome.stderr
@@ -236,9 +238,9 @@ def test_a_browser_reads_the_page(compared, tmp_path):
     probe = page.read_text().replace(
         "</body>", "<script>document.title = 'width ' + document.documentElement.scrollWidth</script></body>"
     )
-    page.write_text(f"<iframe id=phone style='width:360px;height:3000px;border:0' srcdoc='{html.escape(probe)}'></iframe>"
-                    "<script>onload = () => document.title = document.getElementById('phone').contentDocument.title;"
-                    "</script>")  # fmt: skip
+    frame = f"<iframe id=phone style='width:360px;height:900px;border:0' srcdoc='{html.escape(probe)}'></iframe>"
+    script = "<script>onload = () => document.title = document.getElementById('phone').contentDocument.title</script>"
+    page.write_text(f"<title>none</title>{frame}{script}")
     done = subprocess.run(
         [browser, *options, "--virtual-time-budget=4000", "--dump-dom", page.as_uri()],
         capture_output=True, text=True, timeout=60, check=True,

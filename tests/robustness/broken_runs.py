@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny_world import TIMING, _clipft
 
+PASSED = pytest.StashKey[bool]()
 SUMMARY_TIMING = ("train_seconds", "total_seconds", "peak_memory_gib", "peak_host_memory_gib", "run_dir")
 CHECKED = ("checkpoint-epoch-*/*", "checkpoint-final/*", "best", "last")
 
@@ -81,52 +83,65 @@ def _broken_clipft(args: list[str], folder: str, breakage: Breakage | None) -> N
     _clipft(args, folder)
 
 
+class _Disk:
+    """Counts the operations that change the disk, and breaks the one that was chosen."""
+
+    def __init__(self, breakage: Breakage) -> None:
+        self.breakage = breakage
+        self.n_seen = 0
+        self.real_open = io.open
+
+    def strike(self, place: Any, error: Callable[[int], Exception] | None = None) -> None:
+        """Before an operation on `place`; `error` makes the exception its library would raise of an errno."""
+        if isinstance(place, int):
+            place = os.readlink(f"/proc/self/fd/{place}")
+        if self.breakage.below not in os.path.abspath(os.fspath(place)):
+            return
+        self.n_seen += 1
+        if self.breakage.count_file:
+            with self.real_open(self.breakage.count_file, "w") as file:
+                file.write(str(self.n_seen))
+        if self.n_seen != self.breakage.at:
+            return
+        if self.breakage.kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        code = getattr(errno, self.breakage.kind)
+        raise error(code) if error else OSError(code, os.strerror(code), str(place))
+
+    def open(self, file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
+        """In place of the built-in."""
+        if isinstance(file, str | os.PathLike) and set(mode) & set("wxa+"):
+            self.strike(file)
+        return self.real_open(file, mode, *rest, **named)
+
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """In place of a function of `os` whose first argument is a path or a descriptor."""
+
+        def struck(place: Any, *rest: Any, **named: Any) -> Any:
+            self.strike(place)
+            return call(place, *rest, **named)
+
+        return struck
+
+
 def _install(breakage: Breakage) -> None:
     import safetensors.torch
     from safetensors import SafetensorError
 
     from clipft_cli.engine.loop import tensors
 
-    n_seen = 0
+    disk = _Disk(breakage)
 
-    def strike(place: Any, as_safetensors: bool = False) -> None:
-        nonlocal n_seen
-        if breakage.below not in os.path.abspath(os.fspath(place)):
-            return
-        n_seen += 1
-        if breakage.count_file:
-            with real_open(breakage.count_file, "w") as file:
-                file.write(str(n_seen))
-        if n_seen != breakage.at:
-            return
-        if breakage.kind == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        code = getattr(errno, breakage.kind)
-        if as_safetensors:
-            raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(code)} (os error {code})")
-        raise OSError(code, os.strerror(code), str(place))
-
-    real_open = io.open
-
-    def opening(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
-        if isinstance(file, str | os.PathLike) and set(mode) & set("wxa+"):
-            strike(file)
-        return real_open(file, mode, *rest, **named)
-
-    def before(call: Callable[..., Any]) -> Callable[..., Any]:
-        def struck(place: Any, *rest: Any, **named: Any) -> Any:
-            strike(place if not isinstance(place, int) else os.readlink(f"/proc/self/fd/{place}"))
-            return call(place, *rest, **named)
-
-        return struck
+    def failed(code: int) -> Exception:
+        return SafetensorError(f"Error while serializing: I/O error: {os.strerror(code)} (os error {code})")
 
     def saving(content: Any, place: Any, *rest: Any) -> None:
-        strike(place, as_safetensors=True)
+        disk.strike(place, failed)
         safetensors.torch.save_file(content, place, *rest)
 
-    io.open = builtins.open = opening  # type: ignore[assignment]
+    io.open = builtins.open = disk.open  # type: ignore[assignment]
     for name in ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir"):
-        setattr(os, name, before(getattr(os, name)))
+        setattr(os, name, disk.before(getattr(os, name)))
     tensors.save_file = saving  # type: ignore[attr-defined]
 
 

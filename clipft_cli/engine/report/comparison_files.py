@@ -15,7 +15,7 @@ from . import comparison_plots as plots
 from .comparison import Comparison, Row
 from .disagreements import disagreements
 from .intervals import Interval
-from .verdict import duration, p_text, points, ranked_rows, size
+from .verdict import duration, p_text, points, ranked_rows, rounded, size
 from .visible import visible
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
@@ -112,7 +112,7 @@ def comparison_md(comparison: Comparison) -> str:
     lines += ["", "## Pairs", "", _md_row(["pair", "difference", "p", "p, adjusted", "shown", "images needed"])]
     lines += ["|" + "---|" * 6]
     for pair in comparison.pairs:
-        needed = "–" if pair.is_shown or pair.images_needed is None else f"about {pair.images_needed:,}"
+        needed = "–" if pair.is_shown or pair.images_needed is None else f"about {rounded(pair.images_needed):,}"
         names = f"{visible(pair.first)} minus {visible(pair.second)}"
         adjusted = p_text(pair.p_adjusted)
         cell = [names, points(pair.difference), p_text(pair.p), adjusted, "yes" if pair.is_shown else "no", needed]
@@ -139,14 +139,13 @@ def comparison_html(comparison: Comparison) -> str:
         markers=[plots.marker(i) for i in range(len(rows))],
         figures=_figures(rows),
         confusions=[(row, plots.confusion(row, names), row.metrics[0].most_confused(5)) for row in order],
-        n_matrix=plots.MAX_MATRIX,
         images=images,
         n_differ=n_differ,
         methods_note=methods_note(comparison),
         visible=visible,
         points=points,
         p_text=p_text,
-        duration=duration,
+        rounded=rounded,
     )
 
 
@@ -177,7 +176,7 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Markup, str]]:
                 memory,
                 is_time=False,
             ),
-            "Up and left is better.",
+            "Up and left is better. Bars are 95% intervals.",
         ),
         ("Learning curves", plots.learning_curves(rows), "On val, after each epoch, the first seed."),
         (
@@ -188,9 +187,13 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Markup, str]]:
         (
             "Calibration",
             plots.calibration(rows),
-            "On the line: a probability means what it says. Below it: too sure of itself.",
+            "On the line: a probability means what it says. Below it: too sure of itself. Bins of 5 images or more.",
         ),
-        ("Classes", plots.class_differences(rows), "Where the methods differ most comes first."),
+        (
+            "Classes",
+            plots.class_differences(rows),
+            "Share of each class that is right (images of it). Where the methods differ most comes first.",
+        ),
     ]
     return [(title, plot, text) for title, plot, text in found if plot is not None]
 

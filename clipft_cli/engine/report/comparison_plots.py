@@ -28,7 +28,7 @@ WIDTH = 4.5
 """Inches: about the width of a phone at full size, so that text stays readable there."""
 
 N_CLASSES = 24
-MAX_MATRIX = 120
+MIN_IN_BIN = 5
 
 
 def accuracy_against(rows: Sequence[Row], cost: Callable[[Row], float | None], label: str, *, is_time: bool) -> Markup:
@@ -42,11 +42,13 @@ def accuracy_against(rows: Sequence[Row], cost: Callable[[Row], float | None], l
     values = [value for *_, value in known]
     if is_time and values and min(values) > 0 and max(values) > 8 * min(values):
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 3)))
+        is_far = max(values) > 200 * min(values)
+        axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1,) if is_far else (1, 3)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(min(values) / 1.8, max(values) * 1.8)
     else:
-        axes.set_xlim(0, max([*values, 1e-6]) * 1.15)
+        axes.margins(x=0.15)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     if is_time:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -94,12 +96,12 @@ def learning_curves(rows: Sequence[Row]) -> Markup | None:
 
 
 def calibration(rows: Sequence[Row]) -> Markup:
-    """Accuracy against confidence in the bins that hold images; the diagonal is honest."""
+    """Accuracy against confidence in the bins that hold at least 5 images; the diagonal is honest."""
     figure, axes = _figure(3.6)
     axes.plot([0, 1], [0, 1], color=FAINT, lw=1)
     for i, row in enumerate(rows):
         bins = row.metrics[0].reliability
-        some = bins.counts > 0
+        some = bins.counts >= MIN_IN_BIN
         axes.plot(bins.confidence[some], bins.accuracy[some], lw=1.3, ls=LINES[i % 8], label=_name(row), **_style_of(i))
     axes.set_xlabel("confidence")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
@@ -116,18 +118,19 @@ def class_differences(rows: Sequence[Row]) -> Markup:
     support = np.array([c.support for c in rows[0].metrics[0].classes])
     spread = np.where(support > 0, np.ptp(recall, axis=0), -1)
     order = [c for c in np.argsort(-spread, kind="stable") if support[c] > 0][:N_CLASSES]
-    figure, axes = _figure(1.2 + 0.3 * len(order))
+    figure, axes = _figure(1.3 + 0.36 * len(order))
     names = [c.readable for c in rows[0].metrics[0].classes]
     y = np.arange(len(order))
     axes.hlines(y, recall[:, order].min(axis=0), recall[:, order].max(axis=0), color=FAINT, lw=2)
     for i, row in enumerate(rows):
-        axes.plot(recall[i, order], y, ls="none", label=_name(row), **_style_of(i))
+        shift = 0.5 * (i - (len(rows) - 1) / 2) / len(rows)  # equal values stay visible
+        axes.plot(recall[i, order], y + shift, ls="none", label=_name(row), **_style_of(i))
     labels = [f"{shortened(visible(names[c]), 20)} ({support[c]})" for c in order]
     axes.set_yticks(y, labels, parse_math=False)
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-    axes.set_xlabel("share of the class that is right (images of it)")
+    axes.set_xlabel("share right")
     _legend(figure, len(rows))
     return _svg(figure)
 
@@ -157,13 +160,14 @@ def confusion(row: Row, names: Sequence[str]) -> Markup:
 
 
 def marker(i: int) -> Markup:
-    """The shape and colour of row i, for tables and lists."""
+    """The shape and colour of row i as the symbol `row-i`, used by tables and lists."""
     with _style():
         figure = Figure(figsize=(0.2, 0.2))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.plot([0], [0], ls="none", **_style_of(i))
-    return _svg(figure, "mark")
+    drawn = re.sub(r"<svg[^>]*?viewBox", f'<symbol id="row-{i}" viewBox', _svg(figure), count=1)
+    return Markup(drawn.replace("</svg>", "</symbol>"))
 
 
 def _curve(row: Row) -> list[tuple[float, float]]:
@@ -200,7 +204,7 @@ def _percent(axes: Axes, label: str) -> None:
 
 def _legend(figure: Figure, n: int) -> None:
     with _style():
-        legend = figure.legend(loc="outside upper left", ncols=2 if n > 1 else 1, frameon=False, fontsize=9.5)
+        legend = figure.legend(loc="outside upper left", ncols=2 if n > 1 else 1, frameon=False, fontsize=11)
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -216,7 +220,7 @@ def _style():  # type: ignore[no-untyped-def]
             "svg.fonttype": "none",
             "figure.facecolor": "none",
             "axes.facecolor": "none",
-            "font.size": 10,
+            "font.size": 11.5,
             "text.parse_math": False,
             "savefig.facecolor": "none",
         }
@@ -226,7 +230,7 @@ def _style():  # type: ignore[no-untyped-def]
 _numbered = iter(range(1, 10**9))
 
 
-def _svg(figure: Figure, kind: str = "plot") -> Markup:
+def _svg(figure: Figure) -> Markup:
     """The figure as an element of a page: no prologue, no outside names, colours by the page's variables."""
     buffer = io.StringIO()
     salt = f"clipft{next(_numbered)}"
@@ -240,7 +244,7 @@ def _svg(figure: Figure, kind: str = "plot") -> Markup:
     text = re.sub(r'\s+id="(figure|axes|patch|line2d|text|matplotlib|xtick|ytick|legend|PolyCollection|'
                   r'PathCollection|LineCollection|QuadMesh)[._][^"]*"', "", text)  # fmt: skip
     text = re.sub(r'style="[^"]*"', lambda found: _page_colours(found[0]), text)
-    text = re.sub(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", rf'<svg class="{kind}" role="img" \1>', text, count=1)
+    text = re.sub(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'<svg class="plot" role="img" \1>', text, count=1)
     return Markup(text)
 
 

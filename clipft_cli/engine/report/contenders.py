@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
 
 from ...config.commands import CompareConfig, TrainConfig
 from ...config.methods import MethodName
+from ...config.recipes import is_run_name
 from ...errors import CheckpointError, ConfigError, DataError
 from ..data.manifest import Manifest
 from ..data.subset import draw_subset
@@ -40,29 +39,6 @@ class Contender:
     def with_run(self, seed: int, run: FinishedRun) -> Contender:
         """This one with one more run."""
         return replace(self, runs={**self.runs, seed: run})
-
-
-def is_run_name(name: str) -> bool:
-    """Whether a name means a run directory: it has a slash, or is a folder here and no method."""
-    return name not in get_args(MethodName) and ("/" in name or Path(name).is_dir())
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Raises ConfigError where a name is neither a method nor a run directory, or there is none."""
-    names = list(names)
-    methods = ", ".join(get_args(MethodName))
-    if not names:
-        raise ConfigError(
-            "nothing is named to compare", hint=f"`clipft compare lora full`; methods: {methods}; or run directories"
-        )
-    for name in names:
-        if name not in get_args(MethodName) and not is_run_name(name):
-            near = difflib.get_close_matches(name, get_args(MethodName), n=1)
-            guess = f", did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(
-                f"'{visible(name)}' is neither a method nor a run directory here{guess}",
-                hint=f"methods: {methods}; a run is named as outputs/NAME",
-            )
 
 
 def named_runs(config: CompareConfig) -> dict[str, FinishedRun]:
@@ -171,7 +147,7 @@ def _open_if_like(path: Path, recipe: TrainConfig, seed: int, manifest: Manifest
         config.method == recipe.method
         and (config.preset or config.method) == (recipe.preset or recipe.method)
         and (config.seed == seed or _needs_one_seed(recipe))
-        and (config.model.name, config.model.pretrained) == (recipe.model.name, recipe.model.pretrained)
+        and _model_of(config) == _model_of(recipe)
         and (config.data.few_shot, config.data.fraction) == (recipe.data.few_shot, recipe.data.fraction)
     )
     if not is_like:
@@ -184,6 +160,15 @@ def _open_if_like(path: Path, recipe: TrainConfig, seed: int, manifest: Manifest
         raise CheckpointError(
             error.message, hint="it is the newest run that would be compared: restore, move or remove it"
         ) from None
+
+
+def _model_of(config: TrainConfig) -> tuple[str, str]:
+    """Name and weights, files by their place."""
+    return _placed(config.model.name), _placed(config.model.pretrained or "")
+
+
+def _placed(name: str) -> str:
+    return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
 def _same_data(run: FinishedRun, manifest: Manifest) -> FinishedRun | None:

@@ -44,7 +44,9 @@ class FinishedRun:
 
     @property
     def model(self) -> tuple[str, str | None]:
-        """Name and pretrained weights of its base model."""
+        """Name and pretrained weights of its base model, as configured; else as its checkpoint has them."""
+        if "name" in self.config.model.model_fields_set:
+            return self.config.model.name, self.config.model.pretrained
         return str(self._of("base", "name")), self._of("base", "pretrained")
 
     @property

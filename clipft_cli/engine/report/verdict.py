@@ -21,7 +21,7 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
     against = {row.label: _between(best.label, row.label, pairs) for row in others}
     beaten = [row for row in others if against[row.label].is_shown]
     equal = [row for row in others if not against[row.label].is_shown]
-    choice = min([best, *equal], key=_price)
+    choice = recommended(rows, pairs)
     lines = [_headline(best, beaten, equal, choice, n)]
     lines += [_sentence(best, row, against[row.label], correction, n) for row in others]
     both = {row.method: row for row in rows if row.label in ("lora", "full")}
@@ -34,6 +34,13 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
         dearest_rival = ranked_rows(beaten)[0]
         lines.append(f"{shown(best)} costs {_cost_ratio(best, dearest_rival)}.")
     return tuple(lines)
+
+
+def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
+    """The cheapest of those that are not shown to be worse than the best."""
+    best, *others = ranked_rows(rows)
+    equal = [row for row in others if not _between(best.label, row.label, pairs).is_shown]
+    return min([best, *equal], key=_price)
 
 
 def shown(row: Row) -> str:
@@ -92,7 +99,7 @@ def _sentence(first: Row, second: Row, pair: Pair, correction: str, n: int) -> s
     told = f"{shown(first)} against {shown(second)}: {gap}, {how}: no difference shown at this n"
     if pair.images_needed is None:
         return f"{told}; both are right on as many of these images, no number of them would tell."
-    return f"{told}; about {_rounded(max(pair.images_needed, n + 1)):,} images would be needed."
+    return f"{told}; about {rounded(max(pair.images_needed, n + 1)):,} images would be needed."
 
 
 def _between(first: str, second: str, pairs: Sequence[Pair]) -> Pair:
@@ -128,7 +135,7 @@ def _names(rows: Sequence[Row]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _rounded(n: int) -> int:
+def rounded(n: int) -> int:
     """Two significant digits, up: it is an estimate."""
     factor = 10 ** max(0, len(str(n)) - 2)
     return -(-n // factor) * factor

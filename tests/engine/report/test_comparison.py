@@ -1,0 +1,109 @@
+"""Pairs and verdicts on constructed answers: what must be called shown, what must not, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from clipft_cli.engine.report.comparison import Cost, Row, build_pairs, mean_share
+from clipft_cli.engine.report.intervals import Interval, wilson
+from clipft_cli.engine.report.paired import holm, mcnemar
+from clipft_cli.engine.report.verdict import recommended, verdict
+
+
+def row(label: str, hits: np.ndarray, *, seconds: float = 10.0, trained: int = 1000, size: int = 10**6) -> Row:
+    hits = np.atleast_2d(hits).astype(bool)
+    nothing = Interval(0.0, 0.0, 0.0)
+    return Row(
+        label=label,
+        method=label,
+        preset=label,
+        model="tiny",
+        runs=(SimpleNamespace(path=Path(label), summary={}, meta={}),),
+        seeds=tuple(range(len(hits))),
+        metrics=(),
+        hits=hits,
+        answers=np.zeros(hits.shape[1], dtype=int),
+        confidence=np.ones(hits.shape[1]),
+        top1=mean_share(hits),
+        top5=nothing,
+        macro_f1=nothing,
+        ece=nothing,
+        ece_uncalibrated=0.0,
+        retention=None,
+        cost=Cost(trained, 10_000, seconds, 100.0, 1.0, None, size),
+    )
+
+
+def answers(n_right: int, n: int = 200, *, wrong_first: int = 0) -> np.ndarray:
+    """Right on `n_right` images after the first `wrong_first`."""
+    hits = np.zeros(n, dtype=bool)
+    hits[wrong_first : wrong_first + n_right] = True
+    return hits
+
+
+def test_a_clear_winner_is_named_with_its_gain_and_its_cost():
+    rows = [row("zero_shot", answers(100), seconds=1, trained=0), row("full", answers(160), seconds=60)]
+    pairs = build_pairs(rows, "holm")
+    lines = verdict(rows, pairs, "holm")
+    assert lines[0] == "Use full: 80.0% top-1 on 200 images, shown better than zero_shot."
+    assert lines[1].startswith("full beats zero_shot by 30.0 points (95% interval +23.5 to +36.5), p < 0.0001")
+    assert lines[-1] == (
+        "full costs 60 s of training instead of 1.0 s, 1.0 GiB instead of 1.0, 1.0 MB on disk instead of 1.0 MB"
+        " (zero_shot)."
+    )
+
+
+def test_without_a_shown_difference_the_cheapest_is_advised_and_images_are_named():
+    rows = [row("lora", answers(150), seconds=20), row("full", answers(153), seconds=60)]
+    pairs = build_pairs(rows, "holm")
+    assert recommended(rows, pairs).label == "lora"
+    lines = verdict(rows, pairs, "holm")
+    assert lines[0].startswith("Use lora: no difference shown at this n (200 images) between it (75.0% top-1)")
+    assert "no difference shown at this n; about" in lines[1]
+    assert "images would be needed" in lines[1]
+
+
+def test_equal_answers_promise_no_number_of_images():
+    rows = [row("lora", answers(150)), row("full", answers(150))]
+    lines = verdict(rows, build_pairs(rows, "holm"), "holm")
+    assert "no number of them would tell" in " ".join(lines)
+
+
+def test_the_p_values_are_mcnemars_adjusted_over_all_pairs():
+    a, b, c = answers(120), answers(132), answers(140, wrong_first=4)
+    rows = [row("a", a), row("b", b), row("c", c)]
+    pairs = build_pairs(rows, "holm")
+    expected = [mcnemar(x, y).p for x, y in ((a, b), (a, c), (b, c))]
+    assert [pair.p for pair in pairs] == pytest.approx(expected)
+    assert [pair.p_adjusted for pair in pairs] == pytest.approx(holm(expected))
+    assert [pair.p_adjusted for pair in build_pairs(rows, "none")] == pytest.approx(expected)
+
+
+def test_over_seeds_p_is_twice_the_median_and_one_run_stands_for_all():
+    seeds = np.stack([answers(150), answers(140), answers(130)])
+    pair = build_pairs([row("full", seeds), row("zero_shot", answers(120))], "none")[0]
+    singles = sorted(mcnemar(hits, answers(120)).p for hits in seeds)
+    assert pair.p == pytest.approx(min(1.0, 2 * singles[1]))
+    assert pair.difference.value == pytest.approx(0.1)
+
+
+def test_an_accuracy_over_seeds_is_never_surer_than_over_images_alone():
+    seeds = np.stack([answers(150), answers(150)])
+    assert mean_share(seeds[:1]) == wilson(150, 200)
+    both = mean_share(seeds)
+    assert both.value == 0.75
+    assert both.low <= wilson(150, 200).low
+    assert both.high >= wilson(150, 200).high
+
+
+def test_models_that_do_not_differ_are_called_different_at_most_5_times_in_100():
+    rng = np.random.default_rng(0)
+    false = 0
+    for _ in range(400):
+        a, b, c = (rng.random(150) < 0.75 for _ in range(3))
+        false += min(holm([mcnemar(x, y).p for x, y in ((a, b), (a, c), (b, c))])) < 0.05
+    assert false / 400 <= 0.05
