@@ -96,6 +96,8 @@ def _photos(folder: Path) -> Path:
 
 def _shortened(words: list[str]) -> list[str]:
     """Settings that keep a command short and offline, where it would train on or load real weights."""
+    if words[0] == "compare":
+        return ["--set", "model.name=clipft-tiny", "--set", "model.pretrained=null", "--set", "training.num_epochs=1"]
     if words[0] == "prepare" and "--num-classes" in words:
         return ["--samples-per-class", "10"]
     if words[0] != "train" or "--resume" in words:

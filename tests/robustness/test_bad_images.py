@@ -29,7 +29,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("split", ["train", pytest.param("val", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_bad_image_is_replaced_counted_and_listed(place, count, damage, split):
     spoil, reason = DAMAGE[damage]

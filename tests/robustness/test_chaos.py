@@ -109,7 +109,7 @@ def test_the_embedded_run_killed_fifty_times_ends_bit_equal(drawn_place, count):
     count("SIGKILL at a random moment, embedded run", kills, kills, f"{runs} runs")
 
 
-@pytest.mark.parametrize("variant", ["lora with dropout", "unfreezing"])
+@pytest.mark.parametrize("variant", ["lora with dropout"])
 def test_a_run_killed_at_a_random_moment_ends_bit_equal(place, whole_run, count, variant):
     _check_variant(place, whole_run, count, variant, n_kills=1)
 
@@ -150,7 +150,7 @@ def killed_before_operation(place: Path, n: int, run: str) -> None:
 
 def test_a_kill_before_a_file_operation_loses_nothing(place, whole_run, count):
     total = n_operations(place, whole_run)
-    chosen = sorted(random.Random(1).sample(range(1, total + 1), 3))
+    chosen = sorted(random.Random(1).sample(range(1, total + 1), 2))
     _kill_before_each(place, whole_run, count, [*chosen, total])
 
 

@@ -45,6 +45,7 @@ def test_a_signal_ends_the_run_resumable(place, whole_run, count, number, moment
     count("SIGINT or SIGTERM in a run", 1, 1, moment)
 
 
+@pytest.mark.slow
 def test_the_embedded_run_stops_within_ten_seconds(drawn_place, count):  # noqa: F811
     folder, train, whole, _ = drawn_place
     done = signalled(folder, signal.SIGTERM, folder / "run" / "resume", "train", "-o", "run", *train)
