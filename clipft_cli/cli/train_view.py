@@ -13,7 +13,7 @@ from .render import Screen
 
 if TYPE_CHECKING:
     from ..engine.loop.events import EpochRecord, Event, Plan
-    from ..engine.train import TrainResult
+    from ..engine.loop.result import TrainResult
 
 SLOW_DATA = 0.10
 _ROW = "{:>6} {:>10} {:>9} {:>7} {:>7} {:>9} {:>8}  {}"

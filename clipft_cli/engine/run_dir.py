@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from ..errors import CheckpointError, ResourceError
 
 OUTPUTS = Path("outputs")
@@ -72,6 +74,21 @@ class RunDir:
                     os.rename(leftover, target)
                 elif leftover.name.endswith((".old", ".removed", ".tmp")):
                     shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process works in a run directory. Raises ResourceError for the second."""
+        lock = filelock.FileLock(self.lock)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ResourceError(
+                f"{self.path}: another process is training here", hint="wait for it, or start a new run"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def is_finished(self) -> bool:

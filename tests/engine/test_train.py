@@ -20,7 +20,8 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.data.decode import decode_image
 from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.checkpoint import load_classifier, signed_json
+from clipft_cli.engine.loop.card import signed_json
+from clipft_cli.engine.loop.checkpoint import load_classifier
 from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
 from clipft_cli.engine.run_dir import find_checkpoint
 from clipft_cli.engine.train import dry_run, resume, train

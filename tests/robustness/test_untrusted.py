@@ -16,7 +16,8 @@ from broken_runs import clipft_in
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.loop.checkpoint import load_classifier, signed_json
+from clipft_cli.engine.loop.card import signed_json
+from clipft_cli.engine.loop.checkpoint import load_classifier
 from clipft_cli.errors import ClipftError
 
 VISION, TEXT = (

@@ -27,7 +27,7 @@ from ..optim.groups import build_groups
 from ..optim.schedule import warmup_steps
 from ..optim.unfreeze import plan_unfreezing
 from ..run_dir import RunDir
-from .checkpoint import Card, data_facts
+from .card import Card, data_facts
 from .fit import Run
 from .start import Start
 from .step import Stepper

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +21,7 @@ from ..data.manifest import ClassInfo, Manifest
 from ..data.templates import choose_templates
 from ..data.transforms import Preprocess
 from ..methods import METHODS
-from ..model.backbone import Backbone, BaseModel, build_untrained, load_backbone
+from ..model.backbone import Backbone, build_untrained, load_backbone
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead, logit_scale_of
 from ..model.foreign import check_model_cfg
 from ..model.prompts import zero_shot_head
@@ -35,52 +31,10 @@ from ..run_dir import (
     HEAD_FILE,
     OPEN_CLIP_CONFIG_FILE,
     TOWER_FILE,
-    RunDir,
     replaced_folder,
 )
+from .card import Card, card_from, data_facts, file_digest, read_card, signed_json, verify_files
 from .tensors import write_tensors
-
-FORMAT = 1
-MAX_CARD_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class Card:
-    """Everything about a classifier that is no tensor. `data` names the manifest; `metrics` are on val."""
-
-    method: str
-    base: BaseModel
-    preprocess: Preprocess
-    classes: tuple[ClassInfo, ...]
-    templates: tuple[str, ...]
-    head: str
-    lora: LoraConfig | None
-    data: Mapping[str, Any]
-    epoch: int = 0
-    step: int = 0
-    temperature: float = 1.0
-    metrics: Mapping[str, float] | None = None
-    selected_on: str = "val"
-
-    def to_json(self) -> dict[str, Any]:
-        """As written to checkpoint.json."""
-        return {
-            "format": FORMAT,
-            "method": self.method,
-            "epoch": self.epoch,
-            "step": self.step,
-            "base": self.base.to_json(),
-            "preprocess": self.preprocess.to_json(),
-            "classes": [asdict(cls) for cls in self.classes],
-            "templates": list(self.templates),
-            "head": self.head,
-            "lora": self.lora.model_dump(mode="json") if self.lora else None,
-            "temperature": self.temperature,
-            "metrics": dict(self.metrics or {}),
-            "selected_on": self.selected_on,
-            "data": dict(self.data),
-            "versions": versions(),
-        }
 
 
 @dataclass(frozen=True)
@@ -129,11 +83,11 @@ def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
     meta = read_card(checkpoint)
     verify_files(checkpoint, meta)
     try:
-        card = _card_from(meta)
+        card = card_from(meta)
         if METHODS[card.method].saves_tower and TOWER_FILE not in meta["files"]:  # type: ignore[index]
             raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it does not list {TOWER_FILE}")
         clip = _tower(checkpoint, card)
-        head = _head(load_file(checkpoint / HEAD_FILE), card.head)
+        head = head_of(load_file(checkpoint / HEAD_FILE), card.head)
         method = METHODS[card.method]  # type: ignore[index]
         config = TrainConfig(method=method.name, lora=card.lora or LoraConfig())
         classifier = method.attach(clip, head, config)
@@ -172,139 +126,6 @@ def text_head(backbone: Backbone, classes: tuple[ClassInfo, ...], templates: tup
     return CosineHead(weight, logit_scale_of(backbone.model))
 
 
-def read_card(checkpoint: Path) -> dict[str, Any]:
-    """checkpoint.json as a mapping. Raises CheckpointError where it is missing, damaged or of another format."""
-    with _naming_others(checkpoint):
-        return _read_card(checkpoint)
-
-
-def verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
-    """Raises CheckpointError for a file that is missing or whose digest differs."""
-    with _naming_others(checkpoint):
-        _verify_files(checkpoint, meta)
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether every file of the checkpoint is what was written."""
-    try:
-        _verify_files(checkpoint, _read_card(checkpoint))
-    except CheckpointError:
-        return False
-    return True
-
-
-def signed_json(content: Mapping[str, Any]) -> str:
-    """JSON text that ends with a checksum over the rest, so that a flipped bit in it shows."""
-    body = {key: value for key, value in content.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
-    return json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n"
-
-
-def _read_card(checkpoint: Path) -> dict[str, Any]:
-    path = checkpoint / CHECKPOINT_FILE
-    try:
-        if path.stat().st_size > MAX_CARD_BYTES:
-            raise ValueError("no description is as large")
-        content = path.read_bytes()
-        meta = json.loads(content)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
-    except (OSError, ValueError, RecursionError):
-        raise CheckpointError(f"{path}: is damaged") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
-    if content != signed_json(meta).encode("utf-8", "replace"):
-        raise CheckpointError(f"{path}: is damaged (its checksum differs)")
-    return meta
-
-
-def _verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
-    files = meta.get("files")
-    if not isinstance(files, dict) or HEAD_FILE not in files:
-        raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it lists no files")
-    there = {path.name for path in checkpoint.iterdir() if path.is_file()}
-    for name, digest in files.items():
-        path = checkpoint / name
-        if name not in there:
-            raise CheckpointError(f"{path}: is missing")
-        if file_digest(path) != digest:
-            raise CheckpointError(f"{path}: is damaged (its checksum differs)")
-
-
-@contextlib.contextmanager
-def _naming_others(checkpoint: Path) -> Iterator[None]:
-    """Adds to an error without a hint which whole checkpoints lie beside this one."""
-    try:
-        yield
-    except CheckpointError as error:
-        error.hint = error.hint or others_hint(checkpoint)
-        raise
-
-
-def others_hint(checkpoint: Path) -> str:
-    """What to do about a damaged checkpoint: the whole ones of the same run, by name."""
-    run = RunDir(checkpoint.parent)
-    candidates = [run.final, *(folder for _, folder in reversed(run.checkpoints()))]
-    whole = [str(folder) for folder in candidates if folder != checkpoint and is_whole(folder)]
-    return f"whole checkpoints of this run: {', '.join(whole)}" if whole else "this run has no other whole checkpoint"
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def data_facts(manifest: Manifest) -> dict[str, Any]:
-    """What a checkpoint remembers of its data set."""
-    return {"dir": str(manifest.root), "name": manifest.name, "manifest_digest": manifest.digest}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what shapes a result."""
-    found = {"python": platform.python_version()}
-    for package in ("clipft-cli", "torch", "open_clip_torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0) -> Card:
-    """`card` for one point of the run."""
-    return replace(card, epoch=epoch, step=step, metrics=dict(metrics), temperature=temperature)
-
-
-def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
-    """A head from its state dict."""
-    return _head(tensors, kind)
-
-
-def _card_from(meta: Mapping[str, Any]) -> Card:
-    base = BaseModel(**meta["base"])
-    if meta["method"] not in METHODS:
-        raise CheckpointError(f"unknown method '{meta['method']}' in the checkpoint")
-    temperature = float(meta["temperature"])
-    if not temperature > 0:
-        raise ValueError("temperature must be greater than 0")
-    return Card(
-        method=meta["method"],
-        base=base,
-        preprocess=Preprocess.from_config(meta["preprocess"]),
-        classes=tuple(ClassInfo(str(cls["name"]), str(cls["readable"])) for cls in meta["classes"]),
-        templates=tuple(meta["templates"]),
-        head=meta["head"],
-        lora=LoraConfig(**meta["lora"]) if meta["lora"] else None,
-        data=dict(meta["data"]),
-        epoch=int(meta["epoch"]),
-        step=int(meta["step"]),
-        temperature=temperature,
-        metrics=meta.get("metrics"),
-        selected_on=str(meta.get("selected_on", "val")),
-    )
-
-
 def _tower(checkpoint: Path, card: Card) -> torch.nn.Module:
     if not METHODS[card.method].saves_tower:  # type: ignore[index]
         return _base_of(checkpoint, card)
@@ -328,7 +149,8 @@ def _base_of(checkpoint: Path, card: Card) -> torch.nn.Module:
     return backbone.model
 
 
-def _head(tensors: Mapping[str, Tensor], kind: str) -> Head:
+def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
+    """A head from its state dict."""
     if kind == "cosine":
         return CosineHead(tensors["weight"], float(tensors["scale"]))
     if kind == "linear":

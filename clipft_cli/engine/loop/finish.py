@@ -15,10 +15,12 @@ from ..model.classifier import Classifier
 from ..optim.ema import copy_into
 from ..report.calibration import fit_temperature, reliability
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
-from .checkpoint import is_whole, read_card, save_classifier, with_result
+from .card import is_whole, read_card, with_result
+from .checkpoint import save_classifier
 from .events import Note, OnEvent
-from .fit import Run, interrupted, selection_value
+from .fit import Run, interrupted
 from .inference import ValMetrics, metrics_of, split_logits
+from .records import selection_value
 from .resume import TrainState
 from .signals import Stopped, StopRequest
 

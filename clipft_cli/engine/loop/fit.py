@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,17 +16,19 @@ from ...errors import InterruptedRun, TrainingError
 from ..data.dataset import ImageDataset
 from ..data.loader import Batch, Loader, epoch_order, in_batches
 from ..model.classifier import Classifier
-from ..model.layers import Layer
+from ..model.layers import Layer, describe_layers
 from ..model.precision import Precision
 from ..optim.build import LearningRates
 from ..optim.ema import EMA
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
-from ..run_dir import RunDir, write_pointer, write_text
-from .checkpoint import Card, save_classifier, with_result
+from ..run_dir import RunDir, write_pointer
+from .card import Card, with_result
+from .checkpoint import save_classifier
 from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
 from .inference import ValMetrics, metrics_of, split_logits
 from .memory import peak_memory_gib
+from .records import append_metrics, cut_metrics, selection_value
 from .resume import TrainState, load_state, save_state
 from .signals import Stopped, StopRequest
 from .step import Stepper, Update, set_trainable
@@ -119,20 +120,6 @@ def interrupted(run: Run, state: TrainState) -> InterruptedRun:
         f"interrupted after step {state.step}; everything up to it is saved",
         hint=f"go on with `clipft train --resume {run.run_dir.path}`",
     )
-
-
-def cut_metrics(run_dir: RunDir, n_lines: int) -> None:
-    """Keep the first lines of metrics.jsonl: those that the state being resumed from knows of."""
-    if run_dir.metrics.is_file():
-        lines = run_dir.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_text(run_dir.metrics, "".join(lines[:n_lines]))
-
-
-def append_metrics(run_dir: RunDir, record: EpochRecord, state: TrainState) -> None:
-    """One more line in metrics.jsonl."""
-    before = run_dir.metrics.read_text(encoding="utf-8") if run_dir.metrics.is_file() else ""
-    write_text(run_dir.metrics, before + json.dumps(asdict(record)) + "\n")
-    state.metrics_lines += 1
 
 
 class _NonFinite(Exception):
@@ -275,13 +262,6 @@ def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float) ->
     )
 
 
-def selection_value(metrics: ValMetrics | EpochRecord, select_by: str) -> float:
-    """The val metric that chooses, larger is better."""
-    if isinstance(metrics, EpochRecord):
-        metrics = ValMetrics(metrics.val_loss, metrics.val_top1, metrics.val_top5, metrics.val_macro_f1)
-    return {"top1": metrics.top1, "macro_f1": metrics.macro_f1, "loss": -metrics.loss}[select_by]
-
-
 def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
     training = run.config.training
     value = selection_value(record, training.select_by)
@@ -336,18 +316,3 @@ def _roll_back(run: Run, state: TrainState, trouble: _NonFinite, on_event: OnEve
     state = replace(state, lr_scale=scale, rollbacks=rolled, non_finite_in_row=0)
     on_event(Note(f"{what}; back to step {state.step} with {scale:g} of the learning rate", True))
     return state
-
-
-def describe_layers(layers: Sequence[Layer], active: frozenset[int]) -> str:
-    """`all`, or the names of the layers that train, runs of blocks shortened."""
-    if len(active) == len(layers):
-        return "all"
-    names = [layers[i].name for i in sorted(active)]
-    blocks = [name for name in names if name.startswith("block.")]
-    if len(blocks) > 2:
-        numbers = [int(name.split(".")[1]) for name in blocks]
-        if numbers == list(range(numbers[0], numbers[-1] + 1)):
-            blocks_text = f"block.{numbers[0]}-{numbers[-1]}"
-            names = [n for n in names if n not in blocks]
-            names.insert(0, blocks_text)
-    return " + ".join(names)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..model.layers import describe_layers
 from ..model.precision import device_label
 from .assemble import Material
 from .events import Plan
-from .fit import Run, describe_layers
+from .fit import Run
 
 
 def plan_of(run: Run, material: Material) -> Plan:

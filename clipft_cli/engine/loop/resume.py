@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...errors import CheckpointError
 from ..optim.ema import EMA, copy_into
 from ..run_dir import replaced_folder
-from .checkpoint import file_digest, signed_json
+from .card import file_digest, signed_json
 from .tensors import write_tensors
 
 FORMAT = 1

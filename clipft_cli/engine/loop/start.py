@@ -18,7 +18,8 @@ from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE, replaced_folder
-from .checkpoint import file_digest, head_of, signed_json
+from .card import file_digest, signed_json
+from .checkpoint import head_of
 from .events import Note, OnEvent
 from .inference import ValMetrics, metrics_of, split_features
 from .signals import StopRequest

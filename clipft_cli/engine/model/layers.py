@@ -75,6 +75,21 @@ def match_layers(patterns: Sequence[str], layers: Sequence[Layer], key: str) -> 
     return frozenset(found)
 
 
+def describe_layers(layers: Sequence[Layer], active: frozenset[int]) -> str:
+    """`all`, or the names of the layers that train, runs of blocks shortened."""
+    if len(active) == len(layers):
+        return "all"
+    names = [layers[i].name for i in sorted(active)]
+    blocks = [name for name in names if name.startswith("block.")]
+    if len(blocks) > 2:
+        numbers = [int(name.split(".")[1]) for name in blocks]
+        if numbers == list(range(numbers[0], numbers[-1] + 1)):
+            blocks_text = f"block.{numbers[0]}-{numbers[-1]}"
+            names = [n for n in names if n not in blocks]
+            names.insert(0, blocks_text)
+    return " + ".join(names)
+
+
 def _means(wanted: str, layer: Layer) -> bool:
     if wanted in ("vision_model.encoder.layers", "visual.transformer.resblocks", "block", "blocks"):
         return layer.name.startswith("block.")

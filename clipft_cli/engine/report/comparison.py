@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..loop.checkpoint import versions
+from ..loop.card import versions
 from .calibration import reliability
 from .finished_run import FinishedRun
 from .intervals import LEVEL, Interval, wilson

@@ -11,7 +11,7 @@ from typing import Any
 from ...config.commands import TrainConfig
 from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError
-from ..loop.checkpoint import read_card, verify_files
+from ..loop.card import read_card, verify_files
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
 from .visible import visible
 

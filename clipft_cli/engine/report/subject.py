@@ -14,7 +14,8 @@ from ...config.commands import EvaluateConfig
 from ...errors import CheckpointError, DataError
 from ..data.class_names import ClassInfo
 from ..data.manifest import Manifest
-from ..loop.checkpoint import Loaded, file_digest, load_classifier, load_zero_shot, read_card
+from ..loop.card import file_digest, read_card
+from ..loop.checkpoint import Loaded, load_classifier, load_zero_shot
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
 from .visible import visible
 

@@ -62,7 +62,7 @@ def begin(tiny, tmp_path):
 
 
 def finish(process) -> int:
-    process.join(timeout=60)
+    process.join(timeout=240)
     return process.exitcode
 
 
@@ -93,7 +93,7 @@ def kill_and_resume(begin, name: str, folder: Path, kills: int, seed: int) -> in
     seconds = time.monotonic() - began
     process, hits = begin(name, folder / "run"), 0
     for _ in range(kills):
-        process.join(timeout=rng.uniform(0.05, 0.9 * seconds))
+        process.join(timeout=rng.uniform(0.05, 0.6 * seconds))
         if process.exitcode is None:
             process.kill()
             hits += 1

@@ -1,0 +1,79 @@
+"""What came of a run, as the screen and summary.json tell it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .finish import Finished
+from .fit import Run
+from .inference import ValMetrics
+from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
+from .plan import n_trainable
+from .resume import TrainState
+from .start import Start
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run. Metrics are on val; `zero_shot` is the pretrained model's, `start` the run's own start."""
+
+    run_dir: Path
+    checkpoint: Path
+    method: str
+    start_kind: str
+    zero_shot: ValMetrics
+    start: ValMetrics
+    best: ValMetrics
+    best_epoch: int
+    epochs: int
+    alpha: float
+    alpha_curve: tuple[tuple[float, float], ...]
+    temperature: float
+    ece_before: float
+    ece_after: float
+    trainable_parameters: int
+    total_parameters: int
+    train_seconds: float
+    total_seconds: float
+    peak_memory_gib: float
+    peak_host_memory_gib: float
+    peak_device_memory_gib: float | None
+    skipped_steps: int
+    bad_images: int
+    stopped_early: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As in summary.json."""
+        return {**asdict(self), "run_dir": str(self.run_dir), "checkpoint": self.checkpoint.name}
+
+
+def result_of(run: Run, state: TrainState, start: Start, finished: Finished, seconds: float) -> TrainResult:
+    """What came of a run with a loop; `seconds` are of this process."""
+    return TrainResult(
+        run_dir=run.run_dir.path,
+        checkpoint=finished.checkpoint,
+        method=run.config.method,
+        start_kind=start.kind,
+        zero_shot=start.zero_shot,
+        start=start.metrics,
+        best=finished.metrics,
+        best_epoch=state.best_epoch,
+        epochs=state.epoch,
+        alpha=finished.alpha,
+        alpha_curve=finished.curve,
+        temperature=finished.temperature,
+        ece_before=finished.ece_before,
+        ece_after=finished.ece_after,
+        trainable_parameters=n_trainable(run),
+        total_parameters=sum(parameter.numel() for parameter in run.classifier.parameters()),
+        train_seconds=state.train_seconds,
+        total_seconds=seconds,
+        peak_memory_gib=peak_memory_gib(run.precision.device),
+        peak_host_memory_gib=peak_host_memory_gib(),
+        peak_device_memory_gib=peak_device_memory_gib(run.precision.device),
+        skipped_steps=state.skipped_steps,
+        bad_images=len(run.train_set.bad) + len(run.val_set.bad),
+        stopped_early=state.is_stopped_early,
+    )
