@@ -15,6 +15,7 @@ from .checks import Picture
 from .problems import Problem
 
 _BLOCK = 512
+_PAIRS = 16_384
 _DHASH_SLACK = 2
 MIN_CORRELATION = 0.97
 FLAT = 3.0
@@ -114,30 +115,53 @@ def _without_straddlers(
 
 
 def near_duplicate_pairs(pictures: Sequence[Picture], distance: int) -> Iterator[tuple[Picture, Picture]]:
-    """Pairs whose perceptual hashes differ in at most `distance` bits and whose thumbnails agree."""
+    """Pairs whose perceptual hashes differ in at most `distance` bits, and whose second hash and thumbnails agree."""
+    if not pictures:
+        return
     phashes = np.array([picture.phash for picture in pictures], np.uint64)  # (N,)
+    looks = _Looks.of(pictures)
     for start in range(0, len(pictures), _BLOCK):
         block = phashes[start : start + _BLOCK, None] ^ phashes[None, start:]  # (block, N - start)
-        for i, j in np.argwhere(np.bitwise_count(block) <= distance):
-            if i < j and looks_same(pictures[start + i], pictures[start + j], distance):
-                yield pictures[start + i], pictures[start + j]
+        first, second = np.nonzero(np.bitwise_count(block) <= distance)
+        ahead = first < second
+        first, second = first[ahead] + start, second[ahead] + start
+        for i, j in looks.same(first, second, distance):
+            yield pictures[i], pictures[j]
 
 
-def looks_same(a: Picture, b: Picture, distance: int) -> bool:
-    """Whether the second hash and the thumbnails agree that two pictures are one."""
-    if (a.dhash ^ b.dhash).bit_count() > _DHASH_SLACK * max(distance, 1):
-        return False
-    shapes = _shape(a), _shape(b)
-    if min(shape.std() for shape in shapes) <= FLAT:
-        # two flat pictures agree in every hash: only their very colours can tell
-        return bool(np.array_equal(a.thumb, b.thumb))
-    return float(np.corrcoef(shapes[0].ravel(), shapes[1].ravel())[0, 1]) >= MIN_CORRELATION
+@dataclass(frozen=True)
+class _Looks:
+    """What is compared beside the perceptual hash, for N pictures: many alike make millions of pairs."""
 
+    dhashes: np.ndarray  # (N,) uint64
+    shapes: np.ndarray  # (N, 768) float32, thumbnails without their mean colour, of length 1
+    thumbs: np.ndarray  # (N, 768) uint8
+    is_flat: np.ndarray  # (N,) bool
 
-def _shape(picture: Picture) -> np.ndarray:
-    """The thumbnail, (16, 16, 3), without its mean colour: brightness and tint do not count."""
-    shape: np.ndarray = picture.thumb - picture.thumb.mean(axis=(0, 1))
-    return shape
+    @classmethod
+    def of(cls, pictures: Sequence[Picture]) -> _Looks:
+        thumbs = np.stack([picture.thumb for picture in pictures])  # (N, 16, 16, 3)
+        shapes = thumbs - thumbs.mean(axis=(1, 2), keepdims=True)
+        flat = shapes.reshape(len(shapes), -1).astype(np.float32)
+        lengths = np.linalg.norm(flat, axis=1, keepdims=True)
+        return cls(
+            np.array([picture.dhash for picture in pictures], np.uint64),
+            flat / np.maximum(lengths, 1e-6),
+            thumbs.reshape(len(thumbs), -1),
+            flat.std(axis=1) <= FLAT,
+        )
+
+    def same(self, first: np.ndarray, second: np.ndarray, distance: int) -> Iterator[tuple[int, int]]:
+        """Those of the pairs (first, second), both (P,), that show one picture."""
+        near = np.bitwise_count(self.dhashes[first] ^ self.dhashes[second]) <= _DHASH_SLACK * max(distance, 1)
+        first, second = first[near], second[near]
+        for start in range(0, len(first), _PAIRS):
+            i, j = first[start : start + _PAIRS], second[start : start + _PAIRS]
+            alike = np.einsum("pk,pk->p", self.shapes[i], self.shapes[j]) >= MIN_CORRELATION
+            # two flat pictures agree in every hash: only their very colours can tell
+            is_flat = self.is_flat[i] | self.is_flat[j]
+            alike[is_flat] = (self.thumbs[i[is_flat]] == self.thumbs[j[is_flat]]).all(axis=1)
+            yield from zip(i[alike].tolist(), j[alike].tolist(), strict=True)
 
 
 def _difference(a: Picture, b: Picture) -> float:
