@@ -187,11 +187,11 @@ def _probabilities(pixels: np.ndarray, loaded: Loaded, precision: Precision) -> 
     """(B, C) float64 of pixels (B, 3, H, W); rows add up to 1."""
     import torch
 
-    from .loop.inference import _in_pieces as forward_in_pieces
+    from .loop.inference import in_pieces
 
     with torch.inference_mode():
         images = loaded.preprocess.normalise(torch.from_numpy(pixels).to(precision.device))
-        logits = forward_in_pieces(loaded.classifier, images, precision).cpu().double()  # (B, C)
+        logits = in_pieces(loaded.classifier, images, precision).cpu().double()  # (B, C)
         return (logits / loaded.temperature).softmax(dim=1).numpy()
 
 

@@ -127,7 +127,7 @@ def _in_pieces_that_fit(
         say(Note(f"out of memory without gradients: {size} images at a time from now on", is_warning=True))
 
 
-def _in_pieces(forward: Callable[[Tensor], Tensor], images: Tensor, precision: Precision) -> Tensor:
+def in_pieces(forward: Callable[[Tensor], Tensor], images: Tensor, precision: Precision) -> Tensor:
     """`forward` of the batch, halved as often as the memory asks for: each image's result is its own."""
     try:
         with precision.autocast():
@@ -138,4 +138,4 @@ def _in_pieces(forward: Callable[[Tensor], Tensor], images: Tensor, precision: P
         if len(images) == 1:
             raise out_of_memory_error() from error
     half = len(images) // 2
-    return torch.cat([_in_pieces(forward, part, precision) for part in (images[:half], images[half:])])
+    return torch.cat([in_pieces(forward, part, precision) for part in (images[:half], images[half:])])
