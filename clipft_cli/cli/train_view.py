@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +153,10 @@ def _group_table(plan: Plan) -> Table:
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: best against zero-shot, where it lies, what to type next."""
     gain = (result.best.top1 - result.zero_shot.top1) * 100
-    out.print(f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)")
+    out.print(
+        f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)",
+        soft_wrap=True,
+    )
     if result.epochs:
         kept = "the start itself" if result.alpha == 0 else f"epoch {result.best_epoch}"
         mix = f", mixed with the start at alpha {result.alpha:g}" if 0 < result.alpha < 1 else ""
@@ -160,12 +164,13 @@ def show_trained(out: Console, result: TrainResult) -> None:
         out.print(
             f"kept: {kept}{mix}; {result.epochs} epochs in {_duration(result.train_seconds)}{early},"
             f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
-            f" peak memory {result.peak_memory_gib:.1f} GiB"
+            f" peak memory {result.peak_memory_gib:.1f} GiB",
+            soft_wrap=True,
         )
     if result.bad_images:
         out.print(f"{result.bad_images} images could not be read: see {result.run_dir / 'problems.csv'}")
     out.print(f"saved: {result.run_dir / result.checkpoint.name}", soft_wrap=True)
-    out.print(f"next: clipft evaluate --checkpoint {result.run_dir} --split test", soft_wrap=True)
+    out.print(f"next: clipft evaluate --checkpoint {shlex.quote(str(result.run_dir))} --split test", soft_wrap=True)
 
 
 def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
@@ -173,7 +178,8 @@ def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
     out.print(
         f"dry run: {rehearsed['images_per_second']:.0f} images/s, peak memory"
         f" {rehearsed['peak_memory_gib']:.1f} GiB; about {_duration(rehearsed['estimated_seconds'])}"
-        f" for {rehearsed['epochs']} epochs; nothing was written"
+        f" for {rehearsed['epochs']} epochs; nothing was written",
+        soft_wrap=True,
     )
 
 
