@@ -119,9 +119,9 @@ def root(
 
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", short_help="Measure a fine-tuned model on a split.")(evaluate.evaluate)
 app.command("predict")(predict.predict)
-app.command("compare")(compare.compare)
+app.command("compare", short_help="Say which method is worth its cost.")(compare.compare)
 
 
 def main() -> None:

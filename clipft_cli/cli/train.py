@@ -73,6 +73,8 @@ def train(
     from ..engine import train as engine  # heavy
 
     screen = Screen.of(context)
+    if config is None and not resume and Path("clipft.yaml").is_file():
+        screen.say("clipft.yaml is here and is not read: add --config clipft.yaml to use it")
     with TrainView(screen) as view:
         if dry_run:
             rehearsed = engine.dry_run(settings, view)

@@ -14,6 +14,7 @@ from .model import HardwareConfig, ModelConfig
 from .optim import CheckpointConfig, TrainingConfig, seconds_of
 
 CorrectionName = Literal["holm", "none"]
+_PICTURES = frozenset((".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif"))
 OutputFormat = Literal["table", "json", "jsonl", "csv", "txt"]
 
 
@@ -85,6 +86,13 @@ class PredictOptions(Config):
     format: OutputFormat = Field("table", description="How results are written.")
     output: Path | None = Field(None, description="File the results are written to.")
     batch_size: int = Field(32, ge=1, description="Images in one batch.")
+
+    @field_validator("output")
+    @classmethod
+    def _never_over_a_picture(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix.lower() in _PICTURES:
+            raise ValueError(f"'{value.name}' is an image's name; results go to .txt, .csv, .json or .jsonl")
+        return value
 
 
 class CompareOptions(Config):

@@ -119,6 +119,8 @@ def _merge_layers(
 
 def _canonical(model: type[Config], values: Any, path: Path_, places: Mapping[Path_, str], problems: list[str]) -> Any:
     """Second names become first names at every level, so that a later layer overrides an earlier one."""
+    if values is None and path:
+        return {}  # a section whose keys are all commented out
     if not isinstance(values, Mapping):
         return values
     try:
@@ -201,7 +203,7 @@ def _validate(merged: dict[str, Any], origins: dict[Path_, str], file: Path | No
 
 
 def _hint() -> str:
-    return "`clipft train --print-config` shows every key with its value"
+    return "`clipft train --print-config` shows the keys of train with their values; docs/config.md lists all"
 
 
 def _problem(detail: Any, origins: dict[Path_, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -11,6 +12,20 @@ from .base import Config
 MethodName = Literal["zero_shot", "linear_probe", "full", "lora"]
 ObjectiveName = Literal["cross_entropy"]
 ScalingName = Literal["standard", "rslora"]
+
+_ATTENTION, _MLP = ("q", "k", "v", "out"), ("fc1", "fc2")
+LORA_TARGETS: dict[str, tuple[str, ...]] = {
+    **{target: (target,) for target in (*_ATTENTION, *_MLP)},
+    **{f"{part}_proj": (part,) for part in _ATTENTION},
+    **dict.fromkeys(("qkv", "in_proj", "attn.in_proj"), ("q", "k", "v")),
+    **dict.fromkeys(("attn.out_proj",), ("out",)),
+    **dict.fromkeys(("c_fc", "mlp.c_fc", "mlp.fc1"), ("fc1",)),
+    **dict.fromkeys(("c_proj", "mlp.c_proj", "mlp.fc2"), ("fc2",)),
+    **dict.fromkeys(("attention", "attn"), _ATTENTION),
+    "mlp": _MLP,
+    "all": (*_ATTENTION, *_MLP),
+}
+"""Every name a projection is known under, ours, open_clip's or Hugging Face's -> the projections it means."""
 
 
 class LoraConfig(Config):
@@ -39,6 +54,16 @@ class LoraConfig(Config):
     @classmethod
     def _one_name_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("target_modules")
+    @classmethod
+    def _known_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in LORA_TARGETS:
+                near = difflib.get_close_matches(name, LORA_TARGETS, n=2, cutoff=0.5)
+                meant = f", did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+                raise ValueError(f"unknown projection '{name}'{meant}; q, k, v, out, fc1, fc2, attention, mlp, all")
+        return value
 
 
 class LinearProbeConfig(Config):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Config
 
@@ -29,11 +29,21 @@ class ModelConfig(Config):
         None, description="open_clip tag or a local weights file; none: the usual tag of this architecture."
     )
     cache_dir: Path | None = Field(None, description="Where open_clip keeps downloaded weights.")
-    head: HeadName = Field("cosine", description="cosine: unit class vectors; linear: free weights and a bias.")
+    head: HeadName | Literal["auto"] = Field(
+        "auto",
+        description="cosine: unit class vectors, from the prompts; linear: free weights and a bias;"
+        " auto: cosine, or linear where the start is a probe.",
+    )
     head_start: HeadStart = Field(
         "auto",
         description="text: class prompts; probe: a linear probe's weights; auto: whichever is better on val.",
     )
+
+    @model_validator(mode="after")
+    def _a_probe_is_linear(self) -> ModelConfig:
+        if self.head == "cosine" and self.head_start == "probe":
+            raise ValueError("head_start: probe needs head: linear or auto (a probe has free weights and a bias)")
+        return self
 
 
 class HardwareConfig(Config):

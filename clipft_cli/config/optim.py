@@ -126,6 +126,17 @@ class TrainingConfig(Config):
     def _rate_in_range(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> float | str:
         return in_range(parse, value, "a number above 0 and at most 10, or auto", 1e-12, 10)
 
+    @model_validator(mode="after")
+    def _stages_lie_within_the_run(self) -> TrainingConfig:
+        plan = self.progressive_unfreezing
+        last = max((step.epoch for step in plan.unfreeze_schedule or ()), default=0)
+        if plan.enabled and isinstance(self.num_epochs, int) and last >= self.num_epochs:
+            raise ValueError(
+                f"unfreeze_schedule has a stage at epoch {last}, behind the last epoch {self.num_epochs - 1}"
+                " (epochs count from 0); set unfreeze_schedule to null to have it scaled to the run"
+            )
+        return self
+
     @property
     def epochs(self) -> int:
         """`num_epochs` once the rules have settled it."""

@@ -17,8 +17,8 @@ from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, load_config
 from ..errors import CheckpointError, InterruptedRun
 from .data.changes import find_changes
-from .data.manifest import read_manifest
-from .loop.assemble import Material, assemble, card_of, load_material
+from .data.manifest import Manifest, read_manifest
+from .loop.assemble import Material, assemble, card_of, check_layers, load_material
 from .loop.bad_images import listing_bad
 from .loop.card import with_result
 from .loop.checkpoint import save_classifier, text_head
@@ -42,11 +42,8 @@ from .run_dir import RunDir, new_run_dir, newest_unfinished_run, write_pointer, 
 def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
     """Fine-tune a CLIP model on a prepared data set, in a new run directory."""
     began = time.perf_counter()
-    manifest = read_manifest(config.data.dir)
-    changes = find_changes(manifest)
-    if changes:
-        on_event(Note(changes.describe(), is_warning=True))
-    material = load_material(config, manifest)
+    material = load_material(config, _read_data(config, on_event))
+    check_layers(material)
     run_dir, is_numbered = new_run_dir(config.output_dir, config.preset or config.method)
     if is_numbered:
         on_event(Note(f"that name is taken: this run is {run_dir.path}"))
@@ -74,7 +71,7 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     config = load_config(TrainConfig, run_dir.config)
     with disk_errors(run_dir), run_dir.locked(), StopRequest() as stop:
         run_dir.sweep()
-        material = load_material(config, read_manifest(config.data.dir))
+        material = load_material(config, _read_data(config, on_event))
         with contextlib.closing(material.loader):
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
             return _run(material, start, run_dir, on_event, stop, began, is_resumed=True)
@@ -84,9 +81,17 @@ def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
     """Show the plan, with memory and speed measured on a few real updates; nothing is written."""
     from .loop.dry_run import measure
 
-    material = load_material(config, read_manifest(config.data.dir))
+    material = load_material(config, _read_data(config, on_event))
     with contextlib.closing(material.loader):
         return measure(material, _text_start(material), on_event)
+
+
+def _read_data(config: TrainConfig, on_event: OnEvent) -> Manifest:
+    manifest = read_manifest(config.data.dir)
+    changes = find_changes(manifest)
+    if changes:
+        on_event(Note(changes.describe(), is_warning=True))
+    return manifest
 
 
 def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Start | None:

@@ -284,3 +284,30 @@ def test_whatever_bytes_a_file_holds_the_answer_is_a_config_or_a_config_error(tm
     file.write_bytes(content)
     with contextlib.suppress(ConfigError):
         load_config(TrainConfig, file)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("lora.target_modules=[q_proj, q_prj]", "unknown projection 'q_prj', did you mean"),
+        ("predict.output=photo.JPG", "is an image's name"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_any_work(setting, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(FileConfig, None, [setting])
+
+
+def test_a_stage_behind_the_last_epoch_is_refused():
+    with pytest.raises(ConfigError, match="stage at epoch 6, behind the last epoch 4"):
+        load_config(FileConfig, None, ["preset=reference-full", "training.num_epochs=5"])
+
+
+def test_a_probe_with_a_cosine_head_is_refused():
+    with pytest.raises(ConfigError, match="a probe has free weights and a bias"):
+        load_config(FileConfig, None, ["model.head=cosine", "model.head_start=probe"])
+
+
+def test_a_section_with_all_its_keys_commented_out_is_empty(tmp_path):
+    (tmp_path / "a.yaml").write_text("data:\n  # dir: x\n")
+    assert load_config(FileConfig, tmp_path / "a.yaml").data == FileConfig().data

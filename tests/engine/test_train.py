@@ -25,7 +25,7 @@ from clipft_cli.engine.loop.checkpoint import load_classifier
 from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
 from clipft_cli.engine.run_dir import find_checkpoint
 from clipft_cli.engine.train import dry_run, resume, train
-from clipft_cli.errors import CheckpointError, DataError, ModelError, ResourceError, TrainingError
+from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError, ResourceError, TrainingError
 
 CPU = torch.device("cpu")
 METHODS = ("full", "lora", "linear_probe", "zero_shot")
@@ -226,6 +226,45 @@ def test_early_stopping_waits_for_its_patience(tiny, tmp_path):
     result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
     assert result.stopped_early
     assert result.epochs == 3  # the first is the best so far, then two without improvement
+
+
+def test_each_stage_of_unfreezing_has_the_whole_patience(tiny, tmp_path):
+    schedule = [{"epoch": 0, "layers": ["classifier"]}, {"epoch": 4, "layers": ["all"]}]
+    settings = {
+        "training.num_epochs": 10,
+        "training.learning_rate": 1e-9,  # nothing ever improves after the first epoch
+        "training.early_stopping.patience": 2,
+        "training.ema.enabled": False,
+        "training.progressive_unfreezing.enabled": True,
+        "training.progressive_unfreezing.unfreeze_schedule": schedule,
+    }
+    result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
+    assert result.stopped_early
+    assert result.epochs == 7  # the stage begins in epoch 5 and gets two more
+
+
+def test_an_unknown_layer_leaves_no_run_behind(tiny, tmp_path):
+    schedule = [{"epoch": 0, "layers": ["classifier", "block.7", "nothing"]}]
+    settings = {
+        "training.progressive_unfreezing.enabled": True,
+        "training.progressive_unfreezing.unfreeze_schedule": schedule,
+    }
+    with pytest.raises(ConfigError, match=r"(?s)'block\.7'.*'nothing'"):
+        train(tiny.config("full", tmp_path / "run", settings), Recorder())
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_explicit_cosine_head_is_kept(tiny, tmp_path):
+    settings = {"model.head": "cosine", "model.head_start": "auto", "training.num_epochs": 1}
+    result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
+    assert json.loads((tmp_path / "run" / result.checkpoint.name / "checkpoint.json").read_text())["head"] == "cosine"
+
+
+def test_two_classes_of_one_name_are_refused(tiny, tmp_path, data):
+    names = "".join(f"{cls.name} = colour\n" for cls in data.classes)
+    (data.root / "classes.txt").write_text(names, encoding="utf-8")
+    with pytest.raises(DataError, match="are both called 'colour'"):
+        train(tiny.config("full", tmp_path / "run", {"data.dir": data.root}), Recorder())
 
 
 def test_without_early_stopping_every_epoch_runs(tiny, tmp_path):

@@ -88,7 +88,8 @@ def read_image_bytes(path: Path) -> bytes:
                 raise ImageError("not a regular file", where=where)
             if status.st_size > MAX_BYTES:
                 raise ImageError("file too large", f"{status.st_size >> 20} MiB", where=where)
-            return file.read(MAX_BYTES)
+            # not read(MAX_BYTES): that would set half a GiB aside for every file
+            return file.read(status.st_size)
     except FileNotFoundError:
         raise ImageError("file not found", where=where) from None
     except IsADirectoryError:

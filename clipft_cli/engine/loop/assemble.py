@@ -12,12 +12,13 @@ from ...config.commands import TrainConfig
 from ...errors import DataError, ModelError
 from ..data.dataset import ImageDataset
 from ..data.loader import Loader, worker_count
-from ..data.manifest import Manifest
+from ..data.manifest import CLASSES_FILE, Manifest
 from ..data.subset import draw_subset
 from ..data.templates import choose_templates
 from ..data.transforms import Augmentation
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
+from ..model.layers import head_layer, image_layers
 from ..model.precision import Precision, set_up
 from ..model.vit import tune_allocator
 from ..optim import recipe
@@ -71,7 +72,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     backbone = load_backbone(config.model)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     augmentation = Augmentation(data.augmentation, data.crop_scale_min, data.horizontal_flip)
-    half = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
+    train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
         config=config,
         rules=tuple(rules),
@@ -85,14 +86,14 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
             backbone.preprocess,
             augmentation=augmentation,
             seed=config.seed,
-            cache_gb=half,
+            cache_gb=train_cache_gb,
             max_bad_share=data.max_bad_share,
         ),
         val_set=ImageDataset(
             manifest,
             val_rows,
             backbone.preprocess,
-            cache_gb=data.image_cache_gb - half,
+            cache_gb=data.image_cache_gb - train_cache_gb,
             max_bad_share=data.max_bad_share,
         ),
         loader=Loader(worker_count(data.num_workers)),
@@ -163,6 +164,15 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     )
 
 
+def check_layers(material: Material) -> None:
+    """Raises ConfigError, before anything is measured or written, for layers the schedule names and no tower has."""
+    config = material.config
+    if METHODS[config.method].trains_by_epochs and config.training.progressive_unfreezing.enabled:
+        visual: Any = material.backbone.model.visual
+        layers = (*image_layers(visual), head_layer(()))
+        plan_unfreezing(config.training.progressive_unfreezing, layers, config.training.epochs)
+
+
 def card_of(material: Material, start: Start) -> Card:
     """What every checkpoint of the run says of itself."""
     config = material.config
@@ -189,6 +199,15 @@ def _check_classes(manifest: Manifest, trained: set[int]) -> None:
             f"{manifest.root}: only one class, a classifier needs at least 2",
             hint="add a folder of images for another class and run `clipft prepare` again",
         )
+    by_words: dict[str, str] = {}
+    for cls in manifest.classes:
+        other = by_words.setdefault(cls.readable, cls.name)
+        if other != cls.name:
+            raise DataError(
+                f"{manifest.root / CLASSES_FILE}: '{other}' and '{cls.name}' are both called '{cls.readable}':"
+                " their prompts would be the same",
+                hint="give each class words of its own",
+            )
     missing = [cls.name for i, cls in enumerate(manifest.classes) if i not in trained]
     if missing:
         raise DataError(

@@ -139,7 +139,8 @@ def _tower(checkpoint: Path, card: Card) -> torch.nn.Module:
 
 
 def _base_of(checkpoint: Path, card: Card) -> torch.nn.Module:
-    backbone = load_backbone(ModelConfig(name=card.base.name, pretrained=card.base.pretrained))
+    cache_dir = Path(card.base.cache_dir) if card.base.cache_dir else None
+    backbone = load_backbone(ModelConfig(name=card.base.name, pretrained=card.base.pretrained, cache_dir=cache_dir))
     if backbone.base.weights_sha256 != card.base.weights_sha256:
         raise CheckpointError(
             f"{checkpoint}: belongs to another base model: the weights of {card.base.name}"

@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class StepDone:
-    """One update. `loss` is the mean over its images, `lr` the top layer's."""
+    """One update. `loss` is the mean over its images, `lr` the top layer's, `rates` those of all groups in order."""
 
     step: int
     epoch: int
@@ -58,6 +58,7 @@ class StepDone:
     images_per_second: float
     data_wait_share: float
     memory_gib: float
+    rates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

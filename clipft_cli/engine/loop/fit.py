@@ -99,10 +99,9 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     while state.epoch < run.config.training.epochs and not state.is_stopped_early:
         names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)
-        started = time.perf_counter()
         try:
             _train_epoch(run, state, on_event, stop)
-            _close_epoch(run, state, time.perf_counter() - started, on_event, stop)
+            _close_epoch(run, state, state.epoch_seconds, on_event, stop)
         except _NonFinite as trouble:
             state = _roll_back(run, state, trouble, on_event)
             continue
@@ -157,11 +156,11 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
         for update in updates:
             started, waited = time.perf_counter(), run.loader.waited_seconds
             batches = [next(loaded) for _ in update]
-            # what is random in a step (dropout) is a function of (seed, step): nothing to save for a resume
-            torch.manual_seed(run.config.seed * 1_000_003 + state.step)
-            done = run.stepper.update(batches, run.rates.at(state.step, state.lr_scale))
+            seed = run.config.seed * 1_000_003 + state.step
+            done = run.stepper.update(batches, run.rates.at(state.step, state.lr_scale), seed)
             _account(run, state, done, batches, on_event)
             seconds = time.perf_counter() - started
+            state.epoch_seconds += seconds
             _tell(run, state, done, seconds, run.loader.waited_seconds - waited, on_event)
             stop.check()
             if _is_save_due(run, state, time.monotonic() - saved_at):
@@ -198,17 +197,19 @@ def _account(run: Run, state: TrainState, done: Update, batches: Sequence[Batch]
 
 
 def _tell(run: Run, state: TrainState, done: Update, seconds: float, waited: float, on_event: OnEvent) -> None:
+    rates = run.rates.at(state.step - 1, state.lr_scale)
     on_event(
         StepDone(
             step=state.step,
             epoch=state.epoch + 1,
             n_images=done.n_images,
             loss=done.loss_sum / done.n_images,
-            lr=run.rates.at(state.step - 1, state.lr_scale)[-1],
+            lr=rates[-1],
             grad_norm=done.grad_norm,
             images_per_second=done.n_images / max(seconds, 1e-9),
             data_wait_share=min(1.0, waited / max(seconds, 1e-9)),
             memory_gib=peak_memory_gib(run.precision.device),
+            rates=tuple(rates),
         )
     )
 
@@ -237,7 +238,7 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
     append_metrics(run.run_dir, record, state)
     state.epoch += 1
     state.step_in_epoch = 0
-    state.loss_sum, state.n_images = 0.0, 0
+    state.loss_sum, state.n_images, state.epoch_seconds = 0.0, 0, 0.0
     state.train_seconds += seconds
     run.save(state)
     _prune(run, state)
@@ -273,6 +274,8 @@ def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
         state.epochs_without_improvement = 0
     else:
         state.epochs_without_improvement += 1
+    if state.epoch in run.plan.stages:
+        state.epochs_without_improvement = 0  # what has just joined gets the whole of the patience
     is_last_stage = state.epoch >= run.plan.stages[-1]
     out_of_patience = state.epochs_without_improvement >= training.early_stopping.patience
     # a stage of unfreezing still to come is what the run waits for: no early stop before it

@@ -59,7 +59,7 @@ def result_of(run: Run, state: TrainState, start: Start, finished: Finished, sec
         zero_shot=start.zero_shot,
         start=start.metrics,
         best=finished.metrics,
-        best_epoch=state.best_epoch,
+        best_epoch=0 if finished.fell_back else state.best_epoch,
         epochs=state.epoch,
         alpha=finished.alpha,
         alpha_curve=finished.curve,

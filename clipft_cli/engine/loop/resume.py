@@ -37,6 +37,7 @@ class TrainState:
     step: int = 0
     step_in_epoch: int = 0
     loss_sum: float = 0.0
+    epoch_seconds: float = 0.0
     n_images: int = 0
     best_epoch: int = 0
     best_value: float | None = None

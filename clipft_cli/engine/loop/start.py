@@ -91,7 +91,7 @@ def choose_start(
 def _wants_probe(config: TrainConfig) -> bool:
     if config.method == "zero_shot":
         return False
-    return _must_probe(config) or config.model.head_start == "auto"
+    return _must_probe(config) or (config.model.head_start == "auto" and config.model.head != "cosine")
 
 
 def _must_probe(config: TrainConfig) -> bool:

@@ -42,15 +42,18 @@ class Stepper:
     label_smoothing: float
     class_weights: Tensor | None  # (C,), mean 1 over the training images
 
-    def update(self, batches: Sequence[Batch], learning_rates: Sequence[float]) -> Update:
+    def update(self, batches: Sequence[Batch], learning_rates: Sequence[float], seed: int | None = None) -> Update:
         """One optimizer step on the mean loss over all images of `batches`.
 
-        Halves the micro-batch and starts the update again where memory runs out.
+        Halves the micro-batch and starts the update again where memory runs out. What is random in it (dropout)
+        is a function of `seed`, so that nothing needs saving for a resume.
         """
         for group, rate in zip(self.optimizer.param_groups, learning_rates, strict=True):
             group["lr"] = rate
         while True:
             try:
+                if seed is not None:
+                    torch.manual_seed(seed)
                 loss_sum = self._accumulate(batches)
                 break
             except Exception as error:

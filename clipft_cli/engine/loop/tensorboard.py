@@ -47,7 +47,7 @@ class TensorBoard:
         if isinstance(event, StepDone):
             for name in ("loss", "grad_norm", "images_per_second", "data_wait_share"):
                 self._writer.add_scalar(f"train/{name}", getattr(event, name), event.step)
-            for group, rate in zip(self._groups, self._rates_at(event.step - 1), strict=True):
+            for group, rate in zip(self._groups, event.rates, strict=True):
                 self._writer.add_scalar(f"lr/{group.name}", rate, event.step)
         elif isinstance(event, EpochDone):
             for name, value in asdict(event.record).items():

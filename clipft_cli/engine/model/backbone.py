@@ -44,6 +44,7 @@ class BaseModel:
     quick_gelu: bool
     weights_sha256: str
     model_cfg: dict[str, Any]
+    cache_dir: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As stored in a checkpoint."""
@@ -66,11 +67,18 @@ def load_backbone(config: ModelConfig) -> Backbone:
     Raises ModelError for an unknown name, tag or unfitting file, DownloadError where weights cannot be fetched.
     """
     name = resolve_name(config.name, config.pretrained)
-    _register(name)
+    _register(name, config.cache_dir)
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)
     tokenizer = _tokenizer(name)
-    base = BaseModel(name.name, name.pretrained, _has_quick_gelu(model), weights_digest(model), model_cfg)
+    base = BaseModel(
+        name.name,
+        name.pretrained,
+        _has_quick_gelu(model),
+        weights_digest(model),
+        model_cfg,
+        str(config.cache_dir.resolve()) if config.cache_dir else None,
+    )
     return Backbone(model, tokenizer, Preprocess.from_config(_preprocess_cfg(model)), base)
 
 
@@ -97,7 +105,7 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _register(name: ModelName) -> None:
+def _register(name: ModelName, cache_dir: Path | None) -> None:
     if name.name == tiny.MODEL_NAME:
         tiny.register()
     elif name.config_file is not None:
@@ -110,15 +118,17 @@ def _register(name: ModelName) -> None:
         check_model_cfg(content, str(name.config_file))
         open_clip.add_model_config(name.config_file)
     elif name.schema is not None:
-        _check_foreign(name)
+        _check_foreign(name, cache_dir)
 
 
-def _check_foreign(name: ModelName) -> None:
+def _check_foreign(name: ModelName, cache_dir: Path | None) -> None:
     """What a folder or a hub repository says of its model is read here first: open_clip would do as it says."""
     schema, place = name.open_clip_name.split(":", 1)
     try:
         if schema == "hf-hub":
-            file = Path(download_pretrained_from_hf(place, filename=OPEN_CLIP_CONFIG_FILE))
+            with _quiet(), _cache_only_if_offline(name):
+                folder = str(cache_dir) if cache_dir else None
+                file = Path(download_pretrained_from_hf(place, filename=OPEN_CLIP_CONFIG_FILE, cache_dir=folder))
         else:
             file = Path(place) / OPEN_CLIP_CONFIG_FILE
         content = json.loads(file.read_text(encoding="utf-8"))

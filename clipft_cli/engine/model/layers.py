@@ -66,12 +66,15 @@ def match_layers(patterns: Sequence[str], layers: Sequence[Layer], key: str) -> 
     Raises ConfigError for a pattern that means none, listing near ones.
     """
     found: set[int] = set()
+    unknown: list[str] = []
     for pattern in patterns:
         wanted = pattern.strip().removesuffix(".*") if pattern.strip() != "*" else "all"
         hits = {i for i, layer in enumerate(layers) if wanted == "all" or _means(wanted, layer)}
         if not hits:
-            raise ConfigError(f"{key}: no layer is called '{pattern}'{_near_layers(wanted, layers)}")
+            unknown.append(f"{key}: no layer is called '{pattern}'{_near_layers(wanted, layers)}")
         found |= hits
+    if unknown:
+        raise ConfigError("\n".join(unknown))
     return frozenset(found)
 
 

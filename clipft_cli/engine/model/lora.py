@@ -19,22 +19,10 @@ import torch.nn.functional as F
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
+from ...config.methods import LORA_TARGETS
 from ...errors import ConfigError, ModelError
 
 TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
-_ATTENTION = ("q", "k", "v", "out")
-_MLP = ("fc1", "fc2")
-_ALIASES: dict[str, tuple[str, ...]] = {
-    **{target: (target,) for target in TARGETS},
-    **{f"{part}_proj": (part,) for part in ("q", "k", "v", "out")},
-    **dict.fromkeys(("qkv", "in_proj", "attn.in_proj"), ("q", "k", "v")),
-    **dict.fromkeys(("attn.out_proj",), ("out",)),
-    **dict.fromkeys(("c_fc", "mlp.c_fc", "mlp.fc1"), ("fc1",)),
-    **dict.fromkeys(("c_proj", "mlp.c_proj", "mlp.fc2"), ("fc2",)),
-    **dict.fromkeys(("attention", "attn"), _ATTENTION),
-    "mlp": _MLP,
-    "all": TARGETS,
-}
 
 
 def resolve_targets(names: Iterable[str]) -> tuple[str, ...]:
@@ -44,14 +32,14 @@ def resolve_targets(names: Iterable[str]) -> tuple[str, ...]:
     """
     wanted: set[str] = set()
     for name in names:
-        if name not in _ALIASES:
-            near = difflib.get_close_matches(name, _ALIASES, n=1)
+        if name not in LORA_TARGETS:
+            near = difflib.get_close_matches(name, LORA_TARGETS, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise ConfigError(
                 f"unknown LoRA target '{name}'",
                 hint=f"{hint}choose from {', '.join(TARGETS)}, or attention, mlp, all",
             )
-        wanted.update(_ALIASES[name])
+        wanted.update(LORA_TARGETS[name])
     if not wanted:
         raise ConfigError("LoRA has no target", hint=f"choose from {', '.join(TARGETS)}, or attention, mlp, all")
     return tuple(target for target in TARGETS if target in wanted)

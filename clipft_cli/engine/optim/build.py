@@ -56,4 +56,5 @@ class LearningRates:
         first_epoch = self.plan.first_epoch[group.layer]
         if not first_epoch:  # from the start, or never
             return 1.0
-        return rewarm_factor(max(0, step - first_epoch * self.steps_per_epoch), self.n_rewarm)
+        joined = step - first_epoch * self.steps_per_epoch
+        return rewarm_factor(joined, self.n_rewarm) if joined >= 0 else 0.0

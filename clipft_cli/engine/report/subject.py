@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from ...config.commands import EvaluateConfig
-from ...errors import CheckpointError, DataError
+from ...errors import CheckpointError, ConfigError, DataError
 from ..data.class_names import ClassInfo
-from ..data.manifest import Manifest
+from ..data.manifest import DATASET_FILE, Manifest
 from ..loop.card import file_digest, read_card
 from ..loop.checkpoint import Loaded, load_classifier, load_zero_shot
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
@@ -108,6 +108,11 @@ def reports_dir(config: EvaluateConfig, subject: Subject) -> Path:
     """
     options = config.evaluate
     if options.output_dir is not None:
+        if (options.output_dir / DATASET_FILE).is_file():
+            raise ConfigError(
+                f"--output-dir: {options.output_dir} is a data set, reports would lie among its images",
+                hint="choose another folder",
+            )
         return options.output_dir
     if subject.checkpoint is None:
         return OUTPUTS / f"zero-shot-{options.split}"
