@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -12,9 +13,17 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import EXIT_CODES, ClipftError, ConfigError, ResourceError
-from . import compare, evaluate, predict, prepare, train
 from .options import mode_of
 from .render import error_object, print_json, show_error
+
+COMMANDS = {
+    "prepare": "Make a data set of images: checked, split, described.",
+    "train": "Fine-tune a CLIP model on a prepared data set.",
+    "evaluate": "Measure a fine-tuned model on a split.",
+    "predict": "Classify images with a fine-tuned model.",
+    "compare": "Say which method is worth its cost.",
+}
+"""Each command with its line in `clipft --help`; its file, of the same name, is imported when it is called."""
 
 
 class ErrorBoundary(TyperGroup):
@@ -86,9 +95,28 @@ def _os_error_text(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
+class Commands(ErrorBoundary):
+    """The commands of COMMANDS, each imported when it is called: `clipft --help` pays for none."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __package__)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
 app = typer.Typer(
     name="clipft",
-    cls=ErrorBoundary,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -115,13 +143,6 @@ def root(
     ] = False,
 ) -> None:
     """Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare."""
-
-
-app.command("prepare")(prepare.prepare)
-app.command("train")(train.train)
-app.command("evaluate", short_help="Measure a fine-tuned model on a split.")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("compare", short_help="Say which method is worth its cost.")(compare.compare)
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config.base import Config
-from ..config.commands import FileConfig
+if TYPE_CHECKING:
+    from ..config.base import Config
 
 
 @dataclass
@@ -37,6 +37,8 @@ def _remember(name: str):  # type: ignore[no-untyped-def]
 
 def help_of(key: str) -> str:
     """Description of a dotted config key, with the key itself, so that help and file use one name."""
+    from ..config.commands import FileConfig  # `clipft --help` needs no word of it
+
     model: type[Config] = FileConfig
     *sections, last = key.split(".")
     for section in sections:

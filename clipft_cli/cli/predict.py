@@ -19,7 +19,7 @@ def predict(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="IMAGE...",
+            metavar="IMAGE",
             help="Files, folders, quoted patterns; - for a list on standard input.",
             show_default=False,
         ),
