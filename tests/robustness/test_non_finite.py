@@ -22,12 +22,12 @@ def spoil(monkeypatch):
         n = -1
         real = Stepper.update
 
-        def update(self, batches, rates):
+        def update(self, batches, rates, seed):
             nonlocal n
             n += 1
             if n in updates and what == "loss":
                 self.class_weights = torch.full((3,), float("nan"))
-            done = real(self, batches, rates)
+            done = real(self, batches, rates, seed)
             self.class_weights = None
             if n in updates and what == "weights":
                 with torch.no_grad():
