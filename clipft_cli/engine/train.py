@@ -167,7 +167,7 @@ def _run(
     on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=False))
     with (
         listing_bad([material.train_set, material.val_set], run_dir, on_event),
-        TensorBoard(run_dir, run.groups, run.rates.at, state.step) as board,
+        TensorBoard(run_dir, run.groups, run.plan, state.step) as board,
     ):
 
         def tell(event: Event) -> None:

@@ -314,6 +314,18 @@ def test_frozen_layers_are_bit_equal_until_they_thaw(tiny, tmp_path):
     ]
 
 
+def test_tensorboard_tells_what_trains_and_at_which_rate(tiny, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(tiny.config("full", tmp_path / "run", UNFREEZING), Recorder())
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    counts = [scalar.value for scalar in events.Scalars("model/trainable_parameters")]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 1
+    assert events.Scalars("lr/stem")[0].value == 0.0
+    assert events.Scalars("lr/classifier")[0].value > 0.0
+
+
 def test_few_shot_and_fraction_train_on_what_they_say(tiny, tmp_path):
     few = Recorder()
     train(tiny.config("full", tmp_path / "few", {"data.few_shot": 3, "training.num_epochs": 1}), few)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
 
@@ -12,6 +12,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from ..data.dataset import ImageDataset
 from ..optim.groups import Group
+from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
 from .events import EpochDone, Event, StepDone
 
@@ -25,14 +26,12 @@ class TensorBoard:
         self,
         run_dir: RunDir,
         groups: Sequence[Group],
-        rates_at: Callable[[int], list[float]],
+        plan: UnfreezePlan,
         resumed_at: int,
     ) -> None:
         self._groups = groups
-        self._rates_at = rates_at
+        self._plan = plan
         self._writer = SummaryWriter(str(run_dir.tensorboard), purge_step=resumed_at + 1)
-        n_parameters = sum(group.n_parameters for group in groups)
-        self._writer.add_scalar("model/trainable_parameters", n_parameters, resumed_at)
 
     def __enter__(self) -> TensorBoard:
         return self
@@ -53,6 +52,9 @@ class TensorBoard:
             for name, value in asdict(event.record).items():
                 if name.startswith("val_"):
                     self._writer.add_scalar(f"val/{name.removeprefix('val_')}", value, event.record.step)
+            trained = self._plan.trains(event.record.epoch - 1)
+            n_parameters = sum(group.n_parameters for group in self._groups if group.layer in trained)
+            self._writer.add_scalar("model/trainable_parameters", n_parameters, event.record.step)
 
     def add_mistakes(self, dataset: ImageDataset, logits: torch.Tensor, step: int) -> None:
         """The misclassified images the model was surest of, with a line of text each."""
