@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -20,7 +21,8 @@ def signalled(folder: Path, number: int, until: Path, *args: str, again: bool = 
     os.kill(process.pid, number)
     if again:
         time.sleep(0.05)
-        os.kill(process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it may be over by itself
+            os.kill(process.pid, number)
     process.join(60)
     return ended(process, folder, time.monotonic() - began)
 
@@ -61,7 +63,8 @@ def test_a_second_signal_leaves_at_once(place):
     process = start_in(place, *args)
     wait_for(place / "run" / "resume")
     os.kill(process.pid, signal.SIGTERM)
-    os.kill(process.pid, signal.SIGTERM)  # both are pending before the step ends, or it has ended by itself
+    with contextlib.suppress(ProcessLookupError):  # it may be over by itself
+        os.kill(process.pid, signal.SIGTERM)  # both are pending before the step ends, or it has ended by itself
     process.join(10)
     assert process.exitcode in (128 + signal.SIGTERM, 75)
 
@@ -80,7 +83,8 @@ def test_other_commands_leave_nothing_half_written(place, args):
     before = {p for p in place.rglob("*") if p.suffix != ".txt"}
     process = start_in(place, *args)
     time.sleep(0.25)
-    os.kill(process.pid, signal.SIGINT)
+    with contextlib.suppress(ProcessLookupError):  # it may be over by itself
+        os.kill(process.pid, signal.SIGINT)
     process.join(30)
     done = ended(process, place)
     if done.code == 0:
