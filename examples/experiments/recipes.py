@@ -1,0 +1,177 @@
+"""Recipes against each other on real photographs, at equal compute. README.md says what came of it.
+
+    python examples/experiments/recipes.py --data DIR --weights DIR [--sets food10,trash6] [--methods full,timm-style]
+
+DIR of the data holds one folder of class folders for each set. Every finished run is a line of log.jsonl and is not
+run again; a run that was interrupted is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from budget import Cost, epochs_for, measure_update
+from images import eval_images
+from job import Clock, Job, Outcome
+from own import PRESETS, run_own
+from peers import PEERS
+from tower import backbone_in, disagreement
+
+from clipft_cli.config.commands import PrepareConfig
+from clipft_cli.config.load import load_config
+from clipft_cli.engine.data.manifest import Manifest, read_manifest
+from clipft_cli.engine.model.classifier import image_tower
+from clipft_cli.engine.prepare import prepare
+
+LOG = Path(__file__).parent / "log.jsonl"
+RUNNERS = {**{name: partial(run_own, name) for name in PRESETS}, **PEERS}
+WITHOUT_EPOCHS = ("zero_shot", "linear_probe")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs: every method on every set with every seed. `variant` names what `sets` change."""
+
+    methods: tuple[str, ...]
+    sets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: float
+    epochs: int
+    variant: str
+    overrides: tuple[str, ...]
+    with_test: bool
+
+
+class Log:
+    """Lines of JSON, one a finished run or a measured cost."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        self.records: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+
+    def find(self, **what: Any) -> dict[str, Any] | None:
+        """The newest record with these values."""
+        found = [record for record in self.records if all(record.get(key) == value for key, value in what.items())]
+        return found[-1] if found else None
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record, on disk as well."""
+        self.records.append(record)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder that holds the sets, each a folder of class folders.")],
+    weights: Annotated[Path, typer.Option(help="Folder with an open_clip model config and its weights.")],
+    scratch: Annotated[Path, typer.Option(help="Where prepared sets and run directories go.")] = Path("recipes-runs"),
+    sets: Annotated[str, typer.Option(help="Folders of `data`.")] = "food10,trash6,flowers5",
+    methods: Annotated[str, typer.Option(help="; ".join(RUNNERS))] = ",".join(m for m in RUNNERS if m != "few-shot"),
+    seeds: Annotated[str, typer.Option(help="Seeds of split, order and augmentation.")] = "0",
+    budget: Annotated[float, typer.Option(help="CPU seconds of a run.")] = 240.0,
+    epochs: Annotated[int, typer.Option(help="Epochs of each run in place of the budget; 0: by budget.")] = 0,
+    variant: Annotated[str, typer.Option(help="Name for what --set changes, in the log.")] = "",
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Settings of own methods, key=value.")] = None,
+    val_only: Annotated[bool, typer.Option(help="Leave the test images alone (exploring).")] = False,
+    log_file: Annotated[Path, typer.Option("--log", help="Where finished runs are kept.")] = LOG,
+) -> None:
+    """Run what the log does not hold yet."""
+    torch.set_num_threads(1)
+    plan = Plan(
+        tuple(methods.split(",")), tuple(sets.split(",")), tuple(map(int, seeds.split(","))),
+        budget, epochs, variant, tuple(overrides or ()), not val_only,
+    )  # fmt: skip
+    log = Log(log_file)
+    for name in plan.sets:
+        for seed in plan.seeds:
+            manifest = _prepared(data / name, scratch, seed)
+            for method in plan.methods:
+                job = Job(manifest.root, weights.resolve(), scratch.resolve(), seed, 0, plan.overrides, plan.with_test)
+                _run(method, name, job, plan, manifest, log)
+
+
+def _prepared(source: Path, scratch: Path, seed: int) -> Manifest:
+    target = (scratch / f"{source.name}-{seed}").resolve()
+    if not target.is_dir():
+        flags = {"seed": seed, "prepare.source": str(source), "prepare.output_dir": str(target),
+                 "prepare.split": "0.6/0.15/0.25"}  # fmt: skip
+        prepare(load_config(PrepareConfig, None, (), flags))
+    return read_manifest(target)
+
+
+def _run(method: str, name: str, job: Job, plan: Plan, manifest: Manifest, log: Log) -> None:
+    n_train, n_val, n_test = (len(manifest.split(split)) for split in ("train", "val", "test"))
+    if method not in WITHOUT_EPOCHS:
+        cost = _cost(method, job, log)
+        n_epochs = plan.epochs or epochs_for(method, plan.budget, cost, n_train, n_val)
+        job = replace(job, n_epochs=n_epochs)
+    key = {"set": name, "seed": job.seed, "method": method, "variant": plan.variant, "sets": list(plan.overrides),
+           "epochs": job.n_epochs, "has_test": plan.with_test}  # fmt: skip
+    if log.find(**key) is not None:
+        return
+    outcome = RUNNERS[method](job)
+    record = {**key, "budget": None if plan.epochs else plan.budget, "n": [n_train, n_val, n_test],
+              "digest": manifest.digest[:12], **_facts(outcome)}  # fmt: skip
+    log.add(record)
+    print(
+        f"{name}-{job.seed} {method} {plan.variant}: {outcome.n_epochs}/{job.n_epochs} epochs,"
+        f" {outcome.cpu_seconds:.0f} CPU s, val {outcome.val_top1:.3f} (loss {outcome.val_loss:.3f}),"
+        f" test {record['test_top1']}, kept {outcome.kept}",
+        flush=True,
+    )
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "epochs_run": outcome.n_epochs,
+        "cpu_seconds": round(outcome.cpu_seconds, 1),
+        "val_top1": round(outcome.val_top1, 4),
+        "val_loss": round(outcome.val_loss, 4),
+        "test_top1": round(float(outcome.hits.mean()), 4) if len(outcome.hits) else None,
+        "kept": outcome.kept,
+        "course": [list(point) for point in outcome.course],
+        **outcome.described,
+        "hits": "".join("1" if hit else "0" for hit in outcome.hits),
+    }
+
+
+def _cost(method: str, job: Job, log: Log) -> Cost:
+    """Measured once a method, kept in the log."""
+    known = log.find(kind="cost", method=method)
+    if known is None:
+        job = replace(job, sets=())
+        known = {"kind": "cost", "method": method, "update": round(measure_update(RUNNERS[method], job), 4)}
+        log.add(known)
+    forward = log.find(kind="cost", method="forward")
+    if forward is None:
+        forward = {"kind": "cost", "method": "forward", "image": round(_forward_cost(job), 5),
+                   "disagreement": disagreement(job.weights)}  # fmt: skip
+        log.add(forward)
+    return Cost(known["update"], forward["image"])
+
+
+@torch.inference_mode()
+def _forward_cost(job: Job) -> float:
+    """CPU seconds of one image without gradients, in batches of 64."""
+    backbone = backbone_in(job.weights)
+    images = backbone.preprocess.normalise(eval_images(job.data_dir, "val", backbone.preprocess).pixels[:64])
+    tower = image_tower(backbone.model.eval())
+    seconds = []
+    for _ in range(3):
+        clock = Clock()
+        with torch.autocast("cpu", torch.bfloat16):
+            tower(images)
+        seconds.append(clock.seconds / len(images))
+    return float(np.median(seconds))
+
+
+if __name__ == "__main__":
+    typer.run(main)
