@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .base import Config
+from .cache import CacheConfig
 from .data import DataConfig, SplitName
 from .methods import LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
@@ -152,6 +153,7 @@ class TrainConfig(Config):
     lora: LoraConfig = LoraConfig()
     linear_probe: LinearProbeConfig = LinearProbeConfig()
     hardware: HardwareConfig = HardwareConfig()
+    cache: CacheConfig = CacheConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 

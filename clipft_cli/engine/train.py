@@ -25,13 +25,14 @@ from .loop.checkpoint import save_classifier, text_head
 from .loop.disk import check_space, disk_errors
 from .loop.events import EpochDone, Event, Note, OnEvent
 from .loop.finish import calibrate, finish, start_values
-from .loop.fit import Run, fit
-from .loop.inference import ValMetrics, split_logits
+from .loop.fit import fit
+from .loop.inference import ValMetrics
 from .loop.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .loop.plan import plan_of
 from .loop.records import append_metrics, cut_metrics, zero_shot_record
 from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
+from .loop.run import Run
 from .loop.signals import Stopped, StopRequest
 from .loop.start import DamagedStart, Start, choose_start, read_start, save_start
 from .methods import METHODS
@@ -176,7 +177,8 @@ def _run(
 
         state = fit(run, state, tell, stop)
         finished = finish(run, state, begin_with, on_event, stop)
-        logits = split_logits(run.classifier, run.val_set, run.loader, run.precision, run.eval_batch)
+        logits = run.prefix.val_logits(run.config.training.epochs - 1)
+        run.prefix.close(on_event)
         board.add_mistakes(run.val_set, logits, state.step)
     result = result_of(run, state, start, finished, time.perf_counter() - began)
     _close(run_dir, result)

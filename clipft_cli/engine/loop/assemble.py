@@ -18,7 +18,8 @@ from ..data.templates import choose_templates
 from ..data.transforms import Augmentation
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
-from ..model.layers import head_layer, image_layers
+from ..model.classifier import Classifier
+from ..model.layers import Layer, head_layer, image_layers
 from ..model.precision import Precision, set_up
 from ..model.vit import tune_allocator
 from ..optim import recipe
@@ -26,10 +27,12 @@ from ..optim.build import LearningRates, build_optimizer
 from ..optim.ema import EMA
 from ..optim.groups import build_groups
 from ..optim.schedule import warmup_steps
-from ..optim.unfreeze import plan_unfreezing
+from ..optim.unfreeze import UnfreezePlan, plan_unfreezing
 from ..run_dir import RunDir
 from .card import Card, data_facts
-from .fit import Run
+from .frozen import plan_keeping, stages_of
+from .prefix_cache import PrefixCache, kind_of
+from .run import Run
 from .start import Start
 from .step import Stepper
 
@@ -157,10 +160,36 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
         ema=EMA(parameters, training.ema.horizon_ratio * total_steps) if training.ema.enabled else None,
         train_set=material.train_set,
         val_set=material.val_set,
+        prefix=_prefix_cache(material, classifier, layers, plan, run_dir),
+        loader=material.loader,
+        precision=precision,
+        card=card_of(material, start),
+    )
+
+
+def _prefix_cache(
+    material: Material, classifier: Classifier, layers: tuple[Layer, ...], plan: UnfreezePlan, run_dir: RunDir
+) -> PrefixCache:
+    """The cache of what is frozen, with what it will keep of each stage decided."""
+    config, precision = material.config, material.precision
+    n_epochs = config.training.epochs
+    after_training = 1 + (len(config.training.wise_ft.alphas) if config.training.wise_ft.enabled else 1)
+    keepings = []
+    for stage in stages_of(classifier, layers, plan, n_epochs):
+        n_val_reads = stage.n_epochs + (after_training if stage.stop == n_epochs else 0)
+        n_bytes = kind_of(classifier, stage.cut, precision, material.backbone.preprocess.size).n_bytes
+        n_train, n_val = len(material.train_set), len(material.val_set)
+        keepings.append(plan_keeping(config, stage, n_train, n_val, n_bytes, n_val_reads))
+    return PrefixCache(
+        classifier=classifier,
+        config=config,
+        plan=tuple(keepings),
+        datasets={"train": material.train_set, "val": material.val_set},
         loader=material.loader,
         precision=precision,
         eval_batch=material.eval_batch,
-        card=card_of(material, start),
+        folder=run_dir.path,
+        digests=material.digests,
     )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from ...errors import ResourceError
 from ..methods import METHODS
 from ..run_dir import RunDir
-from .fit import Run
 from .plan import n_trainable
 from .resume import KEPT
+from .run import Run
 
 
 def check_space(run: Run) -> None:

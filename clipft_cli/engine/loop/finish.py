@@ -18,10 +18,11 @@ from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
 from .card import is_whole, read_card, with_result
 from .checkpoint import save_classifier
 from .events import Note, OnEvent
-from .fit import Run, interrupted
-from .inference import ValMetrics, metrics_of, split_logits
+from .fit import interrupted
+from .inference import ValMetrics, metrics_of
 from .records import selection_value
 from .resume import TrainState
+from .run import Run
 from .signals import Stopped, StopRequest
 
 
@@ -62,9 +63,7 @@ def finish(
     for alpha in sorted({*alphas, 1.0}):
         copy_into(run.parameters, mixed(start, tuned, alpha))
         try:
-            logits = split_logits(
-                run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event, stop=stop
-            )
+            logits = run.prefix.val_logits(run.config.training.epochs - 1, on_event, stop)
         except Stopped:
             raise interrupted(run, state) from None
         measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits

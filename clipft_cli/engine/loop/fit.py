@@ -5,88 +5,27 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
-from torch import nn
 
-from ...config.commands import TrainConfig
 from ...errors import InterruptedRun, TrainingError
-from ..data.dataset import ImageDataset
-from ..data.loader import Batch, Loader, epoch_order, in_batches
-from ..model.classifier import Classifier
-from ..model.layers import Layer, describe_layers
-from ..model.precision import Precision
-from ..optim.build import LearningRates
-from ..optim.ema import EMA
-from ..optim.groups import Group
-from ..optim.unfreeze import UnfreezePlan
-from ..run_dir import RunDir, write_pointer
-from .card import Card, with_result
+from ..data.loader import epoch_order, in_batches
+from ..model.layers import describe_layers
+from ..run_dir import write_pointer
+from .card import with_result
 from .checkpoint import save_classifier
 from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
-from .inference import ValMetrics, metrics_of, split_logits
+from .inference import ValMetrics, metrics_of
 from .memory import peak_memory_gib
-from .records import append_metrics, cut_metrics, selection_value
-from .resume import TrainState, load_state, save_state
+from .records import append_metrics, selection_value
+from .resume import TrainState
+from .run import Run
 from .signals import Stopped, StopRequest
-from .step import Stepper, Update, set_trainable
+from .step import AnyBatch, Update, set_trainable
 
 MAX_ROLLBACKS = 3
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything a run works with; what changes in number or time is in TrainState.
-
-    `parameters` are all that may ever change, by name; `layers` and `plan` say when.
-    """
-
-    config: TrainConfig
-    run_dir: RunDir
-    classifier: Classifier
-    layers: tuple[Layer, ...]
-    parameters: dict[str, nn.Parameter]
-    plan: UnfreezePlan
-    rates: LearningRates
-    stepper: Stepper
-    ema: EMA | None
-    train_set: ImageDataset
-    val_set: ImageDataset
-    loader: Loader
-    precision: Precision
-    eval_batch: int
-    card: Card
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """Parameter groups, in the optimizer's order."""
-        return self.rates.groups
-
-    @property
-    def datasets(self) -> dict[str, ImageDataset]:
-        """What is trained and measured on, by split."""
-        return {"train": self.train_set, "val": self.val_set}
-
-    def save(self, state: TrainState) -> None:
-        """Write the state to resume from; weights that are not finite never replace what is saved."""
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values()):
-            return
-        state.micro_batch = self.stepper.micro_batch
-        state.bad_images = {name: dataset.bad_as_json() for name, dataset in self.datasets.items()}
-        save_state(self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
-
-    def load(self) -> tuple[TrainState, list[str]]:
-        """The state saved last, put back; the metrics file cut to what it held then."""
-        state, damaged = load_state(
-            self.run_dir.resume, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
-        )
-        self.stepper.micro_batch = state.micro_batch or self.stepper.micro_batch
-        for name, dataset in self.datasets.items():
-            dataset.add_bad(state.bad_images.get(name, []))
-        cut_metrics(self.run_dir, state.metrics_lines)
-        return state, damaged
 
 
 def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> TrainState:
@@ -99,6 +38,7 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     while state.epoch < run.config.training.epochs and not state.is_stopped_early:
         names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)
+        run.stepper.cut = run.prefix.stage_of(state.epoch).cut
         try:
             _train_epoch(run, state, on_event, stop)
             _close_epoch(run, state, state.epoch_seconds, on_event, stop)
@@ -125,7 +65,7 @@ class _NonFinite(Exception):
     """Several updates in a row were not finite, or the model's answers are not; the text says which."""
 
     @classmethod
-    def updates(cls, run: Run, state: TrainState, update: Update, batches: Sequence[Batch]) -> _NonFinite:
+    def updates(cls, run: Run, state: TrainState, update: Update, batches: Sequence[AnyBatch]) -> _NonFinite:
         """Of a row of updates that ends with `update`."""
         indexes = np.concatenate([batch.indexes for batch in batches])
         paths = [run.train_set.rows[i].path for i in indexes[:5]]
@@ -144,13 +84,9 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
         in_batches(update, data.batch_size)
         for update in in_batches(order, data.batch_size * training.gradient_accumulation_steps)
     ][state.step_in_epoch :]
-    epoch = state.epoch
-    loaded = run.loader.batches(
-        [batch for update in updates for batch in update],
-        lambda index: run.train_set.train_pixels(index, epoch),
-        run.train_set.labels,
-        run.precision.device,
-    )
+    began = time.perf_counter()
+    loaded = run.prefix.train_batches([batch for update in updates for batch in update], state.epoch, on_event, stop)
+    state.epoch_seconds += time.perf_counter() - began
     saved_at = time.monotonic()
     with contextlib.closing(loaded):  # type: ignore[type-var]
         for update in updates:
@@ -168,7 +104,7 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
                 saved_at = time.monotonic()
 
 
-def _account(run: Run, state: TrainState, done: Update, batches: Sequence[Batch], on_event: OnEvent) -> None:
+def _account(run: Run, state: TrainState, done: Update, batches: Sequence[AnyBatch], on_event: OnEvent) -> None:
     """Count the update; average the weights; notice trouble."""
     if state.micro_batch and run.stepper.micro_batch < state.micro_batch:
         on_event(
@@ -226,9 +162,7 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
     """Measure on val, record, save; all with the averaged weights where there are any."""
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:
-        logits = split_logits(
-            run.classifier, run.val_set, run.loader, run.precision, run.eval_batch, on_event, stop=stop
-        )
+        logits = run.prefix.val_logits(state.epoch, on_event, stop)
         if not bool(torch.isfinite(logits).all()):
             raise _NonFinite(f"step {state.step}: the model's answers on val are not finite")
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))

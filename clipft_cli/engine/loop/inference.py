@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,9 @@ def split_logits(
     stop: StopRequest | None = None,
 ) -> Tensor:
     """(N, C) float32 logits on the CPU, in the order of the data set. Raises Stopped after a signal."""
-    return _run(classifier, classifier.__call__, dataset, loader, precision, batch_size, on_event, what, stop)
+    outputs: list[Tensor] = []
+    _run(classifier, classifier, dataset, loader, precision, batch_size, on_event, what, stop, _append(outputs))
+    return torch.cat(outputs).clone()
 
 
 def split_features(
@@ -54,7 +57,57 @@ def split_features(
     stop: StopRequest | None = None,
 ) -> Tensor:
     """(N, D) float32 features on the CPU, not normalised, in the order of the data set. Raises Stopped."""
-    return _run(classifier, classifier.features, dataset, loader, precision, batch_size, on_event, what, stop)
+    outputs: list[Tensor] = []
+    forward = classifier.features
+    _run(classifier, forward, dataset, loader, precision, batch_size, on_event, what, stop, _append(outputs))
+    return torch.cat(outputs).clone()
+
+
+def split_hidden(
+    classifier: Classifier,
+    cut: int,
+    dataset: ImageDataset,
+    loader: Loader,
+    precision: Precision,
+    batch_size: int,
+    keep: Callable[[Tensor], None],
+    on_event: OnEvent | None = None,
+    what: str = "frozen part",
+    stop: StopRequest | None = None,
+    view: int | None = None,
+) -> None:
+    """Hand what the tower gives below `cut` to `keep`, piece by piece, in the order of the data set.
+
+    Of the validation pixels, or of the training pixels of epoch `view`. Raises Stopped after a signal.
+    """
+
+    def forward(images: Tensor) -> Tensor:
+        return classifier.below(images, cut)
+
+    _run(classifier, forward, dataset, loader, precision, batch_size, on_event, what, stop, keep, view)
+
+
+def hidden_logits(
+    classifier: Classifier,
+    hidden: Tensor,
+    cut: int,
+    loader: Loader,
+    precision: Precision,
+    batch_size: int,
+    on_event: OnEvent | None = None,
+    stop: StopRequest | None = None,
+) -> Tensor:
+    """`split_logits` from what `split_hidden` gave, (N, ...). Raises Stopped after a signal."""
+    outputs: list[Tensor] = []
+    with _evaluating(classifier):
+        for start in range(0, len(hidden), batch_size):
+            if stop is not None:
+                stop.check()
+            part = hidden[start : start + batch_size].to(precision.device)
+            outputs += _in_pieces_that_fit(
+                lambda rows: classifier(rows, cut), part, loader, precision, on_event or _silent
+            )
+    return torch.cat(outputs).clone()
 
 
 def metrics_of(logits: Tensor, labels: Tensor) -> ValMetrics:
@@ -73,6 +126,25 @@ def metrics_of(logits: Tensor, labels: Tensor) -> ValMetrics:
     )
 
 
+def _append(outputs: list[Tensor]) -> Callable[[Tensor], None]:
+    return lambda output: outputs.append(output.float())
+
+
+def _silent(event: object) -> None:
+    pass
+
+
+@contextlib.contextmanager
+def _evaluating(classifier: Classifier) -> Iterator[None]:
+    was_training = classifier.training
+    classifier.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        classifier.train(was_training)
+
+
 def _run(
     classifier: Classifier,
     forward: Callable[[Tensor], Tensor],
@@ -83,30 +155,24 @@ def _run(
     on_event: OnEvent | None,
     what: str,
     stop: StopRequest | None,
-) -> Tensor:
-    was_training = classifier.training
-    classifier.eval()
-    outputs: list[Tensor] = []
+    keep: Callable[[Tensor], None],
+    view: int | None = None,
+) -> None:
+    def pixels_of(index: int) -> np.ndarray:
+        return dataset.eval_pixels(index) if view is None else dataset.train_pixels(index, view)
+
     done = 0
-    say = on_event or (lambda event: None)
-    try:
-        with torch.inference_mode():
-            for batch in loader.batches(
-                in_batches(np.arange(len(dataset)), batch_size),
-                dataset.eval_pixels,
-                dataset.labels,
-                precision.device,
-            ):
-                if stop is not None:
-                    stop.check()
-                outputs += _in_pieces_that_fit(
-                    forward, dataset.preprocess.normalise(batch.pixels), loader, precision, say
-                )
-                done += len(batch.labels)
-                say(Progress(what, done, len(dataset)))
-    finally:
-        classifier.train(was_training)
-    return torch.cat(outputs).clone()
+    say = on_event or _silent
+    order = in_batches(np.arange(len(dataset)), batch_size)
+    with _evaluating(classifier):
+        for batch in loader.batches(order, pixels_of, dataset.labels, precision.device):
+            if stop is not None:
+                stop.check()
+            images = dataset.preprocess.normalise(batch.pixels)
+            for output in _in_pieces_that_fit(forward, images, loader, precision, say):
+                keep(output)
+            done += len(batch.labels)
+            say(Progress(what, done, len(dataset)))
 
 
 def _in_pieces_that_fit(
@@ -117,7 +183,7 @@ def _in_pieces_that_fit(
     while True:
         try:
             with precision.autocast():
-                return [forward(images[i : i + size]).float().cpu() for i in range(0, len(images), size)]
+                return [forward(images[i : i + size]).cpu() for i in range(0, len(images), size)]
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

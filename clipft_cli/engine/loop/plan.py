@@ -8,7 +8,8 @@ from ..model.layers import describe_layers
 from ..model.precision import device_label
 from .assemble import Material
 from .events import Plan
-from .fit import Run
+from .frozen import sentences
+from .run import Run
 
 
 def plan_of(run: Run, material: Material) -> Plan:
@@ -74,6 +75,7 @@ def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
             f" images each{f' ({accumulated} micro-batches)' if accumulated > 1 else ''},"
             f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
         ),
+        *(("frozen", sentence) for keeping in run.prefix.plan for sentence in sentences(keeping, config)),
     )
 
 

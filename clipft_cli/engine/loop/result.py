@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from .finish import Finished
-from .fit import Run
 from .inference import ValMetrics
 from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .plan import n_trainable
 from .resume import TrainState
+from .run import Run
 from .start import Start
 
 

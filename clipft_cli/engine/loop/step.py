@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from ..data.loader import Batch
 from ..data.transforms import Preprocess
-from ..model.classifier import Classifier, freeze_batch_norm
+from ..model.classifier import Classifier
 from ..model.precision import Precision
+from .hidden import HiddenBatch
 from .memory import is_out_of_memory, out_of_memory_error
+
+AnyBatch = Batch | HiddenBatch
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,10 @@ class Update:
 
 @dataclass
 class Stepper:
-    """What an update needs. `micro_batch` may shrink while a run goes on; the effective batch never does."""
+    """What an update needs. `micro_batch` may shrink while a run goes on; the effective batch never does.
+
+    No gradient is computed below `cut`, the place under the lowest layer that trains.
+    """
 
     classifier: Classifier
     optimizer: torch.optim.Optimizer
@@ -41,8 +47,9 @@ class Stepper:
     max_grad_norm: float | None
     label_smoothing: float
     class_weights: Tensor | None  # (C,), mean 1 over the training images
+    cut: int = 0
 
-    def update(self, batches: Sequence[Batch], learning_rates: Sequence[float], seed: int | None = None) -> Update:
+    def update(self, batches: Sequence[AnyBatch], learning_rates: Sequence[float], seed: int | None = None) -> Update:
         """One optimizer step on the mean loss over all images of `batches`.
 
         Halves the micro-batch and starts the update again where memory runs out. What is random in it (dropout)
@@ -70,23 +77,28 @@ class Stepper:
                 raise out_of_memory_error("the optimizer's state does not fit beside the model") from error
             raise
 
-    def _accumulate(self, batches: Sequence[Batch]) -> float:
+    def _accumulate(self, batches: Sequence[AnyBatch]) -> float:
         """Gradients of the mean loss over all images; returns the sum of the losses."""
-        self.classifier.train()
-        freeze_batch_norm(self.classifier)
+        self.classifier.train_above(self.cut)
         self.optimizer.zero_grad(set_to_none=True)
         n_images = sum(len(batch.labels) for batch in batches)
         total = torch.zeros((), dtype=torch.float64)
         for batch in batches:
             for start in range(0, len(batch.labels), self.micro_batch):
                 part = slice(start, start + self.micro_batch)
-                images = self.preprocess.normalise(batch.pixels[part])  # (B, 3, H, W)
                 with self.precision.autocast():
-                    logits = self.classifier(images)  # (B, C) float32
+                    logits = self.classifier(self._below(batch, part), self.cut)  # (B, C) float32
                 loss = self._loss(logits, batch.labels[part])
                 self.scaler.scale(loss / n_images).backward()
                 total += loss.detach().double().cpu()
         return float(total)
+
+    def _below(self, batch: AnyBatch, part: slice) -> Tensor:
+        """What reaches the lowest layer that trains: read where it is kept, else computed, without a graph."""
+        if isinstance(batch, HiddenBatch):
+            return batch.hidden[part]
+        with torch.no_grad():
+            return self.classifier.below(self.preprocess.normalise(batch.pixels[part]), self.cut)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(

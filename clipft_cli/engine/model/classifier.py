@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,15 @@ from torch import Tensor, nn
 
 from ...config.model import HeadName
 from ...errors import ModelError
+from .layers import HEAD, STEM
 from .lora import LoraAdapters
 from .lora_linear import LinearAdapters
 from .vit import FastViT, why_unsupported
 
 MAX_SCALE = 100.0
 """Largest factor on cosines, as in CLIP (Radford et al. 2021, section 2.5)."""
+
+_BLOCK_OF_ADAPTER = re.compile(r"adapters\.blocks\.(\d+)\.")
 
 
 class CosineHead(nn.Module):
@@ -63,7 +67,7 @@ class Classifier(nn.Module):
 
     clip: Any
     head: Any
-    _tower: Callable[[Tensor], Tensor]
+    _tower: Any  # FastViT, or the model's own function
 
     def __init__(
         self,
@@ -79,19 +83,68 @@ class Classifier(nn.Module):
         self.adapters = adapters
         self._tower = image_tower(clip, adapters, checkpoint_blocks)
 
+    @property
+    def feature_cut(self) -> int:
+        """The highest place the tower can be cut at, where its features are; 0 is where the images are.
+
+        Between the two the fast path can be cut under each block k, other towers nowhere.
+        """
+        return self._tower.n_blocks + 1 if isinstance(self._tower, FastViT) else 1
+
+    def cut_under(self, layer_names: Iterable[str]) -> int:
+        """The highest cut with none of these layers below it."""
+        names = set(layer_names)
+        if names <= {HEAD}:
+            return self.feature_cut
+        if STEM in names or not isinstance(self._tower, FastViT):
+            return 0
+        blocks = (int(name.removeprefix("block.")) for name in names if name.startswith("block."))
+        return min(blocks, default=self._tower.n_blocks)
+
+    def below(self, images: Tensor, cut: int) -> Tensor:
+        """What the part of the tower below `cut` makes of normalised images (B, 3, H, W).
+
+        (B, N, W) under block k, (B, W) above the last block, (B, D) at the features; the images themselves at 0.
+        """
+        if cut == 0:
+            return images
+        return self._tower(images) if cut == self.feature_cut else self._tower.prefix(images, cut)
+
+    def forward(self, hidden: Tensor, cut: int = 0) -> Tensor:
+        """(B, C) float32 logits of normalised images (B, 3, H, W), or of what `below` gave at `cut`.
+
+        Head and loss stay out of autocast.
+        """
+        if cut == self.feature_cut:
+            features = hidden
+        else:
+            features = self._tower.suffix(hidden, cut) if cut else self._tower(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.head(features.float())  # type: ignore[no-any-return]
+
     def features(self, images: Tensor) -> Tensor:
         """(B, D) float32, not normalised, of normalised images (B, 3, H, W)."""
         return self._tower(images).float()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C) float32 logits; head and loss stay out of autocast."""
-        features = self.features(images)
-        with torch.autocast(images.device.type, enabled=False):
-            return self.head(features)  # type: ignore[no-any-return]
+    def train_above(self, cut: int) -> None:
+        """Training mode, but no dropout below `cut` and stored statistics in every BatchNorm.
+
+        Batches of a fine-tuning run are too small and too uniform to renew the statistics.
+        """
+        self.train()
+        if cut == self.feature_cut:
+            self.clip.visual.eval()
+        for name, child in self.named_modules():
+            block = _BLOCK_OF_ADAPTER.match(name)
+            if (block and int(block[1]) < cut) or isinstance(child, nn.modules.batchnorm._BatchNorm):
+                child.eval()
 
     def compile(self) -> None:  # type: ignore[override]
         """torch.compile of the image tower alone."""
-        self._tower = torch.compile(self._tower)  # type: ignore[assignment]
+        if isinstance(self._tower, FastViT):
+            self._tower.compile()
+        else:
+            self._tower = torch.compile(self._tower)
 
 
 def image_tower(
@@ -107,13 +160,6 @@ def image_tower(
     if checkpoint_blocks and hasattr(visual, "set_grad_checkpointing"):
         visual.set_grad_checkpointing(True)
     return partial(clip.encode_image, normalize=False)
-
-
-def freeze_batch_norm(module: nn.Module) -> None:
-    """BatchNorm on stored statistics: batches of a fine-tuning run are too small and too uniform to renew them."""
-    for child in module.modules():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            child.eval()
 
 
 def logit_scale_of(clip: Any) -> float:

@@ -96,6 +96,11 @@ class FastViT:
         """Blocks k and above, and the projection: what `prefix(images, k)` gave -> features (B, D)."""
         return self._top(self._blocks(hidden, k, self.n_blocks))
 
+    def compile(self) -> None:
+        """torch.compile of the three parts, whole or cut."""
+        for part in ("_embed", "_blocks", "_top"):
+            setattr(self, part, torch.compile(getattr(self, part)))
+
     def _embed(self, images: Tensor) -> Tensor:
         """Patches, class token, positions: (B, N, W)."""
         visual = self.visual

@@ -33,6 +33,8 @@ RUNS = {
     "bf16": ("full", {"hardware.mixed_precision": "bf16", "data.num_workers": 2}),
     "lora": ("lora", {"lora.lora_dropout": 0.2, "model.head_start": "text"}),
     "unfreezing": ("full", {**UNFREEZING, "training.ema.enabled": True, "data.augmentation": "strong"}),
+    "cache": ("full", {**UNFREEZING, "data.augmentation": "none", "hardware.mixed_precision": "bf16"}),
+    "views": ("full", {**UNFREEZING, "cache.views": 2, "cache.enabled": True}),
     "accumulation": ("full", {"training.gradient_accumulation_steps": 2, "data.class_balance": "sampler"}),
 }
 COMMON = {"training.num_epochs": 4, "training.learning_rate": 2e-3, "checkpoint.every_steps": 1, "data.batch_size": 6}

@@ -1,0 +1,78 @@
+"""Everything a run works with, and the state it is saved to and read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ...config.commands import TrainConfig
+from ..data.dataset import ImageDataset
+from ..data.loader import Loader
+from ..model.classifier import Classifier
+from ..model.layers import Layer
+from ..model.precision import Precision
+from ..optim.build import LearningRates
+from ..optim.ema import EMA
+from ..optim.groups import Group
+from ..optim.unfreeze import UnfreezePlan
+from ..run_dir import RunDir
+from .card import Card
+from .prefix_cache import PrefixCache
+from .records import cut_metrics
+from .resume import TrainState, load_state, save_state
+from .step import Stepper
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything a run works with; what changes in number or time is in TrainState.
+
+    `parameters` are all that may ever change, by name; `layers` and `plan` say when.
+    """
+
+    config: TrainConfig
+    run_dir: RunDir
+    classifier: Classifier
+    layers: tuple[Layer, ...]
+    parameters: dict[str, nn.Parameter]
+    plan: UnfreezePlan
+    rates: LearningRates
+    stepper: Stepper
+    ema: EMA | None
+    train_set: ImageDataset
+    val_set: ImageDataset
+    prefix: PrefixCache
+    loader: Loader
+    precision: Precision
+    card: Card
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Parameter groups, in the optimizer's order."""
+        return self.rates.groups
+
+    @property
+    def datasets(self) -> dict[str, ImageDataset]:
+        """What is trained and measured on, by split."""
+        return {"train": self.train_set, "val": self.val_set}
+
+    def save(self, state: TrainState) -> None:
+        """Write the state to resume from; weights that are not finite never replace what is saved."""
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values()):
+            return
+        state.micro_batch = self.stepper.micro_batch
+        state.bad_images = {name: dataset.bad_as_json() for name, dataset in self.datasets.items()}
+        save_state(self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
+
+    def load(self) -> tuple[TrainState, list[str]]:
+        """The state saved last, put back; the metrics file cut to what it held then."""
+        state, damaged = load_state(
+            self.run_dir.resume, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
+        )
+        self.stepper.micro_batch = state.micro_batch or self.stepper.micro_batch
+        for name, dataset in self.datasets.items():
+            dataset.add_bad(state.bad_images.get(name, []))
+        cut_metrics(self.run_dir, state.metrics_lines)
+        return state, damaged
