@@ -46,7 +46,8 @@ class CompareView:
             self.screen.say(Text(event.text, style="bold"))
             self._inner = TrainView(self.screen)
         elif isinstance(event, Plan):
-            self._inner(replace(event, facts=event.facts[-4:], groups=()))
+            facts = tuple(fact for fact in event.facts if fact[0] in ("device", "method", "steps", "rule"))
+            self._inner(replace(event, facts=facts, groups=()))
         elif isinstance(event, Progress) and event.what.startswith(("measuring", "retention")):
             if isinstance(self._inner, TrainView):
                 self._inner.__exit__(None, None, None)

@@ -174,13 +174,15 @@ def show_trained(out: Console, result: TrainResult) -> None:
 
 
 def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
-    """What a rehearsal measured."""
+    """What a rehearsal measured, and what the decision tree would take."""
+    epochs, advice = rehearsed["epochs"], rehearsed["advice"]
     out.print(
         f"dry run: {rehearsed['images_per_second']:.0f} images/s, peak memory"
         f" {rehearsed['peak_memory_gib']:.1f} GiB; about {_duration(rehearsed['estimated_seconds'])}"
-        f" for {rehearsed['epochs']} epochs; nothing was written",
+        f"{f' for {epochs} epochs' if epochs else ''}; nothing was written",
         soft_wrap=True,
     )
+    out.print(f"the decision tree says {advice['tree']}, here {advice['method']} ({advice['why']})", soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ from .loop.events import Begins, Note, OnEvent
 from .loop.memory import reset_peak_memory
 from .methods import METHODS
 from .model.precision import device_label, set_up
+from .report.amounts import duration
 from .report.comparison import Comparison, build_pairs, build_row
 from .report.comparison import Row as TableRow
 from .report.comparison_files import RESULTS_FILE, comparison_files
@@ -28,7 +29,7 @@ from .report.contenders import Contender, line_up, n_train_images, named_runs, r
 from .report.finished_run import FinishedRun, open_run
 from .report.measured_run import Measurer
 from .report.publish import publish, staging_folder
-from .report.verdict import duration, recommended, verdict
+from .report.verdict import recommended, verdict
 from .report.visible import visible
 from .run_dir import OUTPUTS
 from .train import dry_run, train
@@ -171,7 +172,7 @@ def _trained(
         reset_peak_memory()
         started = time.perf_counter()
         recipe = item.recipe.model_copy(update={"seed": seed})
-        result = train(recipe, on_event)
+        result = train(recipe, on_event, is_rehearsed=True)
         expected[item.label] = time.perf_counter() - started
         contenders[i] = item.with_run(seed, open_run(result.run_dir, config.compare.split))
     return _evened(contenders, cut)

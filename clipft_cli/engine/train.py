@@ -23,12 +23,14 @@ from .loop.bad_images import listing_bad
 from .loop.card import with_result
 from .loop.checkpoint import save_classifier, text_head
 from .loop.disk import check_space, disk_errors
+from .loop.dry_run import measure, rehearsed
+from .loop.energy import EnergyMeter, joules_of
 from .loop.events import EpochDone, Event, Note, OnEvent
 from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
 from .loop.inference import ValMetrics
 from .loop.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
-from .loop.plan import plan_of
+from .loop.plan import plan_of, plan_without_loop
 from .loop.records import append_metrics, cut_metrics, zero_shot_record
 from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
@@ -40,10 +42,15 @@ from .methods.base import Method
 from .run_dir import RunDir, new_run_dir, newest_unfinished_run, write_pointer, write_text
 
 
-def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
-    """Fine-tune a CLIP model on a prepared data set, in a new run directory."""
+def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False) -> TrainResult:
+    """Fine-tune a CLIP model on a prepared data set, in a new run directory.
+
+    `is_rehearsed`: what to expect of it has been measured and told already.
+    """
     began = time.perf_counter()
     material = load_material(config, _read_data(config, on_event))
+    meter = EnergyMeter(material.precision.device)
+    on_event = meter.watching(on_event)
     check_layers(material)
     run_dir, is_numbered = new_run_dir(config.output_dir, config.preset or config.method)
     if is_numbered:
@@ -51,7 +58,7 @@ def train(config: TrainConfig, on_event: OnEvent) -> TrainResult:
     with disk_errors(run_dir), run_dir.locked(), contextlib.closing(material.loader), StopRequest() as stop:
         write_text(run_dir.config, dump_yaml(material.config))
         start = _measured_start(material, run_dir, on_event, stop)
-        return _run(material, start, run_dir, on_event, stop, began, is_resumed=False)
+        return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
 
 
 def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
@@ -75,13 +82,11 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
         material = load_material(config, _read_data(config, on_event))
         with contextlib.closing(material.loader):
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
-            return _run(material, start, run_dir, on_event, stop, began, is_resumed=True)
+            return _run(material, start, run_dir, on_event, stop, began, None, is_rehearsed=True)
 
 
 def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
     """Show the plan, with memory and speed measured on a few real updates; nothing is written."""
-    from .loop.dry_run import measure
-
     material = load_material(config, _read_data(config, on_event))
     with contextlib.closing(material.loader):
         return measure(material, _text_start(material), on_event)
@@ -151,20 +156,24 @@ def _run(
     on_event: OnEvent,
     stop: StopRequest,
     began: float,
+    meter: EnergyMeter | None,
     *,
-    is_resumed: bool,
+    is_rehearsed: bool,
 ) -> TrainResult:
+    """The run from its start, or, without a meter, from where it was interrupted."""
     method = METHODS[material.config.method]
     if not method.trains_by_epochs:
         with listing_bad([material.train_set, material.val_set], run_dir, on_event):
-            return _keep_start(material, start, run_dir, method, on_event, began)
+            return _keep_start(material, start, run_dir, method, on_event, began, meter)
     from .loop.tensorboard import TensorBoard
 
     run = assemble(material, start, run_dir)
     check_space(run)
     begin_with = start_values(run.classifier, run.parameters)
-    state = _begin(run, start, on_event, is_resumed)
-    on_event(plan_of(run, material))
+    state = _begin(run, start, on_event, is_resumed=meter is None)
+    with listing_bad([material.train_set, material.val_set], run_dir, on_event):
+        expected = None if is_rehearsed else rehearsed(run, with_start=False)
+    on_event(plan_of(run, material, expected))
     on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=False))
     with (
         listing_bad([material.train_set, material.val_set], run_dir, on_event),
@@ -180,12 +189,12 @@ def _run(
         logits = run.prefix.val_logits(run.config.training.epochs - 1)
         run.prefix.close(on_event)
         board.add_mistakes(run.val_set, logits, state.step)
-    result = result_of(run, state, start, finished, time.perf_counter() - began)
+    result = result_of(run, state, start, finished, time.perf_counter() - began, joules_of(meter))
     _close(run_dir, result)
     return result
 
 
-def _begin(run: Run, start: Start, on_event: OnEvent, is_resumed: bool) -> TrainState:
+def _begin(run: Run, start: Start, on_event: OnEvent, *, is_resumed: bool) -> TrainState:
     if is_resumed and generations(run.run_dir.resume):
         state, damaged = run.load()
         for sentence in damaged:
@@ -202,9 +211,16 @@ def _begin(run: Run, start: Start, on_event: OnEvent, is_resumed: bool) -> Train
 
 
 def _keep_start(
-    material: Material, start: Start, run_dir: RunDir, method: Method, on_event: OnEvent, began: float
+    material: Material,
+    start: Start,
+    run_dir: RunDir,
+    method: Method,
+    on_event: OnEvent,
+    began: float,
+    meter: EnergyMeter | None,
 ) -> TrainResult:
     """The run of a method without a loop: its start is its result."""
+    on_event(plan_without_loop(material))
     state = TrainState()
     cut_metrics(run_dir, 0)
     append_metrics(run_dir, zero_shot_record(start.zero_shot), state)
@@ -242,6 +258,7 @@ def _keep_start(
         peak_memory_gib=peak_memory_gib(material.precision.device),
         peak_host_memory_gib=peak_host_memory_gib(),
         peak_device_memory_gib=peak_device_memory_gib(material.precision.device),
+        energy_joules=joules_of(meter),
         skipped_steps=0,
         bad_images=len(material.train_set.bad) + len(material.val_set.bad),
         stopped_early=False,

@@ -11,8 +11,9 @@ from prepare_cases import config, folders, tree
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.engine.data.method_tree import pick_method
 from clipft_cli.engine.data.sources import SOURCES, SourceKind
-from clipft_cli.engine.data.starter import pick_batch_size, pick_method
+from clipft_cli.engine.data.starter import pick_batch_size
 from clipft_cli.engine.data.summary import PrepareResult
 from clipft_cli.engine.prepare import prepare
 
@@ -60,6 +61,7 @@ def test_every_commented_setting_of_the_starter_file_is_valid_too() -> None:
         (5_000, 20, "LoRA", "lora"),
         (5_000, 80, "full", "full"),
         (500, 80, "LoRA", "lora"),
+        (5_000, 15.99, "LoRA", "lora"),
     ],
 )
 def test_the_decision_tree(n: int, gpu_gb: float | None, tree: str, method: str) -> None:

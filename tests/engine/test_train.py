@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -495,7 +496,7 @@ class Poison:
 
 def test_a_non_finite_update_is_skipped_and_counted(tiny, tmp_path, monkeypatch):
     Poison(monkeypatch, lambda call, rate: call in (3, 5))
-    result = train(tiny.config("full", tmp_path / "run"), Recorder())
+    result = train(tiny.config("full", tmp_path / "run"), Recorder(), is_rehearsed=True)
     assert result.skipped_steps == 2
     assert [line["skipped_steps"] for line in read_metrics(result.run_dir)] == [0, 2, 2]
 
@@ -503,7 +504,7 @@ def test_a_non_finite_update_is_skipped_and_counted(tiny, tmp_path, monkeypatch)
 def test_too_many_in_a_row_stop_the_run_naming_step_and_images(tiny, tmp_path, monkeypatch):
     Poison(monkeypatch, lambda call, rate: call >= 3)
     with pytest.raises(TrainingError) as caught:
-        train(tiny.config("full", tmp_path / "run"), Recorder())
+        train(tiny.config("full", tmp_path / "run"), Recorder(), is_rehearsed=True)
     message = caught.value.message
     assert message.startswith("step 5: loss inf, gradient norm nan, 3 updates in a row were not finite (images: train/")
     assert message.endswith("training: all)")
@@ -534,16 +535,20 @@ def test_a_rollback_is_the_run_that_never_went_wrong(tiny, tmp_path, monkeypatch
         "training.warmup_ratio": 0,
         "model.head_start": "text",
     }
-    plain = train(tiny.config("full", tmp_path / "plain", {**settings, "training.learning_rate": 1e-3}), Recorder())
+    plain = train(
+        tiny.config("full", tmp_path / "plain", {**settings, "training.learning_rate": 1e-3}),
+        Recorder(),
+        is_rehearsed=True,
+    )
     Poison(monkeypatch, lambda call, rate: rate > 1.1e-3 and call > 2)
-    rolled = train(tiny.config("full", tmp_path / "rolled", settings), Recorder())
+    rolled = train(tiny.config("full", tmp_path / "rolled", settings), Recorder(), is_rehearsed=True)
     assert read_metrics(rolled.run_dir) == read_metrics(plain.run_dir)
 
 
 def test_rollbacks_come_to_an_end(tiny, tmp_path, monkeypatch):
     Poison(monkeypatch, lambda call, rate: True)
     with pytest.raises(TrainingError, match="3 updates in a row"):
-        train(tiny.config("full", tmp_path / "run", {"training.non_finite": "rollback"}), Recorder())
+        train(tiny.config("full", tmp_path / "run", {"training.non_finite": "rollback"}), Recorder(), is_rehearsed=True)
 
 
 def test_a_dry_run_writes_nothing(tiny, tmp_path, monkeypatch):
@@ -552,6 +557,38 @@ def test_a_dry_run_writes_nothing(tiny, tmp_path, monkeypatch):
     assert measured["images_per_second"] > 0
     assert measured["total_steps"] == 10
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_dry_run_of_any_method_measures_and_names_the_trees_pick(tiny, tmp_path, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    events = Recorder()
+    measured = dry_run(tiny.config(method, tmp_path / "run"), events)
+    assert measured["peak_host_memory_gib"] > 0
+    assert measured["estimated_seconds"] > 0
+    assert (measured["epochs"] > 0) is (method in ("full", "lora"))
+    assert measured["advice"] == {
+        "tree": "LoRA or QLoRA",
+        "method": "lora",
+        "why": "63 images; without a GPU its memory does not decide",
+    }
+    facts = dict(events.of(Plan)[0].facts)
+    assert re.match(r"about .*; \d+ images/s, peak memory .* GiB of the host \(measured: ", facts["expect"])
+    assert facts["advice"].startswith("the decision tree says LoRA or QLoRA (63 images")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_rehearsed_and_nothing_of_it_stays(tiny, tmp_path):
+    """Weights, moments and the draw of dropout after a rehearsal are those of a run without one."""
+    settings = {"lora.lora_dropout": 0.3, "hardware.mixed_precision": "no"}
+    events = Recorder()
+    with_rehearsal = train(tiny.config("lora", tmp_path / "a", settings), events)
+    without = train(tiny.config("lora", tmp_path / "b", settings), Recorder(), is_rehearsed=True)
+    assert "expect" in dict(events.of(Plan)[0].facts)
+    ours, theirs = (load_file(result.checkpoint / "adapter.safetensors") for result in (with_rehearsal, without))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    rows, others = (read_metrics(result.run_dir) for result in (with_rehearsal, without))
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in others]
 
 
 def test_where_fine_tuning_does_not_help_the_start_is_kept(tiny, tmp_path):

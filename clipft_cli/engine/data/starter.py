@@ -4,48 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...config.methods import MethodName
 from .hardware import Machine
+from .method_tree import MethodPick, pick_method
 
 STARTER_FILE = "clipft.yaml"
 DRAWN_MODEL = ("clipft-tiny", None)
 PHOTO_MODEL = ("ViT-B-32", "laion2b_s34b_b79k")
-
-
-@dataclass(frozen=True)
-class MethodPick:
-    """What the decision tree says, the method that is used, and why, as a sentence."""
-
-    tree: str
-    method: MethodName
-    why: str
-
-
-def pick_method(n_images: int, gpu_gb: float | None) -> MethodPick:
-    """The method by number of images and GPU memory.
-
-    The tree: under 1k images LoRA or QLoRA, 1k to 10k LoRA or full, over 10k full; on a GPU under 16 GB
-    QLoRA, of 16 to 24 GB LoRA, over 24 GB full. Without a GPU memory does not decide. QLoRA is not built:
-    LoRA stands in for it.
-    """
-    by_data = ["lora", "qlora"] if n_images < 1_000 else ["lora", "full"] if n_images <= 10_000 else ["full"]
-    size = f"{n_images:,} images"
-    if gpu_gb is None:
-        tree = " or ".join(_TITLES[name] for name in by_data)
-        method: MethodName = "full" if "full" in by_data else "lora"
-        return MethodPick(tree, method, f"{size}; without a GPU its memory does not decide")
-    by_memory = "qlora" if gpu_gb < 16 else "lora" if gpu_gb <= 24 else "full"
-    pick = by_memory if by_memory in by_data else "qlora" if by_memory == "qlora" else "lora"
-    why = f"{size}, {gpu_gb:.0f} GB of GPU memory"
-    if pick == "qlora":
-        return MethodPick(_TITLES[pick], "lora", f"{why}; QLoRA is not built, LoRA is its neighbour")
-    return MethodPick(_TITLES[pick], "full" if pick == "full" else "lora", why)
-
-
-_TITLES = {"full": "full", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 def pick_batch_size(n_train: int, machine: Machine) -> int:
@@ -118,6 +85,7 @@ hardware:
 _METHOD_COMMENTS = {
     "full": "image tower and head train; also: lora, linear_probe, zero_shot",
     "lora": "small added weights and the head train; also: full, linear_probe, zero_shot",
+    "qlora": "as lora, the frozen weights in 4 bits; also: lora, full, linear_probe, zero_shot",
     "linear_probe": "the head trains on frozen features; also: lora, full, zero_shot",
     "zero_shot": "nothing trains; also: linear_probe, lora, full",
 }

@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
+
+from ..data.method_tree import MethodPick, pick_method
 from ..model.layers import describe_layers
 from ..model.precision import device_label
+from ..report.amounts import duration
 from .assemble import Material
 from .events import Plan
 from .frozen import sentences
 from .run import Run
 
 
-def plan_of(run: Run, material: Material) -> Plan:
-    """The plan of an assembled run."""
+@dataclass(frozen=True)
+class Expected:
+    """What a rehearsal says of a run: its seconds, images/s, the most memory held (GiB), and `how` it was measured."""
+
+    seconds: float
+    images_per_second: float
+    host_memory_gib: float
+    device_memory_gib: float | None
+    how: str
+
+
+def plan_of(run: Run, material: Material, expected: Expected | None = None) -> Plan:
+    """The plan of an assembled run; with what to expect of it where it was rehearsed."""
     config = run.config
     stages = tuple((epoch, (describe_layers(run.layers, run.plan.trains(epoch)),)) for epoch in run.plan.stages)
     return Plan(
-        facts=(*material_facts(material), *_training_facts(run), *(("rule", rule) for rule in material.rules)),
+        facts=(
+            *material_facts(material),
+            *_training_facts(run),
+            *(("rule", rule) for rule in material.rules),
+            *(expectation(material, expected) if expected is not None else ()),
+        ),
         groups=run.groups,
         stages=stages,
         num_epochs=config.training.epochs,
         total_steps=run.rates.total_steps,
         steps_per_epoch=run.rates.steps_per_epoch,
     )
+
+
+def plan_without_loop(material: Material, expected: Expected | None = None) -> Plan:
+    """The plan of a method that measures its result and trains by no epochs."""
+    told = expectation(material, expected) if expected is not None else (_advice_fact(material),)
+    return Plan((*material_facts(material), *told), (), (), num_epochs=0, total_steps=0, steps_per_epoch=0)
 
 
 def material_facts(material: Material) -> tuple[tuple[str, str], ...]:
@@ -47,6 +74,35 @@ def material_facts(material: Material) -> tuple[tuple[str, str], ...]:
         ),
         ("device", f"{device_label(material.precision.device)}, {material.precision.name}"),
     )
+
+
+def expectation(material: Material, expected: Expected) -> tuple[tuple[str, str], ...]:
+    """Time, speed and memory as measured, and what the decision tree would take."""
+    on_device = expected.device_memory_gib
+    memory = f"{on_device:.1f} GiB of the device, " if on_device is not None else ""
+    return (
+        (
+            "expect",
+            f"about {duration(expected.seconds)}; {expected.images_per_second:.0f} images/s, peak memory"
+            f" {memory}{expected.host_memory_gib:.1f} GiB of the host (measured: {expected.how})",
+        ),
+        _advice_fact(material),
+    )
+
+
+def _advice_fact(material: Material) -> tuple[str, str]:
+    pick, method = advice(material), material.config.method
+    other = "" if pick.method == method else f", not {pick.method}"
+    return "advice", f"the decision tree says {pick.tree} ({pick.why}); this run is {method}{other}"
+
+
+def advice(material: Material) -> MethodPick:
+    """The decision tree's pick for these images (a drawn subset counts by what is drawn) and this device's memory."""
+    data, device = material.config.data, material.precision.device
+    is_drawn = data.few_shot is not None or data.fraction < 1
+    n_images = len(material.train_set) if is_drawn else len(material.manifest.rows)
+    is_cuda = device.type == "cuda"
+    return pick_method(n_images, torch.cuda.get_device_properties(device).total_memory / 2**30 if is_cuda else None)
 
 
 def n_parameters(material: Material) -> int:

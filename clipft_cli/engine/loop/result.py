@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ from .start import Start
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished run. Metrics are on val; `zero_shot` is the pretrained model's, `start` the run's own start."""
+    """A finished run. Metrics are on val; `zero_shot` is the pretrained model's, `start` the run's own start.
+
+    `energy_joules`, by part ("gpu", "cpu"), is what the machine's own counters say; empty where it has none, and for
+    a resumed run, part of which nobody watched.
+    """
 
     run_dir: Path
     checkpoint: Path
@@ -40,6 +45,7 @@ class TrainResult:
     peak_memory_gib: float
     peak_host_memory_gib: float
     peak_device_memory_gib: float | None
+    energy_joules: Mapping[str, float]
     skipped_steps: int
     bad_images: int
     stopped_early: bool
@@ -49,7 +55,9 @@ class TrainResult:
         return {**asdict(self), "run_dir": str(self.run_dir), "checkpoint": self.checkpoint.name}
 
 
-def result_of(run: Run, state: TrainState, start: Start, finished: Finished, seconds: float) -> TrainResult:
+def result_of(
+    run: Run, state: TrainState, start: Start, finished: Finished, seconds: float, joules: Mapping[str, float]
+) -> TrainResult:
     """What came of a run with a loop; `seconds` are of this process."""
     return TrainResult(
         run_dir=run.run_dir.path,
@@ -73,6 +81,7 @@ def result_of(run: Run, state: TrainState, start: Start, finished: Finished, sec
         peak_memory_gib=peak_memory_gib(run.precision.device),
         peak_host_memory_gib=peak_host_memory_gib(),
         peak_device_memory_gib=peak_device_memory_gib(run.precision.device),
+        energy_joules=dict(joules),
         skipped_steps=state.skipped_steps,
         bad_images=len(run.train_set.bad) + len(run.val_set.bad),
         stopped_early=state.is_stopped_early,

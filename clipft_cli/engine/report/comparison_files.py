@@ -12,10 +12,11 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from . import comparison_plots as plots
+from .amounts import duration, gib, size
 from .comparison import Comparison, Row
 from .disagreements import disagreements
 from .intervals import Interval
-from .verdict import duration, p_text, points, ranked_rows, rounded, size
+from .verdict import p_text, points, ranked_rows, rounded
 from .visible import visible
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
@@ -71,11 +72,6 @@ def shown_columns(comparison: Comparison) -> list[int]:
 def with_interval(interval: Interval) -> str:
     """`81.3% (74.3 to 86.7)`."""
     return f"{interval.value:.1%} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
-
-
-def gib(value: float | None) -> str:
-    """`1.2 GiB`, or a dash."""
-    return f"{value:.2f} GiB" if value is not None else "–"
 
 
 def methods_note(comparison: Comparison) -> str:

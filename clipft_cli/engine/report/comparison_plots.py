@@ -16,8 +16,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from .amounts import duration
 from .comparison import Row
-from .verdict import duration
 from .visible import shortened, visible
 
 INK, FAINT = "#010101", "#020202"

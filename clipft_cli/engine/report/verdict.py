@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .amounts import duration, size
 from .comparison import Pair, Row, turned
 from .intervals import Interval
 from .visible import visible
@@ -56,25 +57,6 @@ def points(interval: Interval) -> str:
 def p_text(p: float) -> str:
     """`p = 0.012`; tiny ones as a bound."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
-
-
-def duration(seconds: float | None) -> str:
-    """`85 s`, `12 min`, `1.6 h`; a dash where it is not known."""
-    if seconds is None:
-        return "–"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def size(n_bytes: int) -> str:
-    """`1.2 MB`, in powers of ten."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.1f} {unit}"
-    return f"{n_bytes} B"
 
 
 def _headline(best: Row, beaten: list[Row], equal: list[Row], choice: Row, n: int) -> str:
