@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fresh_process import modules_loaded_by
 
 import clipft_cli
 
@@ -102,21 +101,6 @@ def test_no_file_is_a_drawer_for_everything():
 def test_init_files_are_empty_but_the_registrys():
     filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
     assert [path.parent.name for path in filled] == ["methods"]
-
-
-def modules_loaded_by(*args: str, folder: Path) -> tuple[int, set[str]]:
-    """Exit code of `clipft ARGS` in a fresh interpreter, and the roots of what it imported."""
-    script = (
-        "import json, sys\n"
-        "from clipft_cli.cli.app import main\n"
-        f"sys.argv = ['clipft', *{args!r}]\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
-        "roots = sorted({name.split('.')[0] for name in sys.modules})\n"
-        "open('loaded.json', 'w').write(json.dumps([code, roots]))\n"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, timeout=60)
-    code, names = json.loads((folder / "loaded.json").read_text())
-    return code or 0, set(names)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0] if command else "clipft")

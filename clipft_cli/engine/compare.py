@@ -15,7 +15,8 @@ from ..config.methods import MethodName
 from ..config.recipes import check_names
 from ..errors import ConfigError
 from .data.changes import find_changes
-from .data.loader import Loader, worker_count
+from .data.hardware import worker_count
+from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
 from .loop.events import Begins, Note, OnEvent
 from .loop.memory import reset_peak_memory

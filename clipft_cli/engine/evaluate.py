@@ -12,11 +12,12 @@ import numpy as np
 from ..config.commands import EvaluateConfig
 from ..errors import ModelError
 from .data.changes import find_changes
-from .data.loader import Loader, worker_count
+from .data.hardware import worker_count
+from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
-from .loop.checkpoint import Loaded
 from .loop.events import Note, OnEvent
 from .loop.inference import split_logits
+from .loop.loaded import Loaded
 from .model.precision import Precision, device_label, set_up
 from .report.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .report.measured_split import MeasuredSplit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import Counter, deque
@@ -17,13 +18,15 @@ import numpy as np
 from ..config.commands import PredictConfig
 from ..errors import ClipftError, DataError, PartialError
 from .data.decode import ImageError, decode_image
+from .data.hardware import worker_count
 from .data.inputs import ImageInput, Inputs
 from .data.transforms import Preprocess
+from .loop.opened import opened
 from .report.prediction import Answer, Prediction
 from .run_dir import find_checkpoint
 
 if TYPE_CHECKING:
-    from .loop.checkpoint import Loaded
+    from .loop.loaded import Loaded
     from .model.precision import Precision
 
 DECODED = tuple[ImageInput, np.ndarray | str]
@@ -127,41 +130,52 @@ def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput],
 def _classify_all(
     config: PredictConfig, found: Iterable[ImageInput], sink: Sink, summary: PredictSummary, started: float
 ) -> None:
-    from .data.loader import worker_count
-    from .loop.checkpoint import load_classifier
-    from .model.precision import device_label, set_up
-
-    precision = set_up(config.hardware)
-    loaded = load_classifier(summary.checkpoint, precision.device)
-    ready = time.perf_counter()
-    summary.load_seconds = ready - started
-    summary.device, summary.precision = device_label(precision.device), precision.name
-    sink.begin(min(config.predict.top_k, len(loaded.classes)))
     batch_size = config.predict.batch_size
-    with ThreadPoolExecutor(worker_count("auto"), thread_name_prefix="clipft-decode") as pool:
-        decoded = _decoded_ahead(found, loaded.preprocess, pool, 2 * batch_size)
+    with (
+        opened(summary.checkpoint) as checkpoint,
+        ThreadPoolExecutor(worker_count("auto"), thread_name_prefix="clipft-decode") as pool,
+        contextlib.closing(_DecodedAhead(found, checkpoint.card.preprocess, pool, 2 * batch_size)) as ahead,
+    ):
+        from .model.precision import device_label, set_up  # torch: by far the longest wait
+
+        precision = set_up(config.hardware)
+        loaded = checkpoint.load(precision.device)
+        ready = time.perf_counter()
+        summary.load_seconds = ready - started
+        summary.device, summary.precision = device_label(precision.device), precision.name
+        sink.begin(min(config.predict.top_k, len(loaded.classes)))
+        decoded = iter(ahead)
         while batch := list(islice(decoded, batch_size)):
             _pass_on(_classify(batch, loaded, precision, config), sink, summary)
     summary.seconds = time.perf_counter() - ready
 
 
-def _decoded_ahead(
-    found: Iterable[ImageInput], preprocess: Preprocess, pool: ThreadPoolExecutor, n_ahead: int
-) -> Iterator[DECODED]:
-    """Inputs with their pixels, in order, at most `n_ahead` of them decoded before their turn."""
-    items = iter(found)
-    pending: deque[tuple[ImageInput, Future[np.ndarray | str]]] = deque()
-    try:
-        while True:
-            for item in islice(items, n_ahead - len(pending)):
-                pending.append((item, pool.submit(_pixels, item, preprocess)))
-            if not pending:
-                return
-            item, future = pending.popleft()
+class _DecodedAhead:
+    """Inputs with their pixels, in order; from the start at most `n_ahead` of them are decoded before their turn."""
+
+    def __init__(
+        self, found: Iterable[ImageInput], preprocess: Preprocess, pool: ThreadPoolExecutor, n_ahead: int
+    ) -> None:
+        self._found = iter(found)
+        self._submit = lambda item: pool.submit(_pixels, item, preprocess)
+        self._n_ahead = n_ahead
+        self._pending: deque[tuple[ImageInput, Future[np.ndarray | str]]] = deque()
+        self._fill()
+
+    def __iter__(self) -> Iterator[DECODED]:
+        while self._pending:
+            item, future = self._pending.popleft()
             yield item, future.result()
-    finally:
-        for _, future in pending:
+            self._fill()
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+        for _, future in self._pending:
             future.cancel()
+
+    def _fill(self) -> None:
+        for item in islice(self._found, self._n_ahead - len(self._pending)):
+            self._pending.append((item, self._submit(item)))
 
 
 def _pixels(item: ImageInput, preprocess: Preprocess) -> np.ndarray | str:

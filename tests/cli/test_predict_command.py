@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import modules_loaded_by
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -56,6 +57,13 @@ def test_json_is_one_object_with_timing_and_checkpoint(world):
     assert content["timing"]["load_seconds"] > 0
     assert content["timing"]["images_per_second"] > 0
     assert "error" not in content
+
+
+def test_a_plain_vit_is_run_without_open_clip(world):
+    code, loaded = modules_loaded_by("predict", RED, folder=world.root)
+    assert code == 0
+    assert "torch" in loaded
+    assert not loaded & {"open_clip", "torchvision", "timm", "transformers", "sklearn", "scipy", "matplotlib"}
 
 
 def test_jsonl_gives_one_object_a_line(world):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .digest import file_digest
 from .folders import OWN_FILES, is_image_like, walk
 from .manifest import MANIFEST_FILE, SPLITS, Manifest
 from .names import shown, storable
@@ -71,8 +71,7 @@ def _written_at(root: Path) -> int:
 
 def _sha256(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError:
         return ""
 

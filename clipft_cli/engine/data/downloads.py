@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DownloadError
+from .digest import file_digest
 
 TRIES = 5
 _TIMEOUT_SECONDS = 30.0
@@ -131,8 +131,7 @@ def _after_range_refused(content_range: str, part: Path, have: int) -> str | Non
 def _verify(path: Path, remote: Remote) -> None:
     if remote.sha256 is None:
         return
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_digest(path)
     if found != remote.sha256:
         path.unlink()
         raise DownloadError(

@@ -33,7 +33,7 @@ class Machine:
 
 def find_machine() -> Machine:
     """This machine. The GPU is asked for through nvidia-smi; where that is missing there is none."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _core_count()
     ram_gb = psutil.virtual_memory().total / 2**30
     gpu = _nvidia_gpu()
     if gpu is not None:
@@ -41,6 +41,16 @@ def find_machine() -> Machine:
         return Machine(cores, ram_gb, name, gpu_gb, has_bf16=capability >= 8.0)
     is_apple = platform.system() == "Darwin" and platform.machine() == "arm64"
     return Machine(cores, ram_gb, has_bf16=_cpu_has_bf16(), is_apple=is_apple)
+
+
+def worker_count(requested: int | str) -> int:
+    """Decoding threads: as requested, or one a core and 16 at most."""
+    return min(16, _core_count()) if requested == "auto" else int(requested)
+
+
+def _core_count() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _nvidia_gpu() -> tuple[str, float, float] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -87,12 +86,6 @@ class Loader:
             self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="clipft-decode")
         pool = self._pool
         return lambda batch: [pool.submit(pixels_of, int(i)) for i in batch]
-
-
-def worker_count(requested: int | str) -> int:
-    """Decoding threads: as requested, or one a core and 16 at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(16, cores) if requested == "auto" else int(requested)
 
 
 def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: BalanceName = "none") -> np.ndarray:

@@ -11,7 +11,8 @@ import torch
 from ...config.commands import TrainConfig
 from ...errors import DataError, ModelError
 from ..data.dataset import ImageDataset
-from ..data.loader import Loader, worker_count
+from ..data.hardware import worker_count
+from ..data.loader import Loader
 from ..data.manifest import CLASSES_FILE, Manifest
 from ..data.subset import draw_subset
 from ..data.templates import choose_templates

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ...config.methods import LoraConfig
-from ...errors import CheckpointError
+from ...config.methods import LoraConfig, MethodName
+from ...errors import CheckpointError, ClipftError
+from ..data.digest import file_digest
 from ..data.manifest import ClassInfo, Manifest
 from ..data.transforms import Preprocess
-from ..methods import METHODS
-from ..model.backbone import BaseModel
+from ..model.base_model import BaseModel
 from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir
 
 FORMAT = 1
@@ -63,10 +63,25 @@ class Card:
         }
 
 
-def card_from(meta: Mapping[str, Any]) -> Card:
-    """The card in a checkpoint.json. Raises CheckpointError, KeyError, TypeError or ValueError where it is none."""
+def card_of(checkpoint: Path, meta: Mapping[str, Any]) -> Card:
+    """The card in a checkpoint.json that was read. Raises CheckpointError where it is none."""
+    try:
+        return _card_from(meta)
+    except ClipftError:
+        raise
+    except Exception as error:  # whatever a description of other types makes the parts raise
+        raise does_not_fit(checkpoint, error) from error
+
+
+def does_not_fit(checkpoint: Path, error: Exception) -> CheckpointError:
+    """The failure to raise where description and files contradict each other, or the code."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return CheckpointError(f"{checkpoint}: does not fit together: {reason}")
+
+
+def _card_from(meta: Mapping[str, Any]) -> Card:
     base = BaseModel(**meta["base"])
-    if meta["method"] not in METHODS:
+    if meta["method"] not in get_args(MethodName):
         raise CheckpointError(f"unknown method '{meta['method']}' in the checkpoint")
     temperature = float(meta["temperature"])
     if not temperature > 0:
@@ -145,12 +160,6 @@ def signed_json(content: Mapping[str, Any]) -> str:
     return json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n"
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read_card(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / CHECKPOINT_FILE
     try:
@@ -162,10 +171,10 @@ def _read_card(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
     except (OSError, ValueError, RecursionError):
         raise CheckpointError(f"{path}: is damaged") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
-    if content != signed_json(meta).encode("utf-8", "replace"):
+    if not isinstance(meta, dict) or content != signed_json(meta).encode("utf-8", "replace"):
         raise CheckpointError(f"{path}: is damaged (its checksum differs)")
+    if meta.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
     return meta
 
 

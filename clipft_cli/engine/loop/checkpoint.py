@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
-from ...config.commands import TrainConfig
 from ...config.data import DataConfig
-from ...config.methods import LoraConfig
 from ...config.model import ModelConfig
 from ...errors import CheckpointError, ClipftError
+from ..data.digest import file_digest
 from ..data.manifest import ClassInfo, Manifest
 from ..data.templates import choose_templates
-from ..data.transforms import Preprocess
 from ..methods import METHODS
 from ..model.backbone import Backbone, build_untrained, load_backbone
-from ..model.classifier import Classifier, CosineHead, Head, LinearHead, logit_scale_of
+from ..model.classifier import Classifier, CosineHead, logit_scale_of
 from ..model.foreign import check_model_cfg
 from ..model.prompts import zero_shot_head
 from ..run_dir import (
@@ -33,32 +28,9 @@ from ..run_dir import (
     TOWER_FILE,
     replaced_folder,
 )
-from .card import Card, card_from, data_facts, file_digest, read_card, signed_json, verify_files
+from .card import Card, card_of, data_facts, does_not_fit, read_card, signed_json, verify_files
+from .loaded import Loaded, put_together
 from .tensors import write_tensors
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A classifier ready to use; probabilities are softmax(logits / temperature)."""
-
-    classifier: Classifier
-    card: Card
-    meta: dict[str, Any]
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """The validation transform."""
-        return self.card.preprocess
-
-    @property
-    def classes(self) -> tuple[ClassInfo, ...]:
-        """In the order of the logits."""
-        return self.card.classes
-
-    @property
-    def temperature(self) -> float:
-        """Fitted on val; 1 where it was not."""
-        return self.card.temperature
 
 
 def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
@@ -82,23 +54,20 @@ def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
     """
     meta = read_card(checkpoint)
     verify_files(checkpoint, meta)
+    return load_verified(checkpoint, meta, device)
+
+
+def load_verified(checkpoint: Path, meta: dict[str, Any], device: torch.device) -> Loaded:
+    """`load_classifier` for one whose card was read and whose files were verified."""
+    card = card_of(checkpoint, meta)
     try:
-        card = card_from(meta)
         if METHODS[card.method].saves_tower and TOWER_FILE not in meta["files"]:  # type: ignore[index]
             raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it does not list {TOWER_FILE}")
-        clip = _tower(checkpoint, card)
-        head = head_of(load_file(checkpoint / HEAD_FILE), card.head)
-        method = METHODS[card.method]  # type: ignore[index]
-        config = TrainConfig(method=method.name, lora=card.lora or LoraConfig())
-        classifier = method.attach(clip, head, config)
-        if classifier.adapters is not None:
-            classifier.adapters.load_state_dict(load_file(checkpoint / ADAPTER_FILE))
+        return put_together(checkpoint, meta, card, _tower(checkpoint, card), device)
     except ClipftError:
         raise
     except Exception as error:  # whatever a description that does not fit makes a builder raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise CheckpointError(f"{checkpoint}: does not fit together: {reason}") from error
-    return Loaded(classifier.to(device).eval(), card, meta)
+        raise does_not_fit(checkpoint, error) from error
 
 
 def load_zero_shot(model: ModelConfig, data: DataConfig, manifest: Manifest, device: torch.device) -> Loaded:
@@ -148,12 +117,3 @@ def _base_of(checkpoint: Path, card: Card) -> torch.nn.Module:
             hint="restore the weights this run was trained with",
         )
     return backbone.model
-
-
-def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
-    """A head from its state dict."""
-    if kind == "cosine":
-        return CosineHead(tensors["weight"], float(tensors["scale"]))
-    if kind == "linear":
-        return LinearHead(tensors["weight"], tensors["bias"], float(tensors["scale"]))
-    raise ValueError(f"unknown head '{kind}'")

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...errors import CheckpointError
+from ..data.digest import file_digest
 from ..optim.ema import EMA, copy_into
 from ..run_dir import replaced_folder
-from .card import file_digest, signed_json
+from .card import signed_json
 from .tensors import write_tensors
 
 FORMAT = 1

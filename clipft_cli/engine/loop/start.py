@@ -13,15 +13,16 @@ from torch import Tensor
 from ...config.commands import TrainConfig
 from ...errors import CheckpointError
 from ..data.dataset import ImageDataset
+from ..data.digest import file_digest
 from ..data.loader import Loader
 from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE, replaced_folder
-from .card import file_digest, signed_json
-from .checkpoint import head_of
+from .card import signed_json
 from .events import Note, OnEvent
 from .inference import ValMetrics, metrics_of, split_features
+from .loaded import head_of
 from .signals import StopRequest
 from .tensors import write_tensors
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from open_clip.transformer import VisionTransformer
 from torch import nn
 
 from ...config.commands import TrainConfig
 from ...errors import ModelError
 from ..model.classifier import Classifier, Head
+from ..model.image_tower import is_named
 from ..model.layers import Layer, head_layer, image_layers
 from ..model.lora import LoraAdapters
 from ..model.lora_linear import attach_to_linears
@@ -26,7 +26,7 @@ def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
     lora = config.lora
     visual: nn.Module = clip.visual  # type: ignore[assignment]
     reason = why_unsupported(visual)
-    if reason is not None and type(visual) is VisionTransformer:
+    if reason is not None and is_named(visual, "VisionTransformer"):
         raise ModelError(f"LoRA cannot reach this image tower: {reason}", hint="use --method full")
     make = LoraAdapters.for_vit if reason is None else attach_to_linears
     adapters = make(

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 from torch import Tensor
 
+from .image_tower import is_named
 from .lora import LoraAdapters, adapted_linear
 
 Pick = Callable[[Tensor], Tensor]  # (B, N, W) -> (B, W): the one token a tower reads at its end
@@ -67,7 +67,7 @@ def _attend_by_steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Te
 
 
 def block_forward(
-    block: ResidualAttentionBlock,
+    block: Any,
     hidden: Tensor,
     index: int,
     adapters: LoraAdapters | None = None,
@@ -84,7 +84,7 @@ def block_forward(
 
 
 def last_block_forward(
-    block: ResidualAttentionBlock,
+    block: Any,
     hidden: Tensor,
     pick: Pick,
     index: int,
@@ -107,15 +107,13 @@ def last_block_forward(
     return _after_attention(block, pick(hidden), attend(query, keys, values, mask), index, adapters)
 
 
-def _after_attention(
-    block: ResidualAttentionBlock, residual: Tensor, mixed: Tensor, index: int, adapters: LoraAdapters | None
-) -> Tensor:
+def _after_attention(block: Any, residual: Tensor, mixed: Tensor, index: int, adapters: LoraAdapters | None) -> Tensor:
     """Output projection, residual, MLP, residual, over rows of width W."""
     attn, mlp = block.attn, block.mlp
     out = adapted_linear(mixed, attn.out_proj.weight, attn.out_proj.bias, _deltas(adapters, index, "out"))
     hidden = residual + block.ls_1(out)
     inner = adapted_linear(block.ln_2(hidden), mlp.c_fc.weight, mlp.c_fc.bias, _deltas(adapters, index, "fc1"))
-    inner = quick_gelu(inner) if type(mlp.gelu) is QuickGELU else mlp.gelu(inner)
+    inner = quick_gelu(inner) if is_named(mlp.gelu, "QuickGELU") else mlp.gelu(inner)
     out = adapted_linear(inner, mlp.c_proj.weight, mlp.c_proj.bias, _deltas(adapters, index, "fc2"))
     return hidden + block.ls_2(out)
 

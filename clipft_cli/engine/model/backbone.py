@@ -11,44 +11,29 @@ import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub.constants
 import open_clip
 import torch
+from huggingface_hub import try_to_load_from_cache
 from open_clip.pretrained import download_pretrained_from_hf
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ...config.model import ModelConfig
 from ...demo import tiny
 from ...errors import CheckpointError, DownloadError, MissingExtraError, ModelError
+from ..data.digest import file_digest
 from ..data.transforms import Preprocess
-from ..run_dir import OPEN_CLIP_CONFIG_FILE
+from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
+from .base_model import BaseModel
 from .foreign import check_model_cfg
 from .names import ModelName, near_names, resolve_name
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class BaseModel:
-    """What a fine-tuned model started from, enough to load it again and to refuse another one.
-
-    `weights_sha256` is over all tensors, `quick_gelu` the activation really built.
-    """
-
-    name: str
-    pretrained: str | None
-    quick_gelu: bool
-    weights_sha256: str
-    model_cfg: dict[str, Any]
-    cache_dir: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As stored in a checkpoint."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -71,6 +56,7 @@ def load_backbone(config: ModelConfig) -> Backbone:
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)
     tokenizer = _tokenizer(name)
+    file = _file_of(name, model, config.cache_dir)
     base = BaseModel(
         name.name,
         name.pretrained,
@@ -78,6 +64,8 @@ def load_backbone(config: ModelConfig) -> Backbone:
         weights_digest(model),
         model_cfg,
         str(config.cache_dir.resolve()) if config.cache_dir else None,
+        str(file) if file else None,
+        file_digest(file) if file else None,
     )
     return Backbone(model, tokenizer, Preprocess.from_config(_preprocess_cfg(model)), base)
 
@@ -103,6 +91,34 @@ def weights_digest(model: nn.Module) -> str:
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _file_of(name: ModelName, model: nn.Module, cache_dir: Path | None) -> Path | None:
+    """The safetensors file that holds this very image tower; None where there is no such file on this disk."""
+    schema, _, place = name.open_clip_name.partition(":")
+    if name.schema == "local-dir":
+        file = Path(place) / TOWER_FILE
+    elif name.is_tag or schema == "hf-hub":
+        cfg = open_clip.get_pretrained_cfg(name.open_clip_name, name.weights) or {} if name.is_tag else {}
+        repository = str(cfg.get("hf_hub", "")).rpartition("/")[0] if name.is_tag else place
+        found = try_to_load_from_cache(repository, TOWER_FILE, cache_dir=cache_dir) if repository else None
+        file = Path(found if isinstance(found, str) else "")
+    else:
+        file = Path(name.weights or "")
+    return file.resolve() if file.suffix == ".safetensors" and _holds(file, model) else None
+
+
+def _holds(file: Path, model: nn.Module) -> bool:
+    """Whether the tensors of the image tower in `file` are those of the model, whatever else is in it."""
+    own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("visual.")}
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            there = {name for name in tensors.keys() if name.startswith("visual.")}  # noqa: SIM118
+            return there == set(own) and all(
+                torch.equal(tensors.get_tensor(name).to(tensor.dtype), tensor) for name, tensor in own.items()
+            )
+    except (OSError, SafetensorError, RuntimeError):
+        return False
 
 
 def _register(name: ModelName, cache_dir: Path | None) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import open_clip
-
 from ...errors import ModelError
 
 TOKENIZER_KEYS = frozenset({"clean", "strip_sep_token", "language"})
@@ -77,5 +75,7 @@ def _check_sizes(part: Mapping[str, Any], where: str) -> None:
 @cache
 def _published(key: str) -> frozenset[str]:
     """The values of a text tower's key in the model configs that open_clip comes with."""
+    import open_clip
+
     found = (open_clip.get_model_config(name) or {} for name in open_clip.list_models())
     return frozenset(str(cfg.get("text_cfg", {}).get(key)) for cfg in found if cfg.get("text_cfg", {}).get(key))

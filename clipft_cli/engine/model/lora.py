@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
 from ...config.methods import LORA_TARGETS
 from ...errors import ConfigError, ModelError
+from .image_tower import is_named
 
 TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
 
@@ -226,7 +226,7 @@ def text_tower(model: nn.Module) -> Any:
 
 def _residual_blocks(tower: nn.Module) -> nn.ModuleList:
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
-    if not blocks or not all(type(block) is ResidualAttentionBlock for block in blocks):
+    if not blocks or not all(is_named(block, "ResidualAttentionBlock") for block in blocks):
         raise ModelError(f"{type(tower).__name__} has no plain residual attention blocks for LoRA")
     return blocks
 

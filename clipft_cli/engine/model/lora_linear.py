@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from open_clip.modified_resnet import AttentionPool2d
 from torch import Tensor, nn
 
 from ...errors import ModelError
+from .image_tower import is_named
 from .lora import LoraAdapters, LoraDelta, adapted_linear, delta_maker, resolve_targets
 
 # A layer's last name -> the targets its rows serve; a fused layer is cut in equal shares.
@@ -125,8 +125,9 @@ def _reads_weights_directly(parent: nn.Module) -> bool:
 
     timm's BEiT and EVA do so for q, k, v where the bias is kept apart.
     """
-    fused = (nn.MultiheadAttention, AttentionPool2d)
-    return isinstance(parent, fused) or getattr(parent, "q_bias", None) is not None
+    if isinstance(parent, nn.MultiheadAttention) or is_named(parent, "AttentionPool2d"):
+        return True
+    return getattr(parent, "q_bias", None) is not None
 
 
 def _share(layer: nn.Module, path: str, target: str) -> Tensor:

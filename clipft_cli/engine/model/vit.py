@@ -13,24 +13,19 @@ import sys
 from typing import Any
 
 import torch
-from open_clip.model import CLIP
-from open_clip.transformer import (
-    QuickGELU,
-    ResidualAttentionBlock,
-    TextTransformer,
-    VisionTransformer,
-    text_global_pool,
-)
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import block_forward, last_block_forward
+from .image_tower import VisionTransformer, is_named
 from .lora import LoraAdapters, text_tower
 
 
 def why_unsupported(visual: nn.Module) -> str | None:
     """None if `FastViT` computes exactly what `visual(images)` does, else the reason in a few words."""
-    if type(visual) is not VisionTransformer:
+    if isinstance(visual, VisionTransformer):
+        return None  # built here for this very forward
+    if not is_named(visual, "VisionTransformer"):
         return f"{type(visual).__name__} is not open_clip's VisionTransformer"
     if visual.attn_pool is not None:
         return "it pools by attention"
@@ -50,13 +45,13 @@ def _why_blocks_unsupported(blocks: nn.ModuleList) -> str | None:
 
 
 def _why_block_unsupported(block: Any) -> str | None:
-    if type(block) is not ResidualAttentionBlock or hasattr(block, "ln_1_kv"):
+    if not is_named(block, "ResidualAttentionBlock") or hasattr(block, "ln_1_kv"):
         return f"its blocks are {type(block).__name__}, not plain self-attention"
     attn, mlp = block.attn, block.mlp
     plain = type(attn) is nn.MultiheadAttention and attn.in_proj_weight is not None
     if not plain or attn.in_proj_bias is None or attn.bias_k is not None or attn.add_zero_attn or attn.dropout:
         return "its attention is not a plain nn.MultiheadAttention"
-    if type(mlp.gelu) not in (QuickGELU, nn.GELU):
+    if type(mlp.gelu) is not nn.GELU and not is_named(mlp.gelu, "QuickGELU"):
         return f"its activation is {type(mlp.gelu).__name__}"
     if type(mlp.c_fc) is not nn.Linear or type(mlp.c_proj) is not nn.Linear:
         return f"its MLP is built of {type(mlp.c_fc).__name__}, not of plain linear layers"
@@ -71,7 +66,7 @@ class FastViT:
 
     def __init__(
         self,
-        visual: VisionTransformer,
+        visual: Any,
         adapters: LoraAdapters | None = None,
         *,
         checkpoint_blocks: bool = False,
@@ -138,7 +133,7 @@ def _class_token(hidden: Tensor) -> Tensor:
 def why_text_unsupported(model: nn.Module) -> str | None:
     """None if `encode_text` computes exactly what `model.encode_text(tokens)` does, else the reason."""
     tower = text_tower(model)
-    if type(tower) not in (CLIP, TextTransformer):
+    if not is_named(tower, "CLIP", "TextTransformer"):
         return f"{type(tower).__name__} is not open_clip's TextTransformer"
     if getattr(tower, "cls_emb", None) is not None:
         return "it appends a class token"
@@ -153,6 +148,8 @@ def why_text_unsupported(model: nn.Module) -> str | None:
 
 def encode_text(model: nn.Module, tokens: Tensor, adapters: LoraAdapters | None = None) -> Tensor:
     """Tokens (B, N) -> features (B, D), not normalised; ask `why_text_unsupported` first."""
+    from open_clip.transformer import text_global_pool  # a second at import, which image towers do without
+
     tower = text_tower(model)
     blocks = tower.transformer.resblocks
     dtype = tower.transformer.get_cast_dtype()
@@ -174,7 +171,7 @@ def encode_text(model: nn.Module, tokens: Tensor, adapters: LoraAdapters | None 
 
 def _text_pool(tower: Any) -> tuple[str, int | None]:
     """How the tower picks its one token, and the end-of-text id it may need."""
-    if isinstance(tower, TextTransformer):
+    if is_named(tower, "TextTransformer"):
         return tower.pool_type, tower.eos_id
     return tower.text_pool_type, getattr(tower, "text_eos_id", None)
 

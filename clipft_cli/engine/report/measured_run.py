@@ -13,9 +13,10 @@ from ...errors import CheckpointError, ModelError
 from ..data.loader import Loader
 from ..data.manifest import Manifest, Row
 from ..data.templates import choose_templates
-from ..loop.checkpoint import Loaded, load_classifier, text_head
+from ..loop.checkpoint import load_classifier, text_head
 from ..loop.events import OnEvent
 from ..loop.inference import split_logits
+from ..loop.loaded import Loaded
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Head

@@ -13,9 +13,11 @@ import torch
 from ...config.commands import EvaluateConfig
 from ...errors import CheckpointError, ConfigError, DataError
 from ..data.class_names import ClassInfo
+from ..data.digest import file_digest
 from ..data.manifest import DATASET_FILE, Manifest
-from ..loop.card import file_digest, read_card
-from ..loop.checkpoint import Loaded, load_classifier, load_zero_shot
+from ..loop.card import read_card
+from ..loop.checkpoint import load_classifier, load_zero_shot
+from ..loop.loaded import Loaded
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
 from .visible import visible
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from clipft_cli.engine.data.loader import Loader, epoch_order, in_batches, worker_count
+from clipft_cli.engine.data.hardware import worker_count
+from clipft_cli.engine.data.loader import Loader, epoch_order, in_batches
 
 CPU = torch.device("cpu")
 LABELS = np.array([0] * 90 + [1] * 9 + [2])

@@ -1,0 +1,28 @@
+"""What a fine-tuned model started from, in words and digests; no torch is needed to read it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Enough to load a base model again and to refuse another one.
+
+    `weights_sha256` is over all tensors, `quick_gelu` the activation really built. `file` is the safetensors file
+    the weights came from, `file_sha256` the digest of its bytes: both None where they came from another format.
+    """
+
+    name: str
+    pretrained: str | None
+    quick_gelu: bool
+    weights_sha256: str
+    model_cfg: dict[str, Any]
+    cache_dir: str | None = None
+    file: str | None = None
+    file_sha256: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As stored in a checkpoint."""
+        return asdict(self)
