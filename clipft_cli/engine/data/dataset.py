@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ...errors import DataError
-from .decode import ImageError, decode_image, read_image_bytes
+from .decode import ImageError, decode_image, decode_reduced, read_image_bytes
+from .draws import Draws
 from .manifest import Manifest, Row
-from .transforms import Augmentation, Preprocess, shrink
+from .transforms import Augmentation, Preprocess
 
 RETRIES = 2
 RETRY_SECONDS = 0.2
+
+Reader = Callable[[bytes], np.ndarray]
+"""The content of an image file to (h, w, 3) uint8."""
 
 
 @dataclass(frozen=True)
@@ -72,69 +75,74 @@ class ImageDataset:
         self.bad.update({int(index): BadImage(path, reason, other) for index, path, reason, other in known})
 
     def train_pixels(self, index: int, epoch: int) -> np.ndarray:
-        """(3, H, W) uint8 of one image, augmented for this epoch."""
-        if self.augmentation is None or self.augmentation.name == "none":
+        """(3, H, W) uint8 of one image, augmented for this epoch. Channels lie last in memory."""
+        if not self._is_augmented:
             return self.eval_pixels(index)
-        rng = np.random.default_rng((self.seed, epoch, index))
-        return self.augmentation.pixels(Image.fromarray(self._source(index)), self.preprocess, rng)
+        assert self.augmentation is not None
+        draws = Draws(self.seed, epoch, index)
+        return self.augmentation.pixels(self._kept(index, self._source), self.preprocess, draws)
 
     def eval_pixels(self, index: int) -> np.ndarray:
-        """(3, H, W) uint8 of one image under the model's own transform."""
-        if self.augmentation is not None and self.augmentation.name != "none":
-            # the cache holds reduced images, which are not what validation sees
-            return self.preprocess.pixels(self._readable(index))
-        cached = self._cache.get(index)
-        if cached is None:
-            cached = self.preprocess.pixels(self._readable(index))
-            self._keep(index, cached)
-        return cached
+        """(3, H, W) uint8 of one image under the model's own transform. Channels lie last in memory."""
+        if self._is_augmented:  # the cache holds what crops are taken from, which is not what validation sees
+            return self._readable(index, self._evaluated).transpose(2, 0, 1)
+        return self._kept(index, self._evaluated).transpose(2, 0, 1)
 
-    def _source(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8, reduced to what the smallest crop needs: the same with and without the cache."""
-        cached = self._cache.get(index)
-        if cached is not None:
-            return cached
+    @property
+    def _is_augmented(self) -> bool:
+        return self.augmentation is not None and self.augmentation.name != "none"
+
+    def _source(self, content: bytes) -> np.ndarray:
+        """(h, w, 3) uint8 that crops are taken from: reduced to what the smallest of them needs."""
         assert self.augmentation is not None
-        array = np.asarray(shrink(self._readable(index), self.augmentation.source_px(self.preprocess.size)))
-        self._keep(index, array)
+        return decode_reduced(content, self.augmentation.source_px(self.preprocess.size))
+
+    def _evaluated(self, content: bytes) -> np.ndarray:
+        """(H, W, 3) uint8 under the model's own transform."""
+        return self.preprocess.pixels(decode_image(content)).transpose(1, 2, 0)
+
+    def _kept(self, index: int, read: Reader) -> np.ndarray:
+        """From the cache where it is, and else put there: the same with and without it."""
+        array = self._cache.get(index)
+        if array is None:
+            array = self._readable(index, read)
+            with self._lock:
+                if index not in self._cache and array.nbytes <= self._cache_bytes_left:
+                    self._cache_bytes_left -= array.nbytes
+                    self._cache[index] = array
         return array
 
-    def _keep(self, index: int, array: np.ndarray) -> None:
-        with self._lock:
-            if index not in self._cache and array.nbytes <= self._cache_bytes_left:
-                self._cache_bytes_left -= array.nbytes
-                self._cache[index] = array
-
-    def _readable(self, index: int) -> Image.Image:
-        """The image, or its stand-in. Raises DataError where too many are bad or a class has none left."""
+    def _readable(self, index: int, read: Reader) -> np.ndarray:
+        """What `read` makes of the image, or of its stand-in. Raises DataError where too many are bad or a class
+        has none left."""
         try:
             if index in self.bad:
                 raise ImageError(self.bad[index].reason)
-            return self._decode_with_retries(index)
+            return self._read_with_retries(index, read)
         except ImageError as error:
-            return self._stand_in(index, error)
+            return self._stand_in(index, error, read)
 
-    def _decode_with_retries(self, index: int) -> Image.Image:
+    def _read_with_retries(self, index: int, read: Reader) -> np.ndarray:
         path = self.manifest.file(self.rows[index])
         for attempt in range(RETRIES):
             try:
-                return self._decode(index)
+                return self._read(index, read)
             except ImageError:
                 if path.is_file() and attempt == 0:
                     break  # the file is there and broken: waiting does not mend it
                 time.sleep(RETRY_SECONDS)  # a network file system that stalls
-        return self._decode(index)
+        return self._read(index, read)
 
-    def _decode(self, index: int) -> Image.Image:
-        """The very image that was prepared. Raises ImageError."""
+    def _read(self, index: int, read: Reader) -> np.ndarray:
+        """Only ever of the very file that was prepared. Raises ImageError."""
         row = self.rows[index]
         content = read_image_bytes(self.manifest.file(row))
-        image = decode_image(content)
         if hashlib.sha256(content).hexdigest() != row.sha256:
+            decode_image(content)  # a damaged file has a better reason than the next line's
             raise ImageError("another image than the one prepared")
-        return image
+        return read(content)
 
-    def _stand_in(self, index: int, error: ImageError) -> Image.Image:
+    def _stand_in(self, index: int, error: ImageError, read: Reader) -> np.ndarray:
         same_class = np.flatnonzero(self.labels == self.labels[index])
         start = int(np.searchsorted(same_class, index)) + 1
         for offset in range(len(same_class) - 1):
@@ -142,11 +150,11 @@ class ImageDataset:
             if other in self.bad:
                 continue
             try:
-                image = self._decode(other)
+                array = self._read(other, read)
             except ImageError:
                 continue
             self._note_bad(index, error.reason, self.rows[other].path)
-            return image
+            return array
         self._note_bad(index, error.reason, None)
         raise DataError(
             f"{self.rows[index].path}: {error.reason}, and its class has no other readable image",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +17,8 @@ import torch
 from ...config.data import BalanceName
 
 PREFETCH_BATCHES = 3
+MOST_AT_ONCE = 8
+"""Images a thread takes at a time: few enough to share a batch evenly, enough that handing them over costs nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +50,21 @@ class Loader:
         device: torch.device,
     ) -> Iterator[Batch]:
         """One batch for each array of indexes in `order`; `pixels_of` gives (3, H, W) uint8 for an index."""
-        pending: deque[tuple[np.ndarray, list[Future[np.ndarray]]]] = deque()
-        indexes = iter(order)
-        submit = self._submitter(pixels_of)
-        pending.extend((batch, submit(batch)) for batch in islice(indexes, PREFETCH_BATCHES))
+        pending: deque[_Coming] = deque()
+        coming = (self._begin(np.asarray(indexes), pixels_of, device) for indexes in order)
+        pending.extend(islice(coming, PREFETCH_BATCHES))
+        mover = _Mover(device)
         try:
             while pending:
-                batch, futures = pending.popleft()
+                batch = pending.popleft()
                 start = time.perf_counter()
-                stacked = torch.from_numpy(np.stack([future.result() for future in futures]))
+                pixels = batch.pixels()
                 self.waited_seconds += time.perf_counter() - start
-                for following in islice(indexes, 1):
-                    pending.append((following, submit(following)))
-                yield Batch(
-                    _to(stacked, device), _to(torch.from_numpy(labels[batch]), device), np.asarray(batch)
-                )
+                pending.extend(islice(coming, 1))
+                yield Batch(mover(pixels), mover(torch.from_numpy(labels[batch.indexes])), batch.indexes)
         finally:
-            for _, futures in pending:
-                for future in futures:
-                    future.cancel()
+            for batch in pending:
+                batch.cancel()
 
     def take_waited(self) -> float:
         """Seconds waited for data since the last call."""
@@ -77,15 +77,79 @@ class Loader:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _submitter(
-        self, pixels_of: Callable[[int], np.ndarray]
-    ) -> Callable[[np.ndarray], list[Future[np.ndarray]]]:
-        if self.workers == 0:
-            return lambda batch: [_now(pixels_of, int(i)) for i in batch]
-        if self._pool is None:
+    def _begin(self, indexes: np.ndarray, pixels_of: Callable[[int], np.ndarray], device: torch.device) -> _Coming:
+        coming = _Coming(indexes, pixels_of, is_pinned=device.type == "cuda")
+        if self.workers > 0 and self._pool is None:
             self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="clipft-decode")
-        pool = self._pool
-        return lambda batch: [pool.submit(pixels_of, int(i)) for i in batch]
+        n_parts = max(1, self.workers, math.ceil(len(indexes) / MOST_AT_ONCE))
+        for part in np.array_split(np.arange(len(indexes)), min(n_parts, len(indexes))):
+            coming.fill(part, self._pool)
+        return coming
+
+
+class _Coming:
+    """A batch on its way: threads write its images into one block of memory, several each."""
+
+    def __init__(self, indexes: np.ndarray, pixels_of: Callable[[int], np.ndarray], *, is_pinned: bool) -> None:
+        self.indexes = indexes
+        self._pixels_of = pixels_of
+        self._is_pinned = is_pinned
+        self._block: torch.Tensor | None = None  # (B, H, W, 3) uint8
+        self._lock = threading.Lock()
+        self._parts: list[Future[None]] = []
+        self._own: list[np.ndarray] = []
+
+    def fill(self, part: np.ndarray, pool: ThreadPoolExecutor | None) -> None:
+        """Have the positions `part` written by a thread of `pool`; without one, when they are asked for."""
+        if pool is None:
+            self._own.append(part)
+        else:
+            self._parts.append(pool.submit(self._write, part))
+
+    def pixels(self) -> torch.Tensor:
+        """(B, 3, H, W) uint8, channels last, once all is written. Raises what a thread raised."""
+        for part in self._own:
+            self._write(part)
+        for future in self._parts:
+            future.result()
+        assert self._block is not None  # no batch is empty
+        return self._block.permute(0, 3, 1, 2)
+
+    def cancel(self) -> None:
+        """Leave undone what is not begun."""
+        for future in self._parts:
+            future.cancel()
+
+    def _write(self, part: np.ndarray) -> None:
+        for position in part:
+            pixels = self._pixels_of(int(self.indexes[position])).transpose(1, 2, 0)  # (H, W, 3)
+            self._room_for(pixels)[position] = pixels
+
+    def _room_for(self, pixels: np.ndarray) -> np.ndarray:
+        with self._lock:
+            if self._block is None:
+                shape = (len(self.indexes), *pixels.shape)
+                self._block = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_pinned)
+            block: np.ndarray = self._block.numpy()
+            return block
+
+
+class _Mover:
+    """Moves tensors to the device; on CUDA on a stream of its own, so that copying overlaps with computing."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self._stream is None:
+            return tensor.to(self._device)
+        with torch.cuda.stream(self._stream):
+            moved = tensor.pin_memory().to(self._device, non_blocking=True)
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_stream(self._stream)
+        moved.record_stream(computing)  # its memory is not given to the next copy while it is read
+        return moved
 
 
 def epoch_order(labels: np.ndarray, *, seed: int, epoch: int, balance: BalanceName = "none") -> np.ndarray:
@@ -104,15 +168,3 @@ def in_batches(order: np.ndarray | Sequence[int], batch_size: int) -> list[np.nd
     """`order` cut into arrays of `batch_size`; the last may be shorter."""
     order = np.asarray(order)
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-
-
-def _now(pixels_of: Callable[[int], np.ndarray], index: int) -> Future[np.ndarray]:
-    done: Future[np.ndarray] = Future()
-    done.set_result(pixels_of(index))
-    return done
-
-
-def _to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)

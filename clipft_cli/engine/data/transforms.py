@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from PIL import Image, ImageEnhance
 
 from ...config.data import AugmentationName
 from ...errors import ModelError
+from .draws import Draws
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +24,7 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _RESIZE_MODES = ("shortest", "longest", "squash")
+_LOG_ASPECT = math.log(4 / 3)
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class Preprocess:
         return {**asdict(self), "mode": "RGB"}
 
     def pixels(self, image: Image.Image) -> np.ndarray:
-        """(3, H, W) uint8 of an RGB image: resized and cropped, not normalised."""
-        return np.ascontiguousarray(np.asarray(self._resized(image)).transpose(2, 0, 1))
+        """(3, H, W) uint8 of an RGB image: resized and cropped, not normalised. Channels lie last in memory."""
+        return np.asarray(self._resized(image)).transpose(2, 0, 1)
 
     def _resized(self, image: Image.Image) -> Image.Image:
         height, width = self.size
@@ -87,50 +90,40 @@ class Preprocess:
         return image.resize(new, _FILTERS[self.interpolation])
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) uint8 to float32 of the same shape, on the device where it lies."""
+        """(B, 3, H, W) uint8 to contiguous float32 of the same shape, on the device where it lies."""
         import torch
 
         mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1)
-        return pixels.float().div_(255).sub_(mean).div_(std)
+        images = pixels.to(torch.float32, memory_format=torch.contiguous_format)
+        return images.mul_(1 / (255 * std)).sub_(mean / std)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random training transforms; the outcome is a function of the generator alone."""
+    """Random training transforms; the outcome is a function of the draws alone."""
 
     name: AugmentationName
     crop_scale_min: float
     horizontal_flip: bool
 
     def source_px(self, size: tuple[int, int]) -> int:
-        """Shorter side that decoded images are reduced to, so that the smallest crop keeps the model's pixels."""
+        """Shorter side that decoded images keep at least, so that the smallest crop has the model's pixels."""
         return min(2 * min(size), int(np.ceil(min(size) / np.sqrt(self.crop_scale_min))))
 
-    def pixels(self, image: Image.Image, preprocess: Preprocess, rng: np.random.Generator) -> np.ndarray:
-        """(3, H, W) uint8 of an RGB image after the random transforms."""
-        if self.name == "none":
-            return preprocess.pixels(image)
-        height, width = preprocess.size
-        box = _random_box(image.size, self.crop_scale_min, rng)
-        image = image.resize((width, height), _FILTERS[preprocess.interpolation], box=box)
-        if self.name == "strong":
-            image = _jitter(image, rng)
-        array = np.asarray(image)  # (H, W, 3)
-        if self.horizontal_flip and rng.random() < 0.5:
-            array = array[:, ::-1]
-        if self.name == "strong":
-            array = _erase(array, rng)
-        return np.ascontiguousarray(array.transpose(2, 0, 1))
+    def pixels(self, source: np.ndarray, preprocess: Preprocess, draws: Draws) -> np.ndarray:
+        """(3, H, W) uint8 of an image (h, w, 3) after the random transforms. Channels lie last in memory."""
+        from .resample import mirrored, resized_crop  # torch
 
-
-def shrink(image: Image.Image, shorter_px: int) -> Image.Image:
-    """`image` reduced to a shorter side of `shorter_px`; smaller ones as they are."""
-    short = min(image.size)
-    if short <= shorter_px:
-        return image
-    new = tuple(max(shorter_px, round(side * shorter_px / short)) for side in image.size)
-    return image.resize((new[0], new[1]), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        box = _random_box((source.shape[1], source.shape[0]), self.crop_scale_min, draws)
+        array = resized_crop(source, box, preprocess.size, preprocess.interpolation)  # (H, W, 3)
+        if self.name == "strong":
+            array = np.asarray(_jitter(Image.fromarray(array), draws))
+        if self.horizontal_flip and draws.random() < 0.5:
+            array = mirrored(array)
+        if self.name == "strong":
+            array = _erase(array, draws)
+        return array.transpose(2, 0, 1)
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
@@ -148,41 +141,39 @@ def _crop_or_pad(image: Image.Image, size: tuple[int, int], fill: int) -> Image.
     return image.crop((left, top, left + width, top + height))
 
 
-def _random_box(
-    size: tuple[int, int], scale_min: float, rng: np.random.Generator
-) -> tuple[float, float, float, float]:
+def _random_box(size: tuple[int, int], scale_min: float, draws: Draws) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of a random crop: area share in [scale_min, 1], aspect ratio in [3/4, 4/3].
 
     Source: Szegedy et al. 2015, section 6 (as in torchvision's RandomResizedCrop).
     """
     width, height = size
     for _ in range(10):
-        area = width * height * rng.uniform(scale_min, 1.0)
-        ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
-        w, h = round(float(np.sqrt(area * ratio))), round(float(np.sqrt(area / ratio)))
+        area = width * height * draws.uniform(scale_min, 1.0)
+        ratio = math.exp(draws.uniform(-_LOG_ASPECT, _LOG_ASPECT))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
-            left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+            left, top = draws.below(width - w + 1), draws.below(height - h + 1)
             return left, top, left + w, top + h
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
 
 
-def _jitter(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _jitter(image: Image.Image, draws: Draws) -> Image.Image:
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = enhance(image).enhance(float(rng.uniform(0.6, 1.4)))
-    return image.convert("L").convert("RGB") if rng.random() < 0.1 else image
+        image = enhance(image).enhance(draws.uniform(0.6, 1.4))
+    return image.convert("L").convert("RGB") if draws.random() < 0.1 else image
 
 
-def _erase(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _erase(array: np.ndarray, draws: Draws) -> np.ndarray:
     """A random rectangle of 2 to 20% of the area becomes grey, in a quarter of the images (Zhong et al. 2017)."""
-    if rng.random() >= 0.25:
+    if draws.random() >= 0.25:
         return array
     height, width = array.shape[:2]
-    share, ratio = rng.uniform(0.02, 0.2), np.exp(rng.uniform(np.log(0.3), np.log(3.3)))
-    h = int(np.clip(np.sqrt(share * height * width / ratio), 1, height))
-    w = int(np.clip(np.sqrt(share * height * width * ratio), 1, width))
-    top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+    share, ratio = draws.uniform(0.02, 0.2), math.exp(draws.uniform(math.log(0.3), math.log(3.3)))
+    h = min(height, max(1, int(math.sqrt(share * height * width / ratio))))
+    w = min(width, max(1, int(math.sqrt(share * height * width * ratio))))
+    top, left = draws.below(height - h + 1), draws.below(width - w + 1)
     array = array.copy()
     array[top : top + h, left : left + w] = 127
     return array

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from PIL import Image
+import numpy as np
 
 from ...errors import DataError
-from ..data.dataset import BadImage, ImageDataset
+from ..data.dataset import BadImage, ImageDataset, Reader
 from ..data.decode import ImageError
 from .visible import visible
 
@@ -15,11 +15,10 @@ N_NAMED = 10
 class MeasuredSplit(ImageDataset):
     """Unreadable images are black pixels whose scores must be dropped: their indexes are the keys of `bad`."""
 
-    def _stand_in(self, index: int, error: ImageError) -> Image.Image:
+    def _stand_in(self, index: int, error: ImageError, read: Reader) -> np.ndarray:
         with self._lock:
             self.bad[index] = BadImage(self.rows[index].path, error.text, None)
-        height, width = self.preprocess.size
-        return Image.new("RGB", (width, height))
+        return np.zeros((*self.preprocess.size, 3), dtype=np.uint8)
 
     @property
     def unreadable(self) -> list[tuple[str, str]]:

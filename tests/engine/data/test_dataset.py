@@ -8,7 +8,8 @@ from tiny_world import write_colours
 
 from clipft_cli.engine.data import dataset as module
 from clipft_cli.engine.data.dataset import ImageDataset
-from clipft_cli.engine.data.decode import decode_image
+from clipft_cli.engine.data.decode import decode_image, decode_reduced
+from clipft_cli.engine.data.draws import Draws
 from clipft_cli.engine.data.transforms import Augmentation, Preprocess
 from clipft_cli.errors import DataError
 
@@ -69,12 +70,8 @@ def test_the_cache_keeps_to_its_size(manifest):
 @pytest.mark.parametrize("fault", ["deleted", "truncated", "text"])
 def test_a_bad_image_is_replaced_by_the_next_of_its_class(manifest, fault):
     dataset, whole = train_set(manifest), train_set(manifest)
-    expected = Augmentation.pixels(
-        STANDARD,
-        module.shrink(decode_image(manifest.file(whole.rows[8])), STANDARD.source_px((32, 32))),
-        PREPROCESS,
-        np.random.default_rng((0, 5, 7)),
-    )
+    source = decode_reduced(manifest.file(whole.rows[8]).read_bytes(), STANDARD.source_px((32, 32)))
+    expected = STANDARD.pixels(source, PREPROCESS, Draws(0, 5, 7))
     break_file(manifest.file(dataset.rows[7]), fault)
     assert np.array_equal(dataset.train_pixels(7, 5), expected)
     assert list(dataset.bad) == [7]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageOps
 from small_pictures import picture
 
-from clipft_cli.engine.data.decode import MAX_PIXELS, ImageError, decode_image
+from clipft_cli.engine.data.decode import MAX_PIXELS, ImageError, decode_image, decode_reduced
 
 
 def png_bytes(image: Image.Image, **options: object) -> bytes:
@@ -206,3 +206,46 @@ def test_the_hard_images_each_end_as_they_should(capfd: pytest.CaptureFixture[st
                 found[name] = error.reason
     assert found == NOT_DECODED
     assert capfd.readouterr().err == ""
+
+
+def jpeg_bytes(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}], ids=str)
+def test_small_pictures_for_training_are_the_very_pixels(mode: str, options: dict) -> None:
+    data = jpeg_bytes(picture(3).resize((151, 97)).convert(mode), **options)
+    assert np.array_equal(decode_reduced(data, 64), np.asarray(decode_image(data)))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_large_pictures_for_training_are_halved_as_often_as_the_crops_allow(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    picture(4).resize((403, 301), Image.Resampling.BICUBIC).save(buffer, kind, exif=exif)
+    whole = decode_image(buffer.getvalue())
+    half = decode_reduced(buffer.getvalue(), 150)
+    assert min(half.shape[:2]) in (150, 151)
+    assert half.flags.c_contiguous
+    filtered = np.asarray(whole.resize((half.shape[1], half.shape[0]), Image.Resampling.BOX)).astype(int)
+    assert np.abs(half - filtered).mean() < 2
+    assert min(decode_reduced(buffer.getvalue(), 151).shape[:2]) == 301
+    assert min(decode_reduced(buffer.getvalue(), 100).shape[:2]) in range(100, 152)
+
+
+@pytest.mark.parametrize("side", [20_000, 2**31 - 1])
+def test_bombs_are_refused_for_training_too(side: int) -> None:
+    with pytest.raises(ImageError, match="too many pixels"):
+        decode_reduced(png_header(side, side), 32)
+
+
+def test_half_a_jpeg_is_refused_for_training_too() -> None:
+    data = jpeg_bytes(picture(1).resize((300, 200)))
+    for shorter_px in (50, 190):
+        with pytest.raises(ImageError, match="truncated image"):
+            decode_reduced(data[: len(data) // 2], shorter_px)
