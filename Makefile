@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(abspath $(VENV))/bin
 DEMO ?= demo-run
 
-.PHONY: demo test check lint types pytest docs slow robustness wheel clean
+.PHONY: demo test check lint types pytest docs slow robustness bench wheel clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
@@ -36,6 +36,11 @@ slow:
 # breaks runs on purpose, for about an hour, and writes docs/robustness.md
 robustness:
 	python tests/robustness/table.py
+
+# speed beside transformers, peft, timm and open_clip (extra `bench`): ROWS="full_step lora_all" chooses rows,
+# OPTIONS="--model ViT-B-16-quickgelu --rounds 5" the rest; writes docs/benchmarks.md
+bench:
+	PYTHONPATH=tests:$$PYTHONPATH python -m benchmarks $(ROWS) $(OPTIONS)
 
 docs:
 	python docs/make_reference.py

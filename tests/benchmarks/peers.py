@@ -1,0 +1,187 @@
+"""The other sides: the loops that people write around transformers, peft, timm and open_clip."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .shapes import flops_of_step
+from .weights import to_hugging_face, to_timm
+from .work import LEARNING_RATE, MAX_GRAD_NORM, WEIGHT_DECAY, Task, Work, digest_of_pixels
+from .world import model_config
+
+HF_TARGETS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "out": "out_proj", "fc1": "fc1", "fc2": "fc2"}
+OPEN_CLIP_TARGETS = {"q": "attn", "k": "attn", "v": "attn", "out": "attn", "fc1": "c_fc", "fc2": "c_proj"}
+
+
+class Peer(nn.Module):
+    """A tower with the same head of class vectors that the own side has."""
+
+    def __init__(self, task: Task, tower: nn.Module, features: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        tensors = load_file(task.world.head)
+        self.tower, self.features = tower, features
+        self.weight = nn.Parameter(tensors["weight"])  # (C, D)
+        self.scale = float(tensors["scale"])
+        self.is_bf16 = task.precision == "bf16"
+
+    def forward(self, images: Tensor) -> Tensor:
+        autocast = torch.autocast("cpu", dtype=torch.bfloat16) if self.is_bf16 else contextlib.nullcontext()
+        with autocast:
+            features = self.features(self.tower, images).float()
+        return self.scale * F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T  # (B, C)
+
+
+def hf_full_step(task: Task) -> Work:
+    """transformers' CLIPVisionModel (sdpa) with projection, everything trains."""
+    return _step(task, Peer(task, hugging_face_tower(task), _image_embeds))
+
+
+def timm_full_step(task: Task) -> Work:
+    """timm's VisionTransformer (fused attention)."""
+    return _step(task, Peer(task, timm_tower(task), _call))
+
+
+def open_clip_full_step(task: Task) -> Work:
+    """open_clip's own visual tower."""
+    return _step(task, Peer(task, open_clip_tower(task), _call))
+
+
+def hf_lora_step(task: Task) -> Work:
+    """peft on transformers' tower."""
+    targets = [HF_TARGETS[target] for target in task.options["targets"]]
+    return _step(task, Peer(task, _with_lora(hugging_face_tower(task), targets), _image_embeds))
+
+
+def open_clip_lora_step(task: Task) -> Work:
+    """peft on open_clip's tower: of the attention it knows only the whole."""
+    targets = sorted({OPEN_CLIP_TARGETS[target] for target in task.options["targets"]})
+    return _step(task, Peer(task, _with_lora(open_clip_tower(task), targets), _call))
+
+
+def hugging_face_tower(task: Task) -> nn.Module:
+    """CLIPVisionModelWithProjection with the weights of the world."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    tensors = _visual_tensors(task)
+    width, size = tensors["conv1.weight"].shape[0], tensors["conv1.weight"].shape[-1]
+    vision = _vision_cfg(task)
+    config = CLIPVisionConfig(
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=vision["layers"],
+        num_attention_heads=width // vision.get("head_width", 64),
+        image_size=vision["image_size"],
+        patch_size=size,
+        projection_dim=tensors["proj"].shape[1],
+        hidden_act="quick_gelu",
+        attn_implementation="sdpa",
+    )
+    tower: nn.Module = CLIPVisionModelWithProjection(config)
+    tower.load_state_dict(to_hugging_face(tensors), strict=False)
+    return tower
+
+
+def timm_tower(task: Task) -> nn.Module:
+    """timm's VisionTransformer of the same shape with the weights of the world."""
+    from timm.layers import QuickGELU
+    from timm.models.vision_transformer import VisionTransformer
+
+    tensors = _visual_tensors(task)
+    width, vision = tensors["conv1.weight"].shape[0], _vision_cfg(task)
+    tower = VisionTransformer(
+        img_size=vision["image_size"],
+        patch_size=vision["patch_size"],
+        embed_dim=width,
+        depth=vision["layers"],
+        num_heads=width // vision.get("head_width", 64),
+        num_classes=0,
+        pre_norm=True,
+        global_pool="token",
+        act_layer=QuickGELU,
+        norm_layer=nn.LayerNorm,
+    )
+    tower.head = nn.Linear(width, tensors["proj"].shape[1], bias=False)
+    tower.load_state_dict(to_timm(tensors))
+    return tower
+
+
+def open_clip_tower(task: Task) -> nn.Module:
+    """The visual tower as open_clip builds it."""
+    import open_clip
+
+    model_config(task.world)
+    tower: nn.Module = open_clip.create_model(task.world.model).visual
+    tower.load_state_dict(_visual_tensors(task))
+    return tower
+
+
+def load_batch(task: Task) -> tuple[Tensor, Tensor, Tensor]:
+    """uint8 pixels (B, 3, S, S), the same as normalised float32, and labels (B,)."""
+    import open_clip
+
+    tensors = load_file(task.world.batch)
+    pixels, labels = tensors["pixels"][: task.batch_size], tensors["labels"][: task.batch_size]
+    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(1, 3, 1, 1)
+    std = torch.tensor(open_clip.OPENAI_DATASET_STD).view(1, 3, 1, 1)
+    return pixels, (pixels.float() / 255 - mean) / std, labels
+
+
+def _step(task: Task, peer: Peer) -> Work:
+    torch.set_num_threads(task.threads)
+    pixels, images, labels = load_batch(task)
+    trained = [parameter for parameter in peer.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    rest = [parameter for parameter in trained if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=LEARNING_RATE, fused=True)
+    peer.train()
+
+    def update() -> float:
+        loss = F.cross_entropy(peer(images), labels)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, MAX_GRAD_NORM)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    facts = {
+        "images": digest_of_pixels(pixels),
+        "trained_parameters": sum(parameter.numel() for parameter in trained),
+        "losses": [update(), update()],
+    }
+    return Work(run=lambda: _discard(update()), facts=facts, notes={"flops": flops_of_step(task)})
+
+
+def _with_lora(tower: nn.Module, targets: list[str]) -> nn.Module:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    return get_peft_model(tower, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets))  # type: ignore[arg-type]
+
+
+def _image_embeds(tower: Any, images: Tensor) -> Tensor:
+    return tower(pixel_values=images).image_embeds  # type: ignore[no-any-return]
+
+
+def _call(tower: nn.Module, images: Tensor) -> Tensor:
+    return tower(images)  # type: ignore[no-any-return]
+
+
+def _visual_tensors(task: Task) -> dict[str, Tensor]:
+    tensors = load_file(task.world.weights)
+    return {name.removeprefix("visual."): value for name, value in tensors.items() if name.startswith("visual.")}
+
+
+def _vision_cfg(task: Task) -> dict[str, Any]:
+    return dict(model_config(task.world)["vision_cfg"])
+
+
+def _discard(_: float) -> None:
+    return None
