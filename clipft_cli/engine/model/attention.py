@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .image_tower import is_named
 from .lora import LoraAdapters, adapted_linear
@@ -37,6 +37,29 @@ class _QuickGelu(torch.autograd.Function):
 def quick_gelu(x: Tensor) -> Tensor:
     """OpenAI CLIP's activation. Source: Hendrycks & Gimpel 2016, the sigmoid approximation of GELU."""
     return _QuickGelu.apply(x)
+
+
+def embed_patches(conv: nn.Conv2d, images: Tensor) -> Tensor:
+    """What `conv` makes of images (B, 3, S, S), a row for each patch: (B, P, W).
+
+    On a CPU in bfloat16 it is one product over the unfolded pixels: the convolution takes half as long again there,
+    and as much for its gradient.
+    """
+    is_bf16 = conv.weight.dtype == torch.bfloat16 or (
+        torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    )
+    if images.device.type != "cpu" or not is_bf16 or conv.kernel_size != conv.stride:
+        return conv(images).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+    return F.linear(_unfold(images.bfloat16(), conv.kernel_size), conv.weight.flatten(1), conv.bias)
+
+
+def _unfold(images: Tensor, patch: tuple[int, ...]) -> Tensor:
+    """(B, 3, S, S) -> (B, P, 3 * p * p), the pixels of a patch in the order of a kernel's weights."""
+    batch, channels, height, width = images.shape
+    rows, columns = height // patch[0], width // patch[1]
+    whole = images[:, :, : rows * patch[0], : columns * patch[1]]  # a rim is left over where it is not a multiple
+    grid = whole.reshape(batch, channels, rows, patch[0], columns, patch[1]).permute(0, 2, 4, 1, 3, 5)
+    return grid.reshape(batch, rows * columns, -1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import block_forward, last_block_forward
+from .attention import block_forward, embed_patches, last_block_forward
 from .image_tower import VisionTransformer, is_named
 from .lora import LoraAdapters, text_tower
 
@@ -99,7 +99,7 @@ class FastViT:
     def _embed(self, images: Tensor) -> Tensor:
         """Patches, class token, positions: (B, N, W)."""
         visual = self.visual
-        patches = visual.conv1(images).flatten(2).transpose(1, 2)  # (B, N - 1, W)
+        patches = embed_patches(visual.conv1, images)  # (B, N - 1, W)
         first = visual.class_embedding.to(patches.dtype).expand(len(images), 1, -1)
         hidden = torch.cat([first, patches], dim=1) + visual.positional_embedding.to(patches.dtype)
         return visual.ln_pre(hidden)

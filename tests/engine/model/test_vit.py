@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clipft_cli.engine.model.attention import quick_gelu
+from clipft_cli.engine.model.attention import embed_patches, quick_gelu
 from clipft_cli.engine.model.lora import LoraAdapters
 from clipft_cli.engine.model.vit import (
     FastViT,
@@ -201,6 +201,22 @@ def test_one_image(build_clip):
     torch.testing.assert_close(
         FastViT(visual)(images_for(visual, 1)), visual(images_for(visual, 1)), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("side", [32, 30])
+def test_patches_in_bfloat16_are_those_of_the_convolution(side):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 48, 8, stride=8, bias=False)
+    images = torch.randn(2, 3, side, side)
+    exact = conv(images).flatten(2).transpose(1, 2)
+    weights = torch.randn_like(exact)
+    (exact_gradient,) = torch.autograd.grad((exact * weights).sum(), conv.weight)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        patches = embed_patches(conv, images)
+    (gradient,) = torch.autograd.grad((patches.float() * weights).sum(), conv.weight)
+    assert patches.dtype == torch.bfloat16
+    torch.testing.assert_close(patches.float(), exact, atol=0.03, rtol=0.02)
+    torch.testing.assert_close(gradient, exact_gradient, atol=0.1, rtol=0.02)
 
 
 def test_quick_gelu_is_the_formula_and_its_derivative():
