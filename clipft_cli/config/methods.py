@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from .base import Config
 
-MethodName = Literal["zero_shot", "linear_probe", "full", "lora"]
+MethodName = Literal["zero_shot", "linear_probe", "full", "lora", "qlora"]
 ObjectiveName = Literal["cross_entropy"]
 ScalingName = Literal["standard", "rslora"]
 

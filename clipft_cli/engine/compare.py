@@ -121,7 +121,12 @@ def _fitted(
 
 
 def _refuse_training(config: CompareConfig, contenders: Sequence[Contender]) -> None:
-    """Raises ConfigError where runs are missing and none may be trained, or would be selected on this split."""
+    """Raises ConfigError where runs are missing and none may be trained, or would be selected on this split.
+
+    MissingExtraError where a method needs a package that is not installed.
+    """
+    for item in contenders:
+        METHODS[item.recipe.method].require()
     missing = [item for item in contenders if item.missing]
     if missing and config.compare.split == "val":
         raise ConfigError(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,7 @@ def test_every_commented_setting_of_the_starter_file_is_valid_too() -> None:
         (500, None, "LoRA or QLoRA", "lora"),
         (1_000, None, "LoRA or full", "full"),
         (20_000, None, "full", "full"),
-        (20_000, 8, "QLoRA", "lora"),
+        (20_000, 8, "QLoRA", "qlora" if find_spec("bitsandbytes") else "lora"),
         (5_000, 20, "LoRA", "lora"),
         (5_000, 80, "full", "full"),
         (500, 80, "LoRA", "lora"),
@@ -67,6 +69,13 @@ def test_every_commented_setting_of_the_starter_file_is_valid_too() -> None:
 def test_the_decision_tree(n: int, gpu_gb: float | None, tree: str, method: str) -> None:
     pick = pick_method(n, gpu_gb)
     assert (pick.tree, pick.method) == (tree, method)
+
+
+def test_without_its_package_qlora_is_named_and_lora_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    pick = pick_method(500, 8)
+    assert (pick.tree, pick.method) == ("QLoRA", "lora")
+    assert "pip install 'clipft-cli[qlora]'" in pick.why
 
 
 def test_few_images_get_small_batches() -> None:

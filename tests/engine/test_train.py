@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import filelock
@@ -29,7 +30,7 @@ from clipft_cli.engine.train import dry_run, resume, train
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError, ResourceError, TrainingError
 
 CPU = torch.device("cpu")
-METHODS = ("full", "lora", "linear_probe", "zero_shot")
+METHODS = ("full", "lora", *(("qlora",) if find_spec("bitsandbytes") else ()), "linear_probe", "zero_shot")
 FOUR_EPOCHS = {"training.num_epochs": 4, "training.learning_rate": 3e-3}
 
 
@@ -75,7 +76,7 @@ def test_a_run_leaves_every_file(runs, method):
     run = result.run_dir
     for name in ("config.yaml", "metrics.jsonl", "summary.json", "best", "last"):
         assert (run / name).is_file(), name
-    trains = method in ("full", "lora")
+    trains = method in ("full", "lora", "qlora")
     assert bool(list(run.glob("tensorboard/events.out.tfevents.*"))) is trains
     assert len(read_metrics(run)) == (result.epochs + 1 if trains else 1)
     assert json.loads((run / "summary.json").read_text())["best"]["top1"] == result.best.top1

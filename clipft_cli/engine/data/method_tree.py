@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import get_args
 
 from ...config.methods import MethodName
 
@@ -36,12 +35,8 @@ def pick_method(n_images: int, gpu_gb: float | None) -> MethodPick:
     by_memory = "qlora" if memory < 16 else "lora" if memory <= 24 else "full"
     pick = by_memory if by_memory in by_data or by_memory == "qlora" else "lora"
     why = f"{size}, {memory} GB of GPU memory"
-    if pick == "qlora" and not _has_qlora():
+    if pick == "qlora" and find_spec("bitsandbytes") is None:
         return MethodPick(
             TITLES[pick], "lora", f"{why}; QLoRA needs `pip install 'clipft-cli[qlora]'`, LoRA is its neighbour"
         )
     return MethodPick(TITLES[pick], pick, why)  # type: ignore[arg-type]
-
-
-def _has_qlora() -> bool:
-    return "qlora" in get_args(MethodName) and find_spec("bitsandbytes") is not None

@@ -68,6 +68,7 @@ class Material:
 
 def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     """Model, data and device for `config`. Raises the errors of each, and DataError for what cannot be trained on."""
+    METHODS[config.method].require()
     data = config.data
     train_rows = draw_subset(manifest.split("train"), fraction=data.fraction, few_shot=data.few_shot, seed=config.seed)
     val_rows = manifest.split("val")
@@ -213,7 +214,7 @@ def card_of(material: Material, start: Start) -> Card:
         classes=material.manifest.classes,
         templates=material.templates,
         head=start.head.kind,
-        lora=config.lora if config.method == "lora" else None,
+        lora=config.lora if METHODS[config.method].has_adapters else None,
         data=data_facts(material.manifest),
     )
 

@@ -9,6 +9,7 @@ import torch
 
 from ..data.method_tree import MethodPick, pick_method
 from ..model.layers import describe_layers
+from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import device_label
 from ..report.amounts import duration
 from .assemble import Material
@@ -117,7 +118,7 @@ def n_trainable(run: Run) -> int:
 
 def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
     config, training = run.config, run.config.training
-    whole = sum(parameter.numel() for parameter in run.classifier.parameters())
+    whole = n_weights(run.classifier)
     accumulated = training.gradient_accumulation_steps
     return (
         (
@@ -132,6 +133,22 @@ def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
             f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
         ),
         *(("frozen", sentence) for keeping in run.prefix.plan for sentence in sentences(keeping, config)),
+        *_packed_facts(run),
+    )
+
+
+def _packed_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """What four-bit weights save, and what they cost; nothing where there are none."""
+    before, after = packed_gib(run.classifier)
+    if not before:
+        return ()
+    return (
+        (
+            "four bits",
+            f"the image tower's linear weights take {after:.3f} GiB (NF4) instead of {before:.3f} (float32); unpacked"
+            " at every use, so slower. At CLIP's size activations take most of the memory: for those, a smaller"
+            " batch_size or hardware.gradient_checkpointing",
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..model.nf4 import n_weights
 from .finish import Finished
 from .inference import ValMetrics
 from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
@@ -75,7 +76,7 @@ def result_of(
         ece_before=finished.ece_before,
         ece_after=finished.ece_after,
         trainable_parameters=n_trainable(run),
-        total_parameters=sum(parameter.numel() for parameter in run.classifier.parameters()),
+        total_parameters=n_weights(run.classifier),
         train_seconds=state.train_seconds,
         total_seconds=seconds,
         peak_memory_gib=peak_memory_gib(run.precision.device),

@@ -5,6 +5,7 @@ from .base import Method
 from .full import FULL
 from .linear_probe import LINEAR_PROBE
 from .lora import LORA
+from .qlora import QLORA
 from .zero_shot import ZERO_SHOT
 
 METHODS: dict[MethodName, Method] = {
@@ -12,4 +13,5 @@ METHODS: dict[MethodName, Method] = {
     "linear_probe": LINEAR_PROBE,
     "full": FULL,
     "lora": LORA,
+    "qlora": QLORA,
 }

@@ -21,6 +21,8 @@ class Method:
     `layers(classifier)` lists what may change, from pixels to head; everything else stays bit-equal.
     `trains_by_epochs` is False where the loop is not needed. `saves_tower` says that the tower's weights change,
     so that a checkpoint holds all of open_clip's; else adapters and head, with what they belong to.
+    `has_adapters` says that the `lora` section is its own. `require()` raises MissingExtraError where a package
+    it needs is missing.
     """
 
     name: MethodName
@@ -28,6 +30,8 @@ class Method:
     layers: Callable[[Classifier], tuple[Layer, ...]]
     trains_by_epochs: bool
     saves_tower: bool
+    has_adapters: bool = False
+    require: Callable[[], None] = lambda: None
 
 
 def head_parameters(classifier: Classifier) -> tuple[str, ...]:

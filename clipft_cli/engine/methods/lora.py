@@ -46,7 +46,7 @@ def layers(classifier: Classifier) -> tuple[Layer, ...]:
     """The tower's own layers, each with its adapters' parameters in place of its weights; and the head."""
     assert classifier.adapters is not None
     tower = image_layers(classifier.clip.visual)  # type: ignore[arg-type]
-    layer_of = {name: layer.name for layer in tower for name in layer.parameters}
+    layer_of = {name.removesuffix(".packed"): layer.name for layer in tower for name in layer.parameters}
     adapted: dict[str, list[str]] = {}
     for name, _ in classifier.adapters.named_parameters():
         base = name.rsplit(".", 2)[0]  # without the target and the factor
@@ -57,4 +57,4 @@ def layers(classifier: Classifier) -> tuple[Layer, ...]:
     return (*own, head_layer(head_parameters(classifier)))
 
 
-LORA = Method("lora", attach, layers, trains_by_epochs=True, saves_tower=False)
+LORA = Method("lora", attach, layers, trains_by_epochs=True, saves_tower=False, has_adapters=True)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ...config.methods import LORA_TARGETS
 from ...errors import ConfigError, ModelError
 from .image_tower import is_named
+from .nf4 import FrozenWeight, dense, frozen_linear, unpack
 
 TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
 
@@ -54,7 +55,7 @@ class LoraDelta(nn.Module):
 
     def __init__(
         self,
-        weight: Tensor,
+        weight: FrozenWeight,
         *,
         r: int,
         alpha: float,
@@ -69,12 +70,12 @@ class LoraDelta(nn.Module):
         drawn = torch.empty(r, n_in).uniform_(-bound, bound, generator=generator)
         self.lora_A = nn.Parameter(drawn.to(weight.device))
         self.lora_B = nn.Parameter(torch.zeros(n_out, r, device=weight.device))
-        self.magnitude = nn.Parameter(_row_norms(weight.detach().float())) if use_dora else None
+        self.magnitude = nn.Parameter(_row_norms(dense(weight).detach())) if use_dora else None
         self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
         self.scale = alpha / (r**0.5 if rslora else r)
         self.strength = 1.0
 
-    def factors(self, weight: Tensor) -> tuple[Tensor | None, Tensor]:
+    def factors(self, weight: FrozenWeight) -> tuple[Tensor | None, Tensor]:
         """(stretch, up): the adapted weight is stretch * weight + up @ lora_A; no stretch without DoRA.
 
         Stretch is (out, 1), up (out, r).
@@ -83,19 +84,21 @@ class LoraDelta(nn.Module):
         if self.magnitude is None:
             return None, up
         with torch.no_grad():  # the norm counts as a constant: same accuracy, less memory (Liu et al. 2024, 4.3)
-            length = _row_norms(weight.float() + self.scale * self.lora_B @ self.lora_A)
+            length = _row_norms(dense(weight) + self.scale * self.lora_B @ self.lora_A)
         ratio = (self.magnitude / length)[:, None]
         return 1 - self.strength + self.strength * ratio, up * ratio
 
     @torch.no_grad()
-    def adapted(self, weight: Tensor) -> Tensor:
+    def adapted(self, weight: FrozenWeight) -> Tensor:
         """The weight this delta makes of `weight`, (out, in) float32."""
         stretch, up = self.factors(weight)
-        kept = weight.float() if stretch is None else weight.float() * stretch
+        kept = dense(weight) if stretch is None else dense(weight) * stretch
         return kept + up @ self.lora_A
 
 
-def adapted_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, deltas: Sequence[LoraDelta | None]) -> Tensor:
+def adapted_linear(
+    rows: Tensor, weight: FrozenWeight, bias: Tensor | None, deltas: Sequence[LoraDelta | None]
+) -> Tensor:
     """rows (T, in) @ weight.T + bias, each delta adding to its equal share of the output (T, out).
 
     One product with the whole frozen weight, one with all A, one with all B. The deltas of a fused weight
@@ -103,8 +106,8 @@ def adapted_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, deltas: Se
     """
     live = [delta for delta in deltas if delta is not None]
     if not live:
-        return F.linear(rows, weight, bias)
-    shares = weight.chunk(len(deltas))
+        return frozen_linear(rows, weight, bias)
+    shares: tuple[FrozenWeight, ...] = weight.chunk(len(deltas))
     changes = [_change(delta, share) for delta, share in zip(deltas, shares, strict=True)]
     kept = _stretched_linear(rows, weight, bias, [stretch for stretch, _ in changes])
     down = torch.cat([delta.lora_A for delta in live])  # (n r, in)
@@ -113,19 +116,21 @@ def adapted_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, deltas: Se
     return torch.addmm(kept, inner, up.to(kept.dtype).T)
 
 
-def _change(delta: LoraDelta | None, share: Tensor) -> tuple[Tensor | None, Tensor]:
+def _change(delta: LoraDelta | None, share: FrozenWeight) -> tuple[Tensor | None, Tensor]:
     if delta is None:
-        return None, share.new_zeros(len(share), 0, dtype=torch.float32)
+        return None, torch.zeros(share.shape[0], 0, device=share.device)
     return delta.factors(share)
 
 
-def _stretched_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, stretches: Sequence[Tensor | None]) -> Tensor:
+def _stretched_linear(
+    rows: Tensor, weight: FrozenWeight, bias: Tensor | None, stretches: Sequence[Tensor | None]
+) -> Tensor:
     """The frozen product, its output columns stretched where DoRA asks for it; the bias is not stretched."""
     if all(stretch is None for stretch in stretches):
-        return F.linear(rows, weight, bias)
-    ones = weight.new_ones(len(weight) // len(stretches), 1, dtype=torch.float32)
+        return frozen_linear(rows, weight, bias)
+    ones = torch.ones(weight.shape[0] // len(stretches), 1, device=weight.device)
     stretch = torch.cat([ones if one is None else one for one in stretches]).flatten()
-    product = F.linear(rows, weight)
+    product = frozen_linear(rows, weight, None)
     product = product * stretch.to(product.dtype)
     return product if bias is None else product + bias.to(product.dtype)
 
@@ -197,23 +202,25 @@ class LoraAdapters(nn.Module):
 
     def delta_weights(self, tower: nn.Module) -> dict[str, Tensor]:
         """What merging would add to each weight, (out, in) float32, by name."""
-        rows = {name: self._rows(tower, name).detach() for name in self.by_name}
-        return {name: delta.adapted(rows[name]) - rows[name].float() for name, delta in self.by_name.items()}
+        rows = {name: dense(self._rows(tower, name)).detach() for name in self.by_name}
+        return {name: delta.adapted(rows[name]) - rows[name] for name, delta in self.by_name.items()}
 
     @torch.no_grad()
     def merge_into(self, tower: nn.Module) -> None:
         """Write the adapted weights into the tower, in float32; these adapters change nothing any more.
 
+        Packed weights are unpacked for it.
         Raises ModelError if they were merged before.
         """
         if self.is_merged:
             raise ModelError("these adapters are merged already", hint="load the tower and the adapters again")
+        unpack(tower)
         for name, delta in self.by_name.items():
-            rows = self._rows(tower, name)
+            rows: Any = self._rows(tower, name)
             rows.copy_(delta.adapted(rows))
         self.is_merged = True
 
-    def _rows(self, tower: nn.Module, name: str) -> Tensor:
+    def _rows(self, tower: nn.Module, name: str) -> FrozenWeight:
         """The rows of the tower's weights that a delta changes, as a view."""
         _, index, target = name.split(".")
         return _block_rows(_residual_blocks(tower)[int(index)], target)
@@ -231,7 +238,7 @@ def _residual_blocks(tower: nn.Module) -> nn.ModuleList:
     return blocks
 
 
-def _block_rows(block: Any, target: str) -> Tensor:
+def _block_rows(block: Any, target: str) -> FrozenWeight:
     """The (out, in) rows of a block's weight that a target names: a view where the weight is fused."""
     if target in ("q", "k", "v"):
         return block.attn.in_proj_weight.chunk(3)["qkv".index(target)]
@@ -241,7 +248,7 @@ def _block_rows(block: Any, target: str) -> Tensor:
 
 def delta_maker(
     r: int, alpha: float, dropout: float, rslora: bool, use_dora: bool, seed: int
-) -> Callable[[Tensor], LoraDelta]:
+) -> Callable[[FrozenWeight], LoraDelta]:
     generator = torch.Generator().manual_seed(seed)
     return partial(LoraDelta, r=r, alpha=alpha, dropout=dropout, rslora=rslora, use_dora=use_dora, generator=generator)
 

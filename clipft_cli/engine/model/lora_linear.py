@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...errors import ModelError
 from .image_tower import is_named
 from .lora import LoraAdapters, LoraDelta, adapted_linear, delta_maker, resolve_targets
+from .nf4 import FrozenWeight, pack
 
 # A layer's last name -> the targets its rows serve; a fused layer is cut in equal shares.
 _PARTS: dict[str, tuple[str, ...]] = {
@@ -71,7 +72,7 @@ class LinearAdapters(LoraAdapters):
             layer: Any = tower.get_submodule(path)
             _exchange(tower, path, layer.plain())
 
-    def _rows(self, tower: nn.Module, name: str) -> Tensor:
+    def _rows(self, tower: nn.Module, name: str) -> FrozenWeight:
         path, _, target = name.rpartition(".")
         return _share(tower.get_submodule(path), path, target)
 
@@ -108,11 +109,18 @@ def attach_to_linears(
     return LinearAdapters(deltas, tower)
 
 
+def pack_linears(tower: nn.Module) -> None:
+    """Put the weights of every layer an adapter could stand beside into NF4, whether one does or not."""
+    for path, layer in list(_adaptable_linears(tower)):
+        pack(layer, "weight")
+        _exchange(tower, path, LoraLinear(layer, [None]))
+
+
 def _adaptable_linears(tower: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
     """The nn.Linear layers with a known name whose own forward is what the tower calls."""
     for path, layer in tower.named_modules():
         parent_path, _, name = path.rpartition(".")
-        if type(layer) is not nn.Linear or name not in _PARTS:
+        if type(layer) not in (nn.Linear, LoraLinear) or name not in _PARTS:
             continue
         if name == "proj" and "attn" not in parent_path.rpartition(".")[2]:
             continue  # the projection of a head or of a patch embedding
@@ -130,11 +138,10 @@ def _reads_weights_directly(parent: nn.Module) -> bool:
     return getattr(parent, "q_bias", None) is not None
 
 
-def _share(layer: nn.Module, path: str, target: str) -> Tensor:
+def _share(layer: Any, path: str, target: str) -> FrozenWeight:
     """The rows of a layer's weight that serve `target`, as a view."""
     parts = _PARTS[path.rpartition(".")[2]]
-    weight: Tensor = layer.get_parameter("weight")
-    return weight.chunk(len(parts))[parts.index(target)]
+    return layer.weight.chunk(len(parts))[parts.index(target)]  # type: ignore[no-any-return]
 
 
 def _exchange(tower: nn.Module, path: str, layer: nn.Module) -> None:

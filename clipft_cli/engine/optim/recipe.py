@@ -9,7 +9,7 @@ from ...config.commands import TrainConfig
 ANCHOR_PARAMETERS = 5.5e6
 """Size of the ViT-Ti/16 tower on which the rates below were settled."""
 
-ANCHOR_RATE = {"full": 2e-4, "lora": 1e-3}
+ANCHOR_RATE = {"full": 2e-4, "lora": 1e-3, "qlora": 1e-3}
 IMAGES_SEEN = 7_000
 
 
@@ -21,7 +21,7 @@ def learning_rate(method: str, tower_parameters: int) -> float:
     1e-3 with the 2e-4 of CLIP-LoRA on ViT-B/16 (Zanella and Ben Ayed 2024).
     """
     ratio = ANCHOR_PARAMETERS / max(1, tower_parameters)
-    power = 0.5 if method == "lora" else 1.0
+    power = 0.5 if method in ("lora", "qlora") else 1.0
     rate = min(2e-3, max(2e-6, ANCHOR_RATE.get(method, 2e-4) * ratio**power))
     return float(f"{rate:.1e}")
 

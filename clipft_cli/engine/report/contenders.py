@@ -197,7 +197,7 @@ def _say_reused(run: FinishedRun, contender: Contender, seed: int, on_event: OnE
 def _differing(config: TrainConfig, recipe: TrainConfig) -> list[str]:
     """`key value (not VALUE)` for what changes a result and differs from the recipe; rules' values do not count."""
     differing = []
-    for section in ("training", *(("lora",) if recipe.method == "lora" else ()), "data"):
+    for section in ("training", *(("lora",) if METHODS[recipe.method].has_adapters else ()), "data"):
         theirs, ours = (getattr(part, section).model_dump() for part in (config, recipe))
         for key, wanted in ours.items():
             is_place = section == "data" and key not in ("batch_size", "augmentation", "crop_scale_min", "templates")

@@ -20,6 +20,7 @@ from ..loop.loaded import Loaded
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Head
+from ..model.nf4 import n_weights
 from ..model.precision import Precision
 from .finished_run import FinishedRun
 from .intervals import Interval, wilson
@@ -138,7 +139,7 @@ class Measurer:
 
 def _parameters(run: FinishedRun, loaded: Loaded) -> tuple[int, int]:
     """Parameters that trained, and all: as the run recorded them, else by what its method may change."""
-    total = sum(parameter.numel() for parameter in loaded.classifier.parameters())
+    total = n_weights(loaded.classifier)
     recorded: Mapping[str, object] = run.summary
     trained = recorded.get("trainable_parameters")
     if isinstance(trained, int):

@@ -1,0 +1,44 @@
+"""QLoRA: LoRA beside an image tower whose linear weights are held in four bits. Source: Dettmers et al. 2023."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from ...config.commands import TrainConfig
+from ..model.classifier import Classifier, Head
+from ..model.image_tower import is_named
+from ..model.lora_linear import pack_linears
+from ..model.nf4 import pack, require_bitsandbytes
+from ..model.vit import why_unsupported
+from . import lora
+from .base import Method
+
+
+def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
+    """`lora`'s classifier, on weights in NF4: at the start its output is the packed tower's.
+
+    Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
+    """
+    require_bitsandbytes()
+    visual: Any = clip.visual
+    if why_unsupported(visual) is None:
+        for block in visual.transformer.resblocks:
+            pack(block.attn, "in_proj_weight")
+            for layer in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
+                pack(layer, "weight")
+    elif not is_named(visual, "VisionTransformer"):  # of those, `lora` says what is in the way
+        pack_linears(visual)
+    return lora.attach(clip, head, config)
+
+
+QLORA = Method(
+    "qlora",
+    attach,
+    lora.layers,
+    trains_by_epochs=True,
+    saves_tower=False,
+    has_adapters=True,
+    require=require_bitsandbytes,
+)
