@@ -110,7 +110,34 @@ def test_help_imports_nothing_heavy(command, tmp_path):
     assert loaded & HEAVY == set()
 
 
-def test_a_wrong_config_is_refused_before_torch_is_imported(tmp_path):
-    code, loaded = modules_loaded_by("train", "--set", "training.num_epoch=5", folder=tmp_path)
+WRONG_CONFIGS = (
+    ("train", "--set", "training.num_epoch=5"),
+    ("train", "--set", "training.num_epochs=many"),
+    ("predict", "--config", "nowhere.yaml", "image.jpg"),
+    ("compare", "loara"),
+)
+
+
+@pytest.mark.parametrize("command", WRONG_CONFIGS, ids=" ".join)
+def test_a_wrong_config_is_refused_before_anything_heavy_is_imported(command, tmp_path):
+    code, loaded = modules_loaded_by(*command, folder=tmp_path)
     assert code == 2
     assert loaded & HEAVY == set()
+
+
+MISSING = {
+    ("train", "--data-dir", "nowhere"): 3,
+    ("train", "--resume"): 5,
+    ("train", "--resume", "nowhere"): 5,
+    ("evaluate", "--checkpoint", "nowhere"): 5,
+    ("evaluate", "--zero-shot", "--set", "model.name=clipft-tiny", "--data-dir", "nowhere"): 3,
+    ("predict", "image.jpg", "--checkpoint", "nowhere"): 5,
+    ("compare", "lora", "--data-dir", "nowhere"): 3,
+}
+
+
+@pytest.mark.parametrize("command", MISSING, ids=" ".join)
+def test_a_wrong_path_is_refused_before_torch_is_imported(command, tmp_path):
+    code, loaded = modules_loaded_by(*command, folder=tmp_path)
+    assert code == MISSING[command]
+    assert not loaded & {"torch", "open_clip", "torchvision"}

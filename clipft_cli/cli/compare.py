@@ -60,6 +60,10 @@ def compare(
     check_names(settings.compare.names)
     recipes, notes = method_recipes(file, overrides or (), shared)
 
+    from ..engine.preflight import check_comparison
+
+    check_comparison(settings)
+
     from ..engine.compare import compare as run  # heavy
 
     with CompareView(screen) as view:

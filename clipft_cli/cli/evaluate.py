@@ -46,7 +46,11 @@ def evaluate(
     }
     settings = load_config(EvaluateConfig, config, overrides or (), flags)
 
-    from ..engine.evaluate import evaluate as run
+    from ..engine.preflight import check_evaluation
+
+    check_evaluation(settings)
+
+    from ..engine.evaluate import evaluate as run  # heavy
 
     with EvaluateView(screen) as view:
         result = run(settings, on_event=view)

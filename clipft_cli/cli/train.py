@@ -70,6 +70,13 @@ def train(
             typer.echo(dump_yaml(settings), nl=False)
         return
 
+    from ..engine.preflight import check_resumption, check_training
+
+    if resume:
+        check_resumption(run)
+    else:
+        check_training(settings)
+
     from ..engine import train as engine  # heavy
 
     screen = Screen.of(context)

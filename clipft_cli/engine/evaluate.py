@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..config.commands import EvaluateConfig
-from ..errors import ModelError
+from ..errors import CheckpointError, ModelError
 from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
+from .loop.checkpoint import load_classifier, load_zero_shot
 from .loop.events import Note, OnEvent
 from .loop.inference import split_logits
 from .loop.loaded import Loaded
@@ -29,7 +31,6 @@ from .report.subject import (
     choose_subject,
     data_dir_of,
     is_other_data,
-    load_subject,
     match_classes,
     reports_dir,
 )
@@ -47,7 +48,7 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
     target = reports_dir(config, subject)
     with staging_folder(target) as staging:
         precision = set_up(config.hardware)
-        loaded = load_subject(subject, config, manifest, precision.device)
+        loaded = _load(subject, config, manifest, precision.device)
         index_of = match_classes(manifest, loaded.classes, subject)
         on_event(Note(f"measuring on {device_label(precision.device)}, {precision.name}"))
         images = MeasuredSplit(manifest, rows, loaded.preprocess, max_bad_share=config.data.max_bad_share)
@@ -77,6 +78,28 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
         publish(staging, evaluation_files(evaluation), last=RESULTS_FILE)
     _warn_of_unreadable(evaluation, on_event)
     return evaluation
+
+
+def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
+    """The classifier to measure. Raises CheckpointError or ModelError."""
+    if subject.checkpoint is None:
+        return load_zero_shot(config.model, config.data, manifest, device)
+    if not subject.is_zero_shot:
+        return load_classifier(subject.checkpoint, device)
+    try:
+        base, templates = subject.meta["base"], tuple(subject.meta["templates"])
+        model = config.model.model_copy(update={"name": str(base["name"]), "pretrained": base["pretrained"]})
+        data = config.data.model_copy(update={"templates": templates})
+        expected = str(base["weights_sha256"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{subject.checkpoint}: does not say which pretrained model it started from") from None
+    loaded = load_zero_shot(model, data, manifest, device)
+    if loaded.card.base.weights_sha256 != expected:
+        raise CheckpointError(
+            f"{subject.checkpoint}: started from other weights than those of {base['name']} found here",
+            hint="restore the weights this run was trained from",
+        )
+    return loaded
 
 
 def _notes(

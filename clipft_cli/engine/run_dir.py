@@ -157,6 +157,23 @@ def newest_unfinished_run(outputs: Path = OUTPUTS) -> RunDir:
     return max(unfinished, key=lambda run: run.config.stat().st_mtime)
 
 
+def interrupted_run(path: Path | None, outputs: Path = OUTPUTS) -> RunDir:
+    """The run to go on with: `path`, or the one interrupted last. Raises CheckpointError where it is none."""
+    run = RunDir(path) if path is not None else newest_unfinished_run(outputs)
+    if not run.config.is_file():
+        raise CheckpointError(
+            f"{run.path}: is no run directory (it has no config.yaml)",
+            hint="start a run: `clipft train --config clipft.yaml`",
+        )
+    if run.is_finished:
+        shutil.rmtree(run.resume, ignore_errors=True)  # a kill right after the summary leaves it
+        raise CheckpointError(
+            f"{run.path}: this run is finished, there is nothing to resume",
+            hint=f"evaluate it: `clipft evaluate --checkpoint {run.path}`",
+        )
+    return run
+
+
 def write_pointer(pointer: Path, checkpoint: Path, **facts: Any) -> None:
     """A small JSON file beside the checkpoints that names one of them."""
     write_text(pointer, json.dumps({"checkpoint": checkpoint.name, **facts}) + "\n")

@@ -15,7 +15,7 @@ import torch
 
 from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, load_config
-from ..errors import CheckpointError, InterruptedRun
+from ..errors import InterruptedRun
 from .data.changes import find_changes
 from .data.manifest import Manifest, read_manifest
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
@@ -39,7 +39,7 @@ from .loop.signals import Stopped, StopRequest
 from .loop.start import DamagedStart, Start, choose_start, read_start, save_start
 from .methods import METHODS
 from .methods.base import Method
-from .run_dir import RunDir, new_run_dir, newest_unfinished_run, write_pointer, write_text
+from .run_dir import RunDir, interrupted_run, new_run_dir, write_pointer, write_text
 
 
 def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False) -> TrainResult:
@@ -64,18 +64,7 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
 def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     """Go on with an interrupted run (None: the newest) from its last saved state, bit for bit."""
     began = time.perf_counter()
-    run_dir = RunDir(path) if path is not None else newest_unfinished_run()
-    if not run_dir.config.is_file():
-        raise CheckpointError(
-            f"{run_dir.path}: is no run directory (it has no config.yaml)",
-            hint="start a run: `clipft train --config clipft.yaml`",
-        )
-    if run_dir.is_finished:
-        shutil.rmtree(run_dir.resume, ignore_errors=True)  # a kill right after the summary leaves it
-        raise CheckpointError(
-            f"{run_dir.path}: this run is finished, there is nothing to resume",
-            hint=f"evaluate it: `clipft evaluate --checkpoint {run_dir.path}`",
-        )
+    run_dir = interrupted_run(path)
     config = load_config(TrainConfig, run_dir.config)
     with disk_errors(run_dir), run_dir.locked(), StopRequest() as stop:
         run_dir.sweep()

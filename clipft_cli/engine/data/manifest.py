@@ -126,6 +126,11 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def require_data_set(data_dir: Path) -> None:
+    """Raises DataError where `data_dir` holds no data set; its rows are not looked at."""
+    _read_header(Path(data_dir))
+
+
 def read_manifest(data_dir: Path, *, with_edited_names: bool = True) -> Manifest:
     """The data set in `data_dir`, checked field by field and against its digest.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...config.commands import EvaluateConfig
 from ...errors import CheckpointError, ConfigError, DataError
@@ -16,8 +15,6 @@ from ..data.class_names import ClassInfo
 from ..data.digest import file_digest
 from ..data.manifest import DATASET_FILE, Manifest
 from ..loop.card import read_card
-from ..loop.checkpoint import load_classifier, load_zero_shot
-from ..loop.loaded import Loaded
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
 from .visible import visible
 
@@ -79,28 +76,6 @@ def is_other_data(subject: Subject, manifest: Manifest) -> bool:
     """Whether the run was trained on another state of the data, so that this split may not be unseen."""
     digest = _trained_on(subject, "manifest_digest")
     return digest is not None and digest != manifest.digest
-
-
-def load_subject(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
-    """The classifier to measure. Raises CheckpointError or ModelError."""
-    if subject.checkpoint is None:
-        return load_zero_shot(config.model, config.data, manifest, device)
-    if not subject.is_zero_shot:
-        return load_classifier(subject.checkpoint, device)
-    try:
-        base, templates = subject.meta["base"], tuple(subject.meta["templates"])
-        model = config.model.model_copy(update={"name": str(base["name"]), "pretrained": base["pretrained"]})
-        data = config.data.model_copy(update={"templates": templates})
-        expected = str(base["weights_sha256"])
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{subject.checkpoint}: does not say which pretrained model it started from") from None
-    loaded = load_zero_shot(model, data, manifest, device)
-    if loaded.card.base.weights_sha256 != expected:
-        raise CheckpointError(
-            f"{subject.checkpoint}: started from other weights than those of {base['name']} found here",
-            hint="restore the weights this run was trained from",
-        )
-    return loaded
 
 
 def reports_dir(config: EvaluateConfig, subject: Subject) -> Path:
