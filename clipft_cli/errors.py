@@ -85,6 +85,9 @@ class InterruptedRun(ClipftError):
     kind = "interrupted, resumable"
 
 
+SIGNAL_CODES: dict[int, str] = {129: "terminal closed", 130: "interrupted", 143: "terminated"}
+"""128 + the number of a signal that ended the process where there was nothing to save."""
+
 EXIT_CODES: dict[int, str] = {
     0: "success",
     1: "unexpected error",
@@ -103,4 +106,5 @@ EXIT_CODES: dict[int, str] = {
             InterruptedRun,
         )
     },
+    **SIGNAL_CODES,
 }

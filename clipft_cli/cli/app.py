@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import os
@@ -14,7 +15,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import EXIT_CODES, ClipftError, ConfigError, ResourceError
+from ..errors import EXIT_CODES, SIGNAL_CODES, ClipftError, ConfigError, ResourceError
+from .interrupt import leave_if_interrupted, signals_raise
 from .options import mode_of
 from .render import error_object, print_json, show_error
 
@@ -37,13 +39,15 @@ class ErrorBoundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         given = list(ctx.args)
         try:
-            return super().invoke(ctx)
+            with signals_raise():
+                return super().invoke(ctx)
         except ClipftError as error:
             _report(ctx, error)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            code = getattr(error, "exit_code", 130)
+            _report_interruption(ctx, code)
+            raise typer.Exit(code) from None
         except BrokenPipeError:
             # the reader of a pipe left (`clipft ... | head`): not a failure of ours
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,7 +85,16 @@ def _report(ctx: Any, error: ClipftError) -> None:
     mode = mode_of(ctx)
     if mode.debug:
         traceback.print_exc()
-    show_error(error, mode)
+    with contextlib.suppress(OSError):  # the terminal may be gone: the exit code tells it still
+        show_error(error, mode)
+
+
+def _report_interruption(ctx: Any, code: int) -> None:
+    text = f"{SIGNAL_CODES[code]}: what was not finished is not kept"
+    with contextlib.suppress(OSError):
+        typer.echo(text, err=True)
+        if mode_of(ctx).as_json:
+            print_json(error_object(ClipftError(text), exit_code=code, kind=SIGNAL_CODES[code]))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -152,7 +165,11 @@ def main() -> None:
     # At exit the collector walks over all that torch and its kin have made, several times, to free what the
     # system takes back at once: a quarter of a second after the answer is there.
     atexit.register(gc.freeze)
-    app(prog_name="clipft")
+    try:
+        app(prog_name="clipft")
+    except SystemExit as end:
+        leave_if_interrupted(end.code)
+        raise
 
 
 if __name__ == "__main__":

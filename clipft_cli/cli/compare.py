@@ -66,7 +66,7 @@ def compare(
 
     from ..engine.compare import compare as run  # heavy
 
-    with CompareView(screen) as view:
+    with CompareView(screen) as view, screen.telling_of_stalls():
         result = run(settings, recipes, on_event=view, notes=notes)
     screen.result(result.to_json(), lambda console: show_compared(console, result))
 

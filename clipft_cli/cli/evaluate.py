@@ -52,6 +52,6 @@ def evaluate(
 
     from ..engine.evaluate import evaluate as run  # heavy
 
-    with EvaluateView(screen) as view:
+    with EvaluateView(screen) as view, screen.telling_of_stalls():
         result = run(settings, on_event=view)
     screen.result(result.to_json(), lambda console: show_evaluated(console, result, checkpoint))

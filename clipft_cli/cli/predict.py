@@ -59,7 +59,7 @@ def predict(
 
     from ..engine.predict import predict as run
 
-    with open_sink(screen, settings.predict) as sink:
+    with open_sink(screen, settings.predict) as sink, screen.telling_of_stalls():
         summary = run(settings, names, sink, on_note=screen.say)
         sink.finish(summary)
     show_outcome(screen, settings.predict, summary)

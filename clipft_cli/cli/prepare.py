@@ -73,11 +73,11 @@ def prepare(
         made = make_skeleton(settings.prepare, classes)
         screen.result(made.to_json(), lambda console: show_skeleton(console, made))
     elif validate:
-        with PrepareView(screen) as view:
+        with PrepareView(screen) as view, screen.telling_of_stalls():
             report = validate_dataset(settings.prepare, on_event=view)
         screen.result(report.to_json(), lambda console: show_validated(console, report))
         report.raise_on_faults()
     else:
-        with PrepareView(screen) as view:
+        with PrepareView(screen) as view, screen.telling_of_stalls():
             result = run(settings, on_event=view, force=force)
         screen.result(result.to_json(), lambda console: show_prepared(console, result))

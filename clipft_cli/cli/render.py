@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import typer
@@ -16,13 +17,27 @@ from ..errors import ClipftError
 from .options import Mode, mode_of
 
 
+class Messages(Console):
+    """Standard error. Where its reader has gone the work goes on unseen: nothing said may end a run."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+class Results(Console):
+    """Standard output. Where its reader has gone (`| head`) there is nobody to work for."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Screen:
     """The two streams of one invocation. Text is never read as markup: file names may hold brackets."""
 
     def __init__(self, mode: Mode) -> None:
         self.mode = mode
-        self.err = Console(stderr=True, highlight=False, markup=False, emoji=False, quiet=False)
-        self.out = Console(highlight=False, markup=False, emoji=False)
+        self.err = Messages(stderr=True, highlight=False, markup=False, emoji=False)
+        self.out = Results(highlight=False, markup=False, emoji=False)
 
     @classmethod
     def of(cls, context: typer.Context) -> Screen:
@@ -37,11 +52,21 @@ class Screen:
     def say(self, text: str | Text | Table = "") -> None:
         """A message for a person; silent with --quiet."""
         if not self.mode.quiet:
-            self.err.print(text, soft_wrap=not isinstance(text, Table))
+            with contextlib.suppress(OSError):
+                self.err.print(text, soft_wrap=not isinstance(text, Table))
 
     def warn(self, text: str) -> None:
         """A warning: shown with --quiet too."""
-        self.err.print(Text("warning: ", style="yellow") + Text(text), soft_wrap=True)
+        with contextlib.suppress(OSError):
+            self.err.print(Text("warning: ", style="yellow") + Text(text), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def telling_of_stalls(self) -> Iterator[None]:
+        """A block in which a file that does not come is named in a warning, for as long as it is waited for."""
+        from ..engine.data.stalls import telling_of_stalls
+
+        with telling_of_stalls(self.warn):
+            yield
 
     def result(self, data: Mapping[str, Any], show: Callable[[Console], None]) -> None:
         """The result of the command: `data` as one JSON object with --json, else what `show` prints."""
@@ -69,7 +94,7 @@ def _finite(value: Any) -> Any:
 
 def show_error(error: ClipftError, mode: Mode) -> None:
     """`error: what and where`, then `hint: the way out`; with --json the same as an object on stdout."""
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    console = Messages(stderr=True, highlight=False, markup=False, emoji=False)
     console.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
     if error.hint:
         console.print(Text("hint: ", style="cyan") + Text(error.hint), soft_wrap=True)
@@ -77,13 +102,14 @@ def show_error(error: ClipftError, mode: Mode) -> None:
         print_json(error_object(error))
 
 
-def error_object(error: ClipftError) -> dict[str, Any]:
-    """A failure as --json shows it."""
+def error_object(error: ClipftError, **facts: Any) -> dict[str, Any]:
+    """A failure as --json shows it; `facts` stand in place of the kind's own."""
     return {
         "error": {
             "kind": error.kind,
             "exit_code": error.exit_code,
             "message": error.message,
             "hint": error.hint,
+            **facts,
         }
     }

@@ -82,7 +82,7 @@ def train(
     screen = Screen.of(context)
     if config is None and not resume and Path("clipft.yaml").is_file():
         screen.say("clipft.yaml is here and is not read: add --config clipft.yaml to use it")
-    with TrainView(screen) as view:
+    with TrainView(screen) as view, screen.telling_of_stalls():
         if dry_run:
             rehearsed = engine.dry_run(settings, view)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,11 @@ class TrainView:
             )
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event; where the terminal or the reader of a pipe has gone, the run goes on unseen."""
         handler = getattr(self, f"_on_{type(event).__name__.lower()}", None)
         if handler is not None:
-            handler(event)
+            with contextlib.suppress(OSError):
+                handler(event)
 
     def _on_note(self, event: Any) -> None:
         if event.is_warning:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     config = load_config(TrainConfig, run_dir.config)
     with disk_errors(run_dir), run_dir.locked(), StopRequest() as stop:
         run_dir.sweep()
-        material = load_material(config, _read_data(config, on_event))
+        with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
+            material = load_material(config, _read_data(config, on_event))
         with contextlib.closing(material.loader):
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
             return _run(material, start, run_dir, on_event, stop, began, None, is_rehearsed=True)
@@ -103,11 +105,12 @@ def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Star
 
 def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop: StopRequest) -> Start:
     """Measured on train and val, and kept. Raises InterruptedRun after a signal."""
-    text = text_head(material.backbone, material.manifest.classes, material.templates)
-    try:
+    datasets = [material.train_set, material.val_set]
+    when = "while the start was measured; nothing is trained yet"
+    with _stopping_at_once(run_dir, stop, when), listing_bad(datasets, run_dir, on_event):
         start = choose_start(
             material.backbone.model,
-            text,
+            text_head(material.backbone, material.manifest.classes, material.templates),
             material.train_set,
             material.val_set,
             material.loader,
@@ -115,15 +118,22 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
             material.eval_batch,
             material.config,
             on_event,
-            stop,
         )
-    except Stopped:
-        raise InterruptedRun(
-            "interrupted while the start was measured; nothing is trained yet",
-            hint=f"go on with `clipft train --resume {run_dir.path}`",
-        ) from None
     save_start(run_dir.start, start, _digests(material))
     return start
+
+
+@contextlib.contextmanager
+def _stopping_at_once(run_dir: RunDir, stop: StopRequest, when: str) -> Iterator[None]:
+    """A block in which nothing is trained, so that a signal need not wait. Raises InterruptedRun after one."""
+    try:
+        with stop.at_once():
+            yield
+    except Stopped:
+        raise InterruptedRun(
+            f"interrupted {when}",
+            hint=f"go on with `clipft train --resume {run_dir.path}`",
+        ) from None
 
 
 def _digests(material: Material) -> dict[str, str]:

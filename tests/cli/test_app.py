@@ -44,7 +44,7 @@ def test_each_kind_of_error_has_its_exit_code_and_two_lines(kind):
         (OSError(28, "No space left on device", "/x/y"), 7, "error: /x/y: No space left on device"),
         (PermissionError(13, "Permission denied", "out"), 7, "error: out: Permission denied"),
         (ValueError("surprise"), 1, "error: ValueError: surprise"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "interrupted: what was not finished is not kept"),
     ],
     ids=["disk", "permission", "defect", "ctrl-c"],
 )

@@ -50,7 +50,7 @@ def start_in(folder: Path, *args: str, breakage: Breakage | None = None) -> mult
     """`clipft ARGS` in `folder`, started; forked from a server that has torch imported already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tiny_world", "clipft_cli.cli.app", "clipft_cli.engine.train"])
-    process = context.Process(target=_broken_clipft, args=(list(args), str(folder), breakage))
+    process = context.Process(target=_broken_clipft, args=(list(args), str(folder), breakage), daemon=True)
     process.start()
     return process
 
@@ -67,6 +67,7 @@ class Breakage:
     """What goes wrong at the `at`-th file operation (from 1; 0: never) that changes the disk below `below`.
 
     `kind` is "kill", or the name of an errno. The number of operations is written to `count_file`.
+    With "stall" nothing is counted: opening a file whose path ends with `below` never returns.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Breakage:
 def _broken_clipft(args: list[str], folder: str, breakage: Breakage | None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if breakage is not None:
         _install(breakage)
     _clipft(args, folder)
@@ -114,6 +116,12 @@ class _Disk:
             self.strike(file)
         return self.real_open(file, mode, *rest, **named)
 
+    def stalled_open(self, file: Any, *rest: Any, **named: Any) -> Any:
+        """In place of the built-in: a network file system that does not answer."""
+        while str(file).endswith(self.breakage.below):
+            time.sleep(3600)
+        return self.real_open(file, *rest, **named)
+
     def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """In place of a function of `os` whose first argument is a path or a descriptor."""
 
@@ -131,6 +139,9 @@ def _install(breakage: Breakage) -> None:
     from clipft_cli.engine.loop import tensors
 
     disk = _Disk(breakage)
+    if breakage.kind == "stall":
+        io.open = builtins.open = disk.stalled_open  # type: ignore[assignment]
+        return
 
     def failed(code: int) -> Exception:
         return SafetensorError(f"Error while serializing: I/O error: {os.strerror(code)} (os error {code})")

@@ -205,7 +205,7 @@ def test_a_changed_config_is_not_resumed(place):
     assert "config is not what the run started with" in again.err
 
 
-def wait_for(path: Path, seconds: float = 60) -> None:
+def wait_for(path: Path, seconds: float = 20) -> None:
     until = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < until, f"{path} did not appear"

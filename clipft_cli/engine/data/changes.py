@@ -10,6 +10,7 @@ from .digest import file_digest
 from .folders import OWN_FILES, is_image_like, walk
 from .manifest import MANIFEST_FILE, SPLITS, Manifest
 from .names import shown, storable
+from .stalls import reading
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def _written_at(root: Path) -> int:
 
 def _sha256(path: Path) -> str:
     try:
-        return file_digest(path)
+        with reading(str(path)):
+            return file_digest(path)
     except OSError:
         return ""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from .decode import ImageError, decode_image, decode_reduced, read_image_bytes
+from .decode import PASSING_REASONS, ImageError, decode_image, decode_reduced, read_image_bytes
 from .draws import Draws
 from .manifest import Manifest, Row
 from .transforms import Augmentation, Preprocess
@@ -123,12 +123,11 @@ class ImageDataset:
             return self._stand_in(index, error, read)
 
     def _read_with_retries(self, index: int, read: Reader) -> np.ndarray:
-        path = self.manifest.file(self.rows[index])
-        for attempt in range(RETRIES):
+        for _ in range(RETRIES):
             try:
                 return self._read(index, read)
-            except ImageError:
-                if path.is_file() and attempt == 0:
+            except ImageError as error:
+                if error.reason not in PASSING_REASONS:
                     break  # the file is there and broken: waiting does not mend it
                 time.sleep(RETRY_SECONDS)  # a network file system that stalls
         return self._read(index, read)

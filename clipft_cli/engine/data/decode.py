@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import DataError
+from .stalls import reading
 
 MAX_PIXELS = 89_478_485
 """Largest picture that is decoded: Pillow's own threshold of suspicion, a quarter of a GiB as RGB."""
@@ -47,6 +48,10 @@ _BIT_DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 
 # Pillow's logger would reach standard error through logging's handler of last resort
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+PASSING_REASONS = frozenset({"file not found", "no permission to read", "cannot be read"})
+"""What may be over in a moment where the files lie on a network."""
 
 
 class ImageError(DataError):
@@ -83,7 +88,7 @@ def read_image_bytes(path: Path) -> bytes:
     """The content of a regular file of at most MAX_BYTES. Raises ImageError."""
     where = str(path)
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with reading(where), open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("not a regular file", where=where)

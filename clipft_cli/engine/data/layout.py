@@ -38,20 +38,20 @@ def work_folder(target: Path, stays: bool) -> Iterator[Path]:
     parent = target.parent
     folder = parent / f".{target.name[:80]}.preparing-{os.getpid()}"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(parent, target.name[:80])
-        folder.mkdir()
-    except (FileExistsError, NotADirectoryError):
-        raise DataError(
-            f"{parent}: a file stands where a folder is needed", hint="choose another --output-dir"
-        ) from None
-    except OSError as error:
-        raise ResourceError(
-            f"{parent}: cannot be written to: {error.strerror}", hint="choose another --output-dir"
-        ) from None
-    try:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(parent, target.name[:80])
+            folder.mkdir()
+        except (FileExistsError, NotADirectoryError):
+            raise DataError(
+                f"{parent}: a file stands where a folder is needed", hint="choose another --output-dir"
+            ) from None
+        except OSError as error:
+            raise ResourceError(
+                f"{parent}: cannot be written to: {error.strerror}", hint="choose another --output-dir"
+            ) from None
         yield folder
-    finally:
+    finally:  # around the making too: a signal may come right after it
         shutil.rmtree(folder, ignore_errors=True)
 
 

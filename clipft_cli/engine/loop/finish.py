@@ -63,7 +63,8 @@ def finish(
     for alpha in sorted({*alphas, 1.0}):
         copy_into(run.parameters, mixed(start, tuned, alpha))
         try:
-            logits = run.prefix.val_logits(run.config.training.epochs - 1, on_event, stop)
+            with stop.at_once():
+                logits = run.prefix.val_logits(run.config.training.epochs - 1, on_event, stop)
         except Stopped:
             raise interrupted(run, state) from None
         measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits

@@ -85,13 +85,17 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
         for update in in_batches(order, data.batch_size * training.gradient_accumulation_steps)
     ][state.step_in_epoch :]
     began = time.perf_counter()
-    loaded = run.prefix.train_batches([batch for update in updates for batch in update], state.epoch, on_event, stop)
+    with stop.at_once():
+        loaded = run.prefix.train_batches(
+            [batch for update in updates for batch in update], state.epoch, on_event, stop
+        )
     state.epoch_seconds += time.perf_counter() - began
     saved_at = time.monotonic()
     with contextlib.closing(loaded):  # type: ignore[type-var]
         for update in updates:
             started, waited = time.perf_counter(), run.loader.waited_seconds
-            batches = [next(loaded) for _ in update]
+            with stop.at_once():  # a file that does not come must not hold up a stop
+                batches = [next(loaded) for _ in update]
             seed = run.config.seed * 1_000_003 + state.step
             done = run.stepper.update(batches, run.rates.at(state.step, state.lr_scale), seed)
             _account(run, state, done, batches, on_event)
@@ -162,7 +166,8 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
     """Measure on val, record, save; all with the averaged weights where there are any."""
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:
-        logits = run.prefix.val_logits(state.epoch, on_event, stop)
+        with stop.at_once():
+            logits = run.prefix.val_logits(state.epoch, on_event, stop)
         if not bool(torch.isfinite(logits).all()):
             raise _NonFinite(f"step {state.step}: the model's answers on val are not finite")
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))

@@ -161,6 +161,9 @@ def _run(
     def pixels_of(index: int) -> np.ndarray:
         return dataset.eval_pixels(index) if view is None else dataset.train_pixels(index, view)
 
+    def normalised(pixels: Tensor) -> Tensor:
+        return forward(dataset.preprocess.normalise(pixels))
+
     done = 0
     say = on_event or _silent
     order = in_batches(np.arange(len(dataset)), batch_size)
@@ -168,8 +171,7 @@ def _run(
         for batch in loader.batches(order, pixels_of, dataset.labels, precision.device):
             if stop is not None:
                 stop.check()
-            images = dataset.preprocess.normalise(batch.pixels)
-            for output in _in_pieces_that_fit(forward, images, loader, precision, say):
+            for output in _in_pieces_that_fit(normalised, batch.pixels, loader, precision, say):
                 keep(output)
             done += len(batch.labels)
             say(Progress(what, done, len(dataset)))

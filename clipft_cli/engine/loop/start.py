@@ -23,7 +23,6 @@ from .card import signed_json
 from .events import Note, OnEvent
 from .inference import ValMetrics, metrics_of, split_features
 from .loaded import head_of
-from .signals import StopRequest
 from .tensors import write_tensors
 
 START_FILE = "start.json"
@@ -60,28 +59,24 @@ def choose_start(
     batch_size: int,
     config: TrainConfig,
     on_event: OnEvent,
-    stop: StopRequest | None = None,
 ) -> Start:
     """Measure zero-shot on val, a linear probe where it may be the start, and take the better.
 
-    Raises Stopped after a signal.
     Source of the probe's start: Kumar et al. 2022 (LP-FT).
     """
     probing = Classifier(clip, text).to(precision.device)
-    val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val", stop)
+    val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val")
     val_labels = torch.from_numpy(val_set.labels)
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
     if not _wants_probe(config):
         return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
-    features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features", stop)
+    features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features")
     train = features, torch.from_numpy(train_set.labels)
     probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
-    if stop is not None:
-        stop.check()
     is_chosen = _must_probe(config) or measured.top1 > zero_shot.top1
     on_event(Note(_sentence(zero_shot, measured, probe, is_chosen)))
     if is_chosen:

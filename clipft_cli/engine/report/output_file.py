@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ...errors import ResourceError
 
@@ -22,16 +23,7 @@ def replaced_file(path: Path) -> Iterator[Callable[[str], object]]:
     is_plain = target.is_file() or not target.exists()
     temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp") if is_plain else target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file = open(  # noqa: SIM115 - closed below; only opening it is guarded here
-            temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-        )
-    except (FileExistsError, NotADirectoryError):
-        raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be written: {error.strerror}", hint="choose another --output") from None
-    try:
-        with file:
+        with _opened(path, target, temporary) as file:
             yield file.write
             file.flush()
             if is_plain:
@@ -41,3 +33,13 @@ def replaced_file(path: Path) -> Iterator[Callable[[str], object]]:
     finally:
         if is_plain:
             temporary.unlink(missing_ok=True)
+
+
+def _opened(path: Path, target: Path, temporary: Path) -> TextIO:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n")
+    except (FileExistsError, NotADirectoryError):
+        raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be written: {error.strerror}", hint="choose another --output") from None

@@ -21,16 +21,16 @@ def staging_folder(target: Path) -> Iterator[Path]:
     staging = target / f".evaluation.{os.getpid()}.tmp"
     made = [folder for folder in (target, *target.parents) if not folder.exists()]
     try:
-        staging.mkdir(parents=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ResourceError(f"{target}: a part of this path is a file, not a folder") from None
-    except OSError as error:
-        raise ResourceError(
-            f"{target}: cannot be written to: {error.strerror}", hint="choose another --output-dir"
-        ) from None
-    try:
+        try:
+            staging.mkdir(parents=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ResourceError(f"{target}: a part of this path is a file, not a folder") from None
+        except OSError as error:
+            raise ResourceError(
+                f"{target}: cannot be written to: {error.strerror}", hint="choose another --output-dir"
+            ) from None
         yield staging
-    finally:
+    finally:  # around the making too: a signal may come right after it
         shutil.rmtree(staging, ignore_errors=True)
         for folder in made:  # nothing came of it: leave no empty folders behind
             with contextlib.suppress(OSError):

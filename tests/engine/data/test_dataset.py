@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
+import os
+
 import numpy as np
 import pytest
 from tiny_world import write_colours
@@ -141,4 +145,25 @@ def test_a_file_that_comes_back_is_waited_for(manifest, monkeypatch):
     path.unlink()
     monkeypatch.setattr(module.time, "sleep", lambda seconds: path.write_bytes(content))
     dataset.train_pixels(0, 0)
+    assert dataset.bad == {}
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_read_that_fails_and_then_works_is_no_bad_image(manifest, monkeypatch, failures):
+    """A network file system lists the file and fails to give its content."""
+    dataset = train_set(manifest)
+    expected = dataset.train_pixels(0, 1)
+    place, left = str(manifest.file(dataset.rows[0])), failures
+    real = builtins.open
+
+    def flaky(file, *rest, **named):
+        nonlocal left
+        if str(file) == place and left:
+            left -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO), place)
+        return real(file, *rest, **named)
+
+    monkeypatch.setattr(builtins, "open", flaky)
+    assert np.array_equal(dataset.train_pixels(0, 1), expected)
+    assert left == 0
     assert dataset.bad == {}
