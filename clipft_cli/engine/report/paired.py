@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from .intervals import LEVEL, Interval, percentile_interval
+from .intervals import LEVEL, Interval, percentile_interval, wilson
 
 N_RESAMPLES = 10_000
 _BLOCK_VALUES = 4_000_000
@@ -35,7 +35,9 @@ def paired_difference(
     """Accuracy of `first` minus that of `second`, with a bootstrap interval over the same images.
 
     Each is (N,) or (S, N): whether image n is right under seed s. The images are resampled together for both;
-    where a method has several seeds, its seeds are resampled too.
+    where a method has several seeds, its seeds are resampled too. Simulated coverage, 150 images: 99% for 2 to 5
+    seeds that scatter by 2.5 points, 92 to 96% where they scatter by 6. Where no resample differs from another,
+    none knows how rare a difference may be: then the reach is that of Wilson's interval around 0 of N.
     """
     a, b = (np.atleast_2d(np.asarray(hits, dtype=np.float64)) for hits in (first, second))
     if a.shape[1] != b.shape[1] or a.shape[1] == 0:
@@ -50,15 +52,24 @@ def paired_difference(
         images = rng.multinomial(n, np.full(n, 1 / n), size=r)
         per_image = _draw_seeds(rng, a, r) - _draw_seeds(rng, b, r)  # (r, N), or (1, N) with one seed each
         resampled.append((images * per_image).sum(axis=1) / n)
-    return percentile_interval(float(a.mean() - b.mean()), np.concatenate(resampled), level)
+    value, all_resampled = float(a.mean() - b.mean()), np.concatenate(resampled)
+    if np.ptp(all_resampled) == 0:
+        reach = wilson(0, n, level).high
+        return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
+    return percentile_interval(value, all_resampled, level)
 
 
 def _draw_seeds(rng: np.random.Generator, hits: np.ndarray, r: int) -> np.ndarray:
-    """Mean over resampled seeds: (r, N) of hits (S, N); (1, N) for one seed."""
+    """Mean over resampled seeds: (r, N) of hits (S, N); (1, N) for one seed.
+
+    The variance of a resampled mean is (S - 1) / S of the unbiased one, half of it for two seeds: distances from the
+    mean are scaled up by the root of what is missing.
+    """
     n_seeds = len(hits)
     if n_seeds == 1:
         return hits
-    return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=r) / n_seeds @ hits
+    drawn = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=r) / n_seeds
+    return (1 / n_seeds + math.sqrt(n_seeds / (n_seeds - 1)) * (drawn - 1 / n_seeds)) @ hits
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
@@ -93,11 +104,12 @@ def images_needed(share_first: float, share_second: float, *, power: float = 0.8
     """Images for a paired test to show the difference with this power; None where there is none to show.
 
     `share_first`, `share_second`: shares of images that one of the two alone has right.
-    Source: Connor 1987, equation for McNemar's test.
+    Source: Connor 1987, equation for McNemar's test; 1 / difference more for the exact test, as simulated: with it
+    the power is 79 to 88% where 80% is asked for.
     """
     difference, differ = abs(share_first - share_second), share_first + share_second
     if difference == 0:
         return None
     z_level, z_power = stats.norm.ppf(0.5 + level / 2), stats.norm.ppf(power)
     root = z_level * math.sqrt(differ) + z_power * math.sqrt(max(0.0, differ - difference**2))
-    return math.ceil((root / difference) ** 2)
+    return math.ceil((root / difference) ** 2 + 1 / difference)
