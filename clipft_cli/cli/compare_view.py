@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..engine.report.comparison import Comparison, Row
 
 
+WIDE, GAP, MAX_NAME = 180, 2, 28
+
+
 class CompareView:
     """Shows events as they come; called once an event."""
 
@@ -69,7 +72,7 @@ def show_compared(console: Console, result: Comparison) -> None:
     console.print(_pairs(result))
     console.print()
     for number, sentence in enumerate(result.verdict):
-        console.print(Text(sentence, style="bold" if number == 0 else ""), soft_wrap=True)
+        console.print(Text(sentence, style="bold" if number == 0 else ""), soft_wrap=not console.is_terminal)
     console.print()
     console.print(Text(_how(result)), soft_wrap=True)
     console.print(Text(f"written: {result.output_dir}/compare.html, compare.md, compare.json"), soft_wrap=True)
@@ -77,23 +80,40 @@ def show_compared(console: Console, result: Comparison) -> None:
 
 
 def _tables(console: Console, result: Comparison) -> list[Table]:
-    """Results and costs: beside each other where the terminal is wide enough, else one below the other."""
+    """Results and costs: as many columns beside each other as the terminal is wide, the rest below."""
     from ..engine.report.comparison_files import HEADINGS, cells, shown_columns
 
-    columns = shown_columns(result)
-    results, costs = [i for i in columns if 0 < i < 6], [i for i in columns if i >= 6]
-    parts = [results + costs] if console.width > 180 else [results, costs]
-    tables = []
-    for part in parts:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column(HEADINGS[0], overflow="fold")
-        for i in part:
-            table.add_column(HEADINGS[i].replace(" ", "\n", 1), justify="right")
-        for row in result.rows:
-            values = cells(row)
-            table.add_row(Text(values[0]), *(values[i] for i in part))
-        tables.append(table)
-    return tables
+    is_narrow = console.width < WIDE
+    table = [cells(row) for row in result.rows]
+    texts = {
+        i: [_broken(cell, is_narrow) for cell in (HEADINGS[i], *(values[i] for values in table))]
+        for i in shown_columns(result)
+    }
+    widths = {i: max(len(line) for cell in cells for line in cell.splitlines()) for i, cells in texts.items()}
+    names = min(widths[0], MAX_NAME)
+    parts: list[list[int]] = [[]]
+    for i in list(texts)[1:]:
+        if parts[-1] and names + sum(widths[j] + GAP for j in (*parts[-1], i)) > console.width:
+            parts.append([])
+        parts[-1].append(i)
+    return [_table(texts, part) for part in parts]
+
+
+def _table(texts: dict[int, list[str]], columns: list[int]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    table.add_column(texts[0][0], overflow="fold", max_width=MAX_NAME)
+    for i in columns:
+        table.add_column(texts[i][0], justify="right")
+    for n in range(1, len(texts[0])):
+        table.add_row(*(Text(texts[i][n]) for i in (0, *columns)))
+    return table
+
+
+def _broken(cell: str, is_narrow: bool) -> str:
+    """A heading on two lines; on a narrow terminal an interval below its value."""
+    if "(" in cell or ", " in cell:
+        return cell.replace(" (", "\n(", 1).replace(", ", ",\n", 1) if is_narrow else cell
+    return cell.replace(" ", "\n", 1) if cell in ("trainable parameters", "training time", "size on disk") else cell
 
 
 def _pairs(result: Comparison) -> Table:

@@ -18,6 +18,7 @@ from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
+from .loop.dry_run import FIT_SECONDS, FORWARD_SHARE
 from .loop.events import Begins, Note, OnEvent
 from .loop.memory import reset_peak_memory
 from .methods import METHODS
@@ -34,6 +35,9 @@ from .report.verdict import recommended, verdict
 from .report.visible import visible
 from .run_dir import OUTPUTS
 from .train import dry_run, train
+
+FORECAST_SLACK = 10.0
+"""Seconds by which a forecast may be off without a word."""
 
 UNKNOWN_SPEED = 50.0
 """Images/s assumed for a pass without gradients where nothing has been rehearsed."""
@@ -163,7 +167,7 @@ def _trained(
         )
         on_event(Note(f"to be trained now, expected to take {duration(whole)} in all: {listed}"))
     cut: list[str] = []
-    began = time.perf_counter()
+    began, forecast = time.perf_counter(), 0.0
     for i, seed in jobs:
         item = contenders[i]
         left = None if config.compare.budget is None else config.compare.budget - (time.perf_counter() - began)
@@ -177,11 +181,19 @@ def _trained(
         on_event(Begins(f"{visible(item.label)}, seed {seed}: training with preset {item.recipe.preset}"))
         reset_peak_memory()
         started = time.perf_counter()
+        forecast += expected[item.label]
         recipe = item.recipe.model_copy(update={"seed": seed})
         result = train(recipe, on_event, is_rehearsed=True)
         expected[item.label] = time.perf_counter() - started
         contenders[i] = item.with_run(seed, open_run(result.run_dir, config.compare.split))
+    _say_forecast(forecast, time.perf_counter() - began, on_event)
     return _evened(contenders, cut)
+
+
+def _say_forecast(expected: float, took: float, on_event: OnEvent) -> None:
+    """Own up to a forecast that was off by half or more."""
+    if abs(took - expected) > FORECAST_SLACK and not expected / 2 <= took <= 2 * expected:
+        on_event(Note(f"training took {duration(took)}; {duration(expected)} had been expected"))
 
 
 def _jobs(contenders: Sequence[Contender]) -> list[tuple[int, int]]:
@@ -217,12 +229,10 @@ def _expected_seconds(contenders: Sequence[Contender], manifest: Manifest, on_ev
         if METHODS[item.recipe.method].trains_by_epochs:
             on_event(Note(f"rehearsing {visible(item.label)}: a few updates, to say how long it will take"))
             rehearsed = dry_run(item.recipe.model_copy(update={"seed": item.missing[0]}), lambda event: None)
-            speed = 3 * float(rehearsed["images_per_second"])  # a pass without gradients costs about a third
-            n_alphas = len(item.recipe.training.wise_ft.alphas) if item.recipe.training.wise_ft.enabled else 1
-            passes = _n_seen(item, manifest) + n_alphas * len(manifest.split("val"))
-            expected[item.label] = float(rehearsed["estimated_seconds"]) + passes / speed
+            speed = float(rehearsed["images_per_second"]) / FORWARD_SHARE
+            expected[item.label] = float(rehearsed["estimated_seconds"])
     for item in waiting:
-        expected.setdefault(item.label, 2 + _n_seen(item, manifest) / speed)
+        expected.setdefault(item.label, FIT_SECONDS + _n_seen(item, manifest) / speed)
     return expected
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..loop.card import versions
 from .calibration import reliability
+from .cost import Cost, cost_of
 from .finished_run import FinishedRun
 from .intervals import LEVEL, Interval, wilson
 from .measured_run import Answer
@@ -21,27 +22,6 @@ from .paired import holm, images_needed, mcnemar, paired_difference
 from .scores import Scores
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one run took, the mean over the seeds. None where a run did not record it.
-
-    `device_memory_gib` is None on a CPU. Memory is the most over the seeds.
-    """
-
-    trainable_parameters: int
-    total_parameters: int
-    train_seconds: float | None
-    images_per_second: float | None
-    host_memory_gib: float | None
-    device_memory_gib: float | None
-    artefact_bytes: int
-
-    @property
-    def trainable_share(self) -> float:
-        """Of all parameters, 0..1."""
-        return self.trainable_parameters / max(1, self.total_parameters)
 
 
 @dataclass(frozen=True)
@@ -66,6 +46,19 @@ class Row:
     retention: Interval | None
     cost: Cost
 
+    @property
+    def kept(self) -> str:
+        """What of the first seed's run became its model: its start, an epoch, a mix of the two."""
+        facts = self.runs[0].summary
+        epochs, alpha, best = (facts.get(key) for key in ("epochs", "alpha", "best_epoch"))
+        if not epochs:
+            return "probe" if facts.get("start_kind") == "probe" else "prompts"
+        if alpha == 0:
+            return f"its start ({'probe' if facts.get('start_kind') == 'probe' else 'prompts'})"
+        soup = facts.get("soup_epochs")
+        which = f"epochs {', '.join(map(str, soup))}" if isinstance(soup, list) and len(soup) > 1 else f"epoch {best}"
+        return f"{which} of {epochs}" + (f", alpha {alpha:g}" if isinstance(alpha, float) and alpha < 1 else "")
+
     def to_json(self) -> dict[str, Any]:
         """Figures alone."""
         return {
@@ -83,7 +76,9 @@ class Row:
             "top1_by_seed": [item.top1.value for item in self.metrics],
             **asdict(self.cost),
             "trainable_share": self.cost.trainable_share,
+            "kept": self.kept,
             "alpha": self.runs[0].summary.get("alpha"),
+            "alpha_curve": self.runs[0].summary.get("alpha_curve"),
             "epochs": self.runs[0].summary.get("epochs"),
             "temperature": self.runs[0].meta.get("temperature"),
         }
@@ -191,7 +186,7 @@ def build_row(
         ece=_mean_interval([item.ece for item in metrics]),
         ece_uncalibrated=fmean(reliability(p, h).ece for p, h in zip(raw, hits, strict=True)),
         retention=_mean_interval(retained) if retained else None,
-        cost=_cost(answers),
+        cost=cost_of(answers),
     )
 
 
@@ -257,36 +252,3 @@ def _in_top5(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _mean_interval(items: Sequence[Interval]) -> Interval:
     return Interval(*(fmean(getattr(item, name) for item in items) for name in ("value", "low", "high")))
-
-
-def _cost(answers: Sequence[Answer]) -> Cost:
-    runs = [answer.run for answer in answers]
-    return Cost(
-        trainable_parameters=answers[0].trainable,
-        total_parameters=answers[0].total,
-        train_seconds=_mean([_number(run.summary, "total_seconds", "train_seconds") for run in runs]),
-        images_per_second=_mean([_speed(run) for run in runs]),
-        host_memory_gib=_most([_number(run.summary, "peak_host_memory_gib", "peak_memory_gib") for run in runs]),
-        device_memory_gib=_most([_number(run.summary, "peak_device_memory_gib") for run in runs]),
-        artefact_bytes=round(fmean(answer.artefact_bytes for answer in answers)),
-    )
-
-
-def _number(facts: Mapping[str, Any], *keys: str) -> float | None:
-    """The largest of the numbers under these keys."""
-    found = [facts[key] for key in keys if isinstance(facts.get(key), int | float)]
-    return float(max(found)) if found else None
-
-
-def _speed(run: FinishedRun) -> float | None:
-    speeds = [row.get("images_per_second") for row in run.history if row.get("epoch")]
-    return fmean(speed for speed in speeds if isinstance(speed, int | float)) if speeds else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
-
-
-def _most(values: Sequence[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)

@@ -12,7 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from . import comparison_plots as plots
-from .amounts import duration, gib, size
+from .amounts import duration, energy, gib, size
 from .comparison import Comparison, Row
 from .disagreements import disagreements
 from .intervals import Interval
@@ -20,6 +20,7 @@ from .verdict import p_text, points, ranked_rows, rounded
 from .visible import visible
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
+NOT_REPORTED = "not reported"
 HEADINGS = (
     "method",
     "top-1",
@@ -27,9 +28,11 @@ HEADINGS = (
     "macro-F1",
     "ECE",
     "retention",
+    "kept",
     "trainable parameters",
     "training time",
     "images/s",
+    "energy",
     "memory, host",
     "memory, device",
     "size on disk",
@@ -54,13 +57,21 @@ def cells(row: Row) -> list[str]:
         f"{row.macro_f1.value:.3f}",
         f"{row.ece.value:.3f}",
         with_interval(row.retention) if row.retention is not None else "–",
+        row.kept,
         trainable,
         duration(cost.train_seconds),
         f"{cost.images_per_second:.0f}" if cost.images_per_second is not None else "–",
+        energy_cell(row),
         gib(cost.host_memory_gib),
         gib(cost.device_memory_gib),
         size(cost.artefact_bytes),
     ]
+
+
+def energy_cell(row: Row) -> str:
+    """`GPU 3.1 Wh, CPU 0.8 Wh`, or that it is not reported: never an estimate."""
+    parts = [f"{part.upper()} {energy(joules)}" for part, joules in row.cost.energy_joules.items()]
+    return ", ".join(parts) or NOT_REPORTED
 
 
 def shown_columns(comparison: Comparison) -> list[int]:
@@ -93,7 +104,8 @@ def methods_note(comparison: Comparison) -> str:
         f"{over}Differences: same images, paired bootstrap (10,000 resamples) and McNemar's exact test; {corrected}"
         " A difference is called shown where the interval leaves out 0 and the adjusted p is below 0.05."
         " ECE is after the temperature each model ships with. Images needed: for 80% power at the difference seen."
-        " Memory on the host is the most the process held while training, libraries included."
+        " Memory on the host is the most the process held while training, libraries included. Energy is what the"
+        " machine's own counters say of the time of the run (GPU: NVML; CPU packages: RAPL), other work on it included."
     )
 
 

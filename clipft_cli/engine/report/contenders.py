@@ -50,7 +50,7 @@ def named_runs(config: CompareConfig) -> dict[str, FinishedRun]:
             raise DataError(
                 f"{visible(str(first.path))} and {visible(name)} were trained on different data:"
                 f" {visible(str(first.data_dir))} ({_short(first.manifest_digest)})"
-                f" and {visible(str(run.data_dir))} ({_short(run.manifest_digest)})",
+                f" and {visible(str(run.data_dir))} ({_short(run.manifest_digest)}){_other_classes(first, run)}",
                 hint="compare runs of one data set, with one preparation of it",
             )
     return runs
@@ -204,6 +204,14 @@ def _differing(config: TrainConfig, recipe: TrainConfig) -> list[str]:
             if wanted != theirs[key] and wanted != "auto" and not is_place:
                 differing.append(f"{section}.{key} {theirs[key]} (not {wanted})")
     return differing if METHODS[recipe.method].trains_by_epochs else []
+
+
+def _other_classes(first: FinishedRun, second: FinishedRun) -> str:
+    """A clause where the classes differ too."""
+    a, b = (run.class_names for run in (first, second))
+    if a == b:
+        return ""
+    return f"; their classes differ ({len(a)} and {len(b)}, {len(set(a) & set(b))} of them in both)"
 
 
 def _short(digest: str | None) -> str:

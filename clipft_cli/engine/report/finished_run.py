@@ -50,6 +50,12 @@ class FinishedRun:
         return str(self._of("base", "name")), self._of("base", "pretrained")
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Folder names of its classes, in their order."""
+        classes = self.meta.get("classes")
+        return tuple(str(item.get("name")) for item in classes) if isinstance(classes, list) else ()
+
+    @property
     def weights_digest(self) -> str | None:
         """Digest of its base model's weights."""
         return self._of("base", "weights_sha256")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .amounts import duration, size
+from .amounts import UNKNOWN, duration, energy, gib, size
 from .comparison import Pair, Row, turned
 from .intervals import Interval
 from .visible import visible
@@ -30,11 +30,11 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
         first, second = ranked_rows(list(both.values()))
         lines.append(_sentence(first, second, _between(first.label, second.label, pairs), correction, n))
     if choice is not best:
-        lines.append(f"{shown(choice)} costs {_cost_ratio(choice, best)}.")
+        lines.append(_cost_sentence(choice, best))
     elif beaten:
         dearest_rival = ranked_rows(beaten)[0]
-        lines.append(f"{shown(best)} costs {_cost_ratio(best, dearest_rival)}.")
-    return tuple(lines)
+        lines.append(_cost_sentence(best, dearest_rival))
+    return (*lines, *_retained(rows))
 
 
 def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
@@ -80,8 +80,9 @@ def _sentence(first: Row, second: Row, pair: Pair, correction: str, n: int) -> s
         return f"{shown(first)} beats {shown(second)} by {gap.removeprefix('+')}, {how}."
     told = f"{shown(first)} against {shown(second)}: {gap}, {how}: no difference shown at this n"
     if pair.images_needed is None:
-        return f"{told}; both are right on as many of these images, no number of them would tell."
-    return f"{told}; about {rounded(max(pair.images_needed, n + 1)):,} images would be needed."
+        return f"{told}; both are right on as many of these images, so no number of images can be named."
+    needed = rounded(max(pair.images_needed, n + 1))
+    return f"{told}; about {needed:,} images would be needed to show one of this size."
 
 
 def _between(first: str, second: str, pairs: Sequence[Pair]) -> Pair:
@@ -97,19 +98,39 @@ def _price(row: Row) -> tuple[float, float]:
     return (row.cost.train_seconds if row.method != "zero_shot" else 0.0) or 0.0, row.cost.artefact_bytes
 
 
-def _cost_ratio(row: Row, other: Row) -> str:
+def _cost_sentence(row: Row, other: Row) -> str:
+    """What `row` costs where that differs from `other`, as printed."""
     mine, theirs = row.cost, other.cost
-    parts = []
-    if mine.train_seconds is not None and theirs.train_seconds is not None:
-        parts.append(f"{duration(mine.train_seconds)} of training instead of {duration(theirs.train_seconds)}")
-    if mine.host_memory_gib is not None and theirs.host_memory_gib is not None:
-        parts.append(f"{_memory(row):.1f} GiB instead of {_memory(other):.1f}")
-    parts.append(f"{size(mine.artefact_bytes)} on disk instead of {size(theirs.artefact_bytes)} ({shown(other)})")
-    return ", ".join(parts)
+    on_device = mine.device_memory_gib is not None and theirs.device_memory_gib is not None
+    memory = [c.device_memory_gib if on_device else c.host_memory_gib for c in (mine, theirs)]
+    joules = [sum(c.energy_joules.values()) for c in (mine, theirs)]
+    is_alike = mine.energy_joules.keys() == theirs.energy_joules.keys() != set()
+    facts = [
+        (" of training", duration(mine.train_seconds), duration(theirs.train_seconds)),
+        (" of energy", energy(joules[0]), energy(joules[1])) if is_alike else ("", UNKNOWN, UNKNOWN),
+        (" of device memory" if on_device else " of memory", *(gib(value) for value in memory)),
+        (" on disk", size(mine.artefact_bytes), size(theirs.artefact_bytes)),
+    ]
+    parts = [f"{a}{what} instead of {b}" for what, a, b in facts if a != b and UNKNOWN not in (a, b)]
+    if not parts:
+        return f"{shown(row)} costs what {shown(other)} costs."
+    return f"{shown(row)} costs {', '.join(parts)} ({shown(other)})."
 
 
-def _memory(row: Row) -> float:
-    return row.cost.device_memory_gib or row.cost.host_memory_gib or 0.0
+def _retained(rows: Sequence[Row]) -> list[str]:
+    """What is left of the zero-shot skill on the second data set, where one was named."""
+    before = next((row for row in rows if row.method == "zero_shot" and row.retention is not None), None)
+    after = [row for row in rows if row.method not in ("zero_shot", "linear_probe") and row.retention is not None]
+    if before is None or before.retention is None or not after:
+        return []
+    told = [
+        f"{shown(row)} {row.retention.value:.1%} ({100 * (row.retention.value - before.retention.value):+.1f} points)"
+        for row in after
+        if row.retention is not None
+    ]
+    return [
+        f"Retention, zero-shot on the second data set: {before.retention.value:.1%} before, after it {', '.join(told)}."
+    ]
 
 
 def _names(rows: Sequence[Row]) -> str:
