@@ -31,14 +31,19 @@ def load_config(
     file: Path | None = None,
     sets: Iterable[str] = (),
     flags: Mapping[str, Any] | None = None,
+    *,
+    base: Mapping[str, Any] | None = None,
 ) -> C:
     """The slice `slice_type` of the merged configuration.
 
-    Later wins: field defaults, preset, `file`, `sets` ("a.b=value"), `flags` (dotted key -> value, None: not given).
+    Later wins: field defaults, preset, `base`, `file`, `sets` ("a.b=value"), `flags`; `base` and `flags` are by dotted
+    key (None: not given).
     Raises ConfigError with all problems at once, each with its place.
     """
     problems: list[str] = []
-    layers = []
+    layers: list[tuple[dict[str, Any], dict[Path_, str]]] = [
+        (_nested(key, value), {}) for key, value in (base or {}).items()
+    ]
     if file is not None:
         values, lines = read_yaml(file)
         layers.append((values, _origins(file, lines)))

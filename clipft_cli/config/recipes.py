@@ -40,7 +40,7 @@ def method_recipes(
             )
             continue
         values, left_out = _shared(file)
-        recipes[method] = load_config(TrainConfig, None, shared_sets, {**values, **flags, "method": method})
+        recipes[method] = load_config(TrainConfig, None, shared_sets, {**flags, "method": method}, base=values)
     notes: tuple[str, ...] = ()
     if left_out:
         notes = (

@@ -34,8 +34,10 @@ def test_the_files_recipe_is_for_its_own_method_alone(file):
 
 
 def test_what_the_command_line_sets_is_for_all(file):
-    recipes, _ = method_recipes(file, ["training.num_epochs=2"], {"data.dir": "elsewhere"})
+    sets = ["training.num_epochs=2", "model.name=ViT-B-16", "data.batch_size=4"]
+    recipes, _ = method_recipes(file, sets, {"data.dir": "elsewhere"})
     assert {recipe.training.num_epochs for recipe in recipes.values()} == {2}
+    assert {(recipe.model.name, recipe.data.batch_size) for recipe in recipes.values()} == {("ViT-B-16", 4)}
     assert {str(recipe.data.dir) for recipe in recipes.values()} == {"elsewhere"}
 
 

@@ -146,6 +146,7 @@ def comparison_html(comparison: Comparison) -> str:
         best=order[0].label,
         markers=[plots.marker(i) for i in range(len(rows))],
         figures=_figures(rows),
+        named=plots.named,
         confusions=[(row, plots.confusion(row, names), row.metrics[0].most_confused(5)) for row in order],
         images=images,
         n_differ=n_differ,

@@ -29,6 +29,8 @@ WIDTH = 4.5
 
 N_CLASSES = 24
 MIN_IN_BIN = 5
+MAX_NAMED = 60
+"""Classes up to which a confusion matrix names them and writes its counts."""
 
 
 def accuracy_against(rows: Sequence[Row], cost: Callable[[Row], float | None], label: str, *, is_time: bool) -> Markup:
@@ -140,23 +142,33 @@ def confusion(row: Row, names: Sequence[str]) -> Markup:
     counts = row.metrics[0].confusion
     n = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(4.4)
+    is_large = n > 14
+    width = max(WIDTH, 1.6 + 0.21 * min(n, MAX_NAMED)) if is_large else WIDTH
+    figure, axes = _figure(width if is_large else 4.4, width)
     shade = np.zeros((n, n, 4))
     shade[..., 0], shade[..., 1], shade[..., 2] = 0.25, 0.5, 0.85
     shade[..., 3] = 0.85 * np.sqrt(shares)
     axes.imshow(shade, interpolation="nearest")
-    if n <= 14:
+    if n <= MAX_NAMED:
         for t, p in zip(*np.nonzero(counts), strict=True):
-            axes.text(p, t, str(counts[t, p]), ha="center", va="center", fontsize=8, color=INK)
-    if n <= 40:
+            axes.text(p, t, str(counts[t, p]), ha="center", va="center", fontsize=9 if n <= 14 else 8, color=INK)
+    if n <= MAX_NAMED:
         labels = [shortened(visible(name), 16) for name in names]
-        size = 8 if n <= 20 else 5.5
+        size = 9
         axes.set_xticks(np.arange(n), labels, rotation=90, fontsize=size, parse_math=False)
         axes.set_yticks(np.arange(n), labels, fontsize=size, parse_math=False)
     axes.grid(visible=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    return _svg(figure)
+    drawn = _svg(figure)
+    if not is_large:
+        return drawn
+    return Markup(drawn.replace('class="plot"', f'class="plot large" style="--width: {96 * width:.0f}px"', 1))
+
+
+def named(plot: Markup, name: str) -> Markup:
+    """`plot` with a name for those who cannot see it."""
+    return Markup(plot.replace("<svg ", Markup('<svg aria-label="{}" ').format(name), 1))
 
 
 def marker(i: int) -> Markup:
@@ -187,9 +199,9 @@ def _style_of(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % 8], "marker": MARKERS[i % 8], "ms": 6.5 if i % 8 != 7 else 9, "mec": COLOURS[i % 8]}
 
 
-def _figure(height: float) -> tuple[Figure, Axes]:
+def _figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     with _style():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, lw=0.6)
