@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..engine.loop.events import EpochRecord, Event, Plan
     from ..engine.loop.result import TrainResult
 
-SLOW_DATA = 0.10
 _ROW = "{:>6} {:>10} {:>9} {:>7} {:>7} {:>9} {:>8}  {}"
 
 
@@ -29,7 +28,6 @@ class TrainView:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._plan: Plan | None = None
-        self._waited: list[float] = []
         self._has_header = False
 
     def __enter__(self) -> TrainView:
@@ -39,11 +37,6 @@ class TrainView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop_progress()
-        if error is None and self._waited and sum(self._waited) / len(self._waited) > SLOW_DATA:
-            self.screen.say(
-                f"{sum(self._waited) / len(self._waited):.0%} of the training time was spent waiting for images:"
-                " more data.num_workers, a larger data.image_cache_gb or smaller image files would help"
-            )
 
     def __call__(self, event: Event) -> None:
         """Show one event; where the terminal or the reader of a pipe has gone, the run goes on unseen."""
@@ -85,8 +78,6 @@ class TrainView:
             names = ("epoch", "train loss", "val loss", "top-1", "top-5", "macro-F1", "images/s", "trains")
             self.screen.say(_ROW.format(*names))
             self._has_header = True
-        if record.epoch > 0:
-            self._waited.append(record.data_wait_share)
         self.screen.say(_epoch_line(record, event.is_best))
 
     def _on_stepdone(self, event: Any) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
 from .base import Config, in_range
 
-AugmentationName = Literal["none", "standard", "strong"]
+AugmentationName = Literal["none", "crop", "standard", "strong"]
 BalanceName = Literal["none", "sampler", "loss"]
 SplitName = Literal["train", "val", "test"]
 TemplateSet = Literal["auto", "short", "photos", "drawings"]
@@ -28,7 +28,8 @@ class DataConfig(Config):
     )
     augmentation: AugmentationName = Field(
         "standard",
-        description="none: the validation transform; standard: random crop and flip; strong: colour and erasing too.",
+        description="none: the validation transform; crop: CLIP's own, a random square of the resized image, and flip;"
+        " standard: crops of random size and shape, and flip; strong: colour and erasing too.",
     )
     crop_scale_min: float = Field(0.5, gt=0, le=1, description="Smallest share of the area a random crop keeps.")
     horizontal_flip: bool = Field(True, description="Mirror half of the training images.")
@@ -38,7 +39,10 @@ class DataConfig(Config):
     fraction: float = Field(1.0, gt=0, le=1, description="Share of the training images used, drawn per class.")
     few_shot: int | None = Field(None, ge=1, description="Training images a class, drawn by seed; none: all.")
     image_cache_gb: float = Field(
-        4.0, ge=0, description="Memory for decoded training images, in GiB; 0: decode at every use."
+        8.0,
+        ge=0,
+        description="Room for decoded images, in GiB: in a file of the user's cache folder, which later epochs and runs"
+        " read, or in memory where they are few or that folder cannot be written; 0: decode at every use.",
     )
     templates: TemplateSet | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         "auto",

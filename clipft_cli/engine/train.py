@@ -31,6 +31,7 @@ from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
 from .loop.inference import ValMetrics
 from .loop.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
+from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
 from .loop.records import append_metrics, cut_metrics, zero_shot_record
 from .loop.result import TrainResult, result_of
@@ -58,6 +59,7 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
         on_event(Note(f"that name is taken: this run is {run_dir.path}"))
     with disk_errors(run_dir), run_dir.locked(), contextlib.closing(material.loader), StopRequest() as stop:
         write_text(run_dir.config, dump_yaml(material.config))
+        pack_images(material, run_dir, on_event, stop)
         start = _measured_start(material, run_dir, on_event, stop)
         return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
 
@@ -72,6 +74,7 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
         with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
             material = load_material(config, _read_data(config, on_event))
         with contextlib.closing(material.loader):
+            pack_images(material, run_dir, on_event, stop)
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
             return _run(material, start, run_dir, on_event, stop, began, None, is_rehearsed=True)
 

@@ -7,14 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import PIL
+import psutil
 
 from ...errors import DataError
-from .decode import PASSING_REASONS, ImageError, decode_image, decode_reduced, read_image_bytes
+from .decode import PASSING_REASONS, ImageError, decode_image, read_image_bytes
 from .draws import Draws
 from .manifest import Manifest, Row
+from .pixel_pack import PixelPack
 from .transforms import Augmentation, Preprocess
 
 RETRIES = 2
@@ -60,7 +64,9 @@ class ImageDataset:
         self.bad: dict[int, BadImage] = {}
         self._max_bad = max(1.0, max_bad_share * len(self.rows)) if max_bad_share > 0 else 0.0
         self._cache: dict[int, np.ndarray] = {}
-        self._cache_bytes_left = int(cache_gb * 2**30)
+        self.limit_bytes = int(cache_gb * 2**30)
+        self._memory_left = min(self.limit_bytes, psutil.virtual_memory().available // 4)
+        self._pack: PixelPack | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -89,13 +95,47 @@ class ImageDataset:
         return self._kept(index, self._evaluated).transpose(2, 0, 1)
 
     @property
+    def kept_as(self) -> tuple[object, ...]:
+        """What decides the pixels that are kept of an image, besides its file."""
+        decoders = (PIL.__version__, version("torchvision"))
+        if self._is_augmented:
+            assert self.augmentation is not None
+            rule = "crop" if self.augmentation.name == "crop" else "resized crops"
+            return rule, self.preprocess.size, self.augmentation.source_px(self.preprocess.size), *decoders
+        return "evaluated", repr(self.preprocess), *decoders
+
+    @property
+    def expected_bytes(self) -> int:
+        """About what all images take that are kept, were they photographs of 3 by 4."""
+        if not self._is_augmented:
+            return 3 * self.preprocess.size[0] * self.preprocess.size[1] * len(self)
+        assert self.augmentation is not None
+        # decoded, the shorter side lies between once and twice what is needed, evenly on a logarithmic scale
+        larger = 1.0 if self.augmentation.name == "crop" else 2.16
+        return int(3 * 4 / 3 * larger * self.augmentation.source_px(self.preprocess.size) ** 2) * len(self)
+
+    @property
+    def kept_share(self) -> float:
+        """Share of the images that need not be decoded again, 0 to 1."""
+        return min(1.0, (len(self._cache) + (len(self._pack) if self._pack is not None else 0)) / len(self))
+
+    def decoded(self, index: int) -> np.ndarray:
+        """(h, w, 3) uint8 as it is kept, read from its own file. Raises ImageError."""
+        return self._read(index, self._source if self._is_augmented else self._evaluated)
+
+    def read_from(self, pack: PixelPack) -> None:
+        """Read from a file of decoded images what is in it."""
+        self._pack = pack
+        self._memory_left = max(0, min(self._memory_left, self.limit_bytes - pack.n_bytes))
+
+    @property
     def _is_augmented(self) -> bool:
         return self.augmentation is not None and self.augmentation.name != "none"
 
     def _source(self, content: bytes) -> np.ndarray:
         """(h, w, 3) uint8 that crops are taken from: reduced to what the smallest of them needs."""
         assert self.augmentation is not None
-        return decode_reduced(content, self.augmentation.source_px(self.preprocess.size))
+        return self.augmentation.source(content, self.preprocess.size)
 
     def _evaluated(self, content: bytes) -> np.ndarray:
         """(H, W, 3) uint8 under the model's own transform."""
@@ -104,11 +144,14 @@ class ImageDataset:
     def _kept(self, index: int, read: Reader) -> np.ndarray:
         """From the cache where it is, and else put there: the same with and without it."""
         array = self._cache.get(index)
+        if array is None and self._pack is not None and index not in self.bad:
+            row = self.rows[index]
+            array = self._pack.get(index, self.manifest.file(row), row.sha256)
         if array is None:
             array = self._readable(index, read)
             with self._lock:
-                if index not in self._cache and array.nbytes <= self._cache_bytes_left:
-                    self._cache_bytes_left -= array.nbytes
+                if index not in self._cache and array.nbytes <= self._memory_left:
+                    self._memory_left -= array.nbytes
                     self._cache[index] = array
         return array
 

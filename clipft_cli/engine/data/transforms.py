@@ -12,6 +12,7 @@ from PIL import Image, ImageEnhance
 
 from ...config.data import AugmentationName
 from ...errors import ModelError
+from .decode import decode_reduced
 from .draws import Draws
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _FILTERS = {
 }
 _RESIZE_MODES = ("shortest", "longest", "squash")
 _LOG_ASPECT = math.log(4 / 3)
+
+CROP_MARGIN = 8 / 7
+"""How much larger than the model's an image is from which squares are cut: 256 pixels for 224."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +113,33 @@ class Augmentation:
 
     def source_px(self, size: tuple[int, int]) -> int:
         """Shorter side that decoded images keep at least, so that the smallest crop has the model's pixels."""
-        return min(2 * min(size), int(np.ceil(min(size) / np.sqrt(self.crop_scale_min))))
+        if self.name == "crop":
+            return math.ceil(CROP_MARGIN * max(size))
+        return min(2 * min(size), math.ceil(min(size) / math.sqrt(self.crop_scale_min)))
+
+    def source(self, content: bytes, size: tuple[int, int]) -> np.ndarray:
+        """(h, w, 3) uint8 that crops are taken from, of the content of an image file. Raises ImageError."""
+        array = decode_reduced(content, self.source_px(size))
+        if self.name != "crop":
+            return array
+        from .resample import resized_crop  # torch
+
+        height, width = array.shape[:2]
+        scale = CROP_MARGIN * max(size[0] / height, size[1] / width)
+        new = max(size[0], round(scale * height)), max(size[1], round(scale * width))
+        return resized_crop(array, (0, 0, width, height), new, "bicubic")
 
     def pixels(self, source: np.ndarray, preprocess: Preprocess, draws: Draws) -> np.ndarray:
-        """(3, H, W) uint8 of an image (h, w, 3) after the random transforms. Channels lie last in memory."""
+        """(3, H, W) uint8 of what `source` gave, after the random transforms. Channels lie last in memory."""
         from .resample import mirrored, resized_crop  # torch
 
-        box = _random_box((source.shape[1], source.shape[0]), self.crop_scale_min, draws)
-        array = resized_crop(source, box, preprocess.size, preprocess.interpolation)  # (H, W, 3)
+        height, width = preprocess.size
+        if self.name == "crop":
+            top, left = draws.below(source.shape[0] - height + 1), draws.below(source.shape[1] - width + 1)
+            array = source[top : top + height, left : left + width]  # (H, W, 3)
+        else:
+            box = _random_box((source.shape[1], source.shape[0]), self.crop_scale_min, draws)
+            array = resized_crop(source, box, preprocess.size, preprocess.interpolation)
         if self.name == "strong":
             array = np.asarray(_jitter(Image.fromarray(array), draws))
         if self.horizontal_flip and draws.random() < 0.5:

@@ -24,6 +24,7 @@ from .resume import TrainState
 from .run import Run
 from .signals import Stopped, StopRequest
 from .step import AnyBatch, Update, set_trainable
+from .waiting import WAIT_LIMIT, waiting_advice
 
 MAX_ROLLBACKS = 3
 
@@ -84,6 +85,7 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
         in_batches(update, data.batch_size)
         for update in in_batches(order, data.batch_size * training.gradient_accumulation_steps)
     ][state.step_in_epoch :]
+    run.loader.take_waited()  # what was waited for before is not this epoch's
     began = time.perf_counter()
     with stop.at_once():
         loaded = run.prefix.train_batches(
@@ -164,6 +166,7 @@ def _is_save_due(run: Run, state: TrainState, seconds: float) -> bool:
 
 def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent, stop: StopRequest) -> None:
     """Measure on val, record, save; all with the averaged weights where there are any."""
+    wait_share = min(1.0, run.loader.take_waited() / max(seconds, 1e-9))
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:
         with stop.at_once():
@@ -171,10 +174,11 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
         if not bool(torch.isfinite(logits).all()):
             raise _NonFinite(f"step {state.step}: the model's answers on val are not finite")
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))
-        record = _record(run, state, metrics, seconds)
+        record = _record(run, state, metrics, seconds, wait_share)
         is_best = _note_best(run, state, record)
         _save_checkpoint(run, state, record, is_best, on_event)
     append_metrics(run.run_dir, record, state)
+    _advise_on_waiting(run, state, wait_share, on_event)
     state.epoch += 1
     state.step_in_epoch = 0
     state.loss_sum, state.n_images, state.epoch_seconds = 0.0, 0, 0.0
@@ -184,7 +188,15 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
     on_event(EpochDone(record, is_best))
 
 
-def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float) -> EpochRecord:
+def _advise_on_waiting(run: Run, state: TrainState, share: float, on_event: OnEvent) -> None:
+    """Once a run; not after the first of several epochs, which decodes what later ones read."""
+    n_epochs = run.config.training.epochs
+    if share > WAIT_LIMIT and not state.is_wait_told and (state.epoch > 0 or n_epochs == 1):
+        state.is_wait_told = True
+        on_event(Note(waiting_advice(share, run.loader.workers, run.train_set)))
+
+
+def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float, wait_share: float) -> EpochRecord:
     return EpochRecord(
         epoch=state.epoch + 1,
         step=state.step,
@@ -198,7 +210,7 @@ def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float) ->
         skipped_steps=state.skipped_steps,
         seconds=seconds,
         images_per_second=len(run.train_set) / max(seconds, 1e-9),
-        data_wait_share=min(1.0, run.loader.take_waited() / max(seconds, 1e-9)),
+        data_wait_share=wait_share,
     )
 
 

@@ -49,6 +49,7 @@ class TrainState:
     rollbacks: int = 0
     micro_batch: int = 0
     is_stopped_early: bool = False
+    is_wait_told: bool = False
     metrics_lines: int = 0
     train_seconds: float = 0.0
     ranked: list[list[float]] = field(default_factory=list)

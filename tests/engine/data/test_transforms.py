@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +92,22 @@ def test_crops_are_filtered_as_pillow_does(interpolation, box):
     difference = np.abs(own.astype(int) - pillows)
     assert difference.mean() < 0.2
     assert difference.max() <= 4
+
+
+@pytest.mark.parametrize("size", [(97, 64), (64, 97), (201, 31), (640, 480), (5, 7), (256, 256)], ids=str)
+@pytest.mark.parametrize("side", [(32, 32), (32, 48)], ids=str)
+def test_clips_own_crop_cuts_the_resized_image_and_resamples_no_more(size, side):
+    buffer = io.BytesIO()
+    picture(size).save(buffer, "PNG")
+    augmentation, preprocess = Augmentation("crop", 0.5, False), Preprocess(side, MEAN, STD)
+    source = augmentation.source(buffer.getvalue(), side)
+    assert source.shape[0] >= side[0]
+    assert source.shape[1] >= side[1]
+    assert min(source.shape[0] / side[0], source.shape[1] / side[1]) == pytest.approx(8 / 7, abs=0.04)
+    view = augmentation.pixels(source, preprocess, Draws(3)).transpose(1, 2, 0)
+    assert view.shape == (*side, 3)
+    places = np.lib.stride_tricks.sliding_window_view(source, (*side, 3))[:, :, 0]
+    assert (places == view).all(axis=(2, 3, 4)).any()
 
 
 def test_mirroring_exchanges_left_and_right():

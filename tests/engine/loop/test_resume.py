@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tiny_world import read_metrics, start_clipft, write_colours
 
 from clipft_cli.config.load import dump_yaml
+from clipft_cli.engine.data import pack_images
 from clipft_cli.engine.loop.events import Note, StepDone
 from clipft_cli.engine.run_dir import find_checkpoint
 from clipft_cli.engine.train import resume, train
@@ -183,6 +184,17 @@ def interrupted_run(tiny, path: Path, step: int) -> Path:
 def test_interrupted_at_any_step_it_ends_the_same(tiny, tmp_path, undisturbed, step):
     run = interrupted_run(tiny, tmp_path / "run", step)
     resume(run, ignore)
+    assert_same_run(run, undisturbed)
+
+
+def test_interrupted_with_images_in_a_file_it_ends_as_without(tiny, tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setattr(pack_images, "WORTH_A_FILE", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = interrupted_run(tiny, tmp_path / "run", 8)
+    watcher = Stop(0)
+    resume(run, watcher)
+    assert len(list((tmp_path / "cache" / "clipft" / "images").glob("*.pixels"))) == 2  # train and val
+    assert "images decoded" not in "".join(watcher.notes)
     assert_same_run(run, undisturbed)
 
 
