@@ -33,9 +33,10 @@ pytest:
 slow:
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow
 
-# breaks runs on purpose, for about an hour, and writes docs/robustness.md
+# breaks runs on purpose, for hours, and writes docs/robustness.md; ONLY="-k soak" runs some and keeps the other figures
+ONLY ?=
 robustness:
-	python tests/robustness/table.py
+	python tests/robustness/table.py $(ONLY)
 
 # speed beside transformers, peft, timm and open_clip (extra `bench`): ROWS="full_step lora_all" chooses rows,
 # OPTIONS="--model ViT-B-16-quickgelu --rounds 5" the rest; writes docs/benchmarks.md

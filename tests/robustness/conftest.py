@@ -60,20 +60,27 @@ def count(request):
     """count(kind, tried, survived): a line for the table; what is lost fails the test first."""
 
     def add(kind: str, tried: int, survived: int, note: str = "") -> None:
-        log = os.environ.get("CLIPFT_ROBUSTNESS_LOG")
-        if log:
-            with open(log, "a", encoding="utf-8") as file:
-                line = {"test": request.node.name, "kind": kind, "tried": tried, "survived": survived, "note": note}
-                file.write(json.dumps(line) + "\n")
+        log_count(request.node.name, kind, tried, survived, note)
         assert survived == tried, f"{kind}: {tried - survived} of {tried} lost"
 
     return add
 
 
+def log_count(test: str, kind: str, tried: int, survived: int, note: str) -> None:
+    """A line in the log, where there is one."""
+    log = os.environ.get("CLIPFT_ROBUSTNESS_LOG")
+    if log:
+        with open(log, "a", encoding="utf-8") as file:
+            line = {"test": test, "kind": kind, "tried": tried, "survived": survived, "note": note}
+            file.write(json.dumps(line) + "\n")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Leaves a note on the test that its body has passed."""
+    """Leaves a note on the test that its body has passed; one that fails is a row of its own in the table."""
     report = yield
     if report.when == "call":
         item.stash[PASSED] = report.passed
+    if report.failed:
+        log_count(item.name, "a test that failed: see its output", 1, 0, "")
     return report
