@@ -165,6 +165,8 @@ def main() -> None:
     # At exit the collector walks over all that torch and its kin have made, several times, to free what the
     # system takes back at once: a quarter of a second after the answer is there.
     atexit.register(gc.freeze)
+    with contextlib.suppress(AttributeError):  # a name that the terminal's encoding lacks is no failure
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app(prog_name="clipft")
     except SystemExit as end:

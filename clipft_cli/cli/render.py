@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -17,14 +18,25 @@ from ..errors import ClipftError
 from .options import Mode, mode_of
 
 
-class Messages(Console):
+class SafeConsole(Console):
+    """Shows what a terminal would act on (escape sequences, a turn of the writing) as what it is: `\\x1b`."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Every text of every renderable comes through here; the console's own control codes are no text."""
+        from ..engine.report.visible import visible_lines
+
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible_lines(segment.text))
+
+
+class Messages(SafeConsole):
     """Standard error. Where its reader has gone the work goes on unseen: nothing said may end a run."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
-class Results(Console):
+class Results(SafeConsole):
     """Standard output. Where its reader has gone (`| head`) there is nobody to work for."""
 
     def on_broken_pipe(self) -> None:
@@ -77,8 +89,11 @@ class Screen:
 
 
 def print_json(data: Mapping[str, Any]) -> None:
-    """One JSON object on stdout; numbers that are not finite become null."""
-    sys.stdout.write(json.dumps(_finite(data), ensure_ascii=False, default=str, allow_nan=False) + "\n")
+    """One JSON object on stdout; numbers that are not finite become null, what a terminal acts on is escaped."""
+    from ..engine.report.visible import json_escaped
+
+    text = json.dumps(_finite(data), ensure_ascii=False, default=str, allow_nan=False)
+    sys.stdout.write(json_escaped(text) + "\n")
     sys.stdout.flush()
 
 

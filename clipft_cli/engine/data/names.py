@@ -12,7 +12,10 @@ MAX_NAME_BYTES = 120
 _WORDNET_ID = re.compile(r"^n\d{8}[-_ ]+")
 _NUMBERED = re.compile(r"^\d{1,4}[._-]+(?=\D)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # what turns the writing of a terminal or a page
+)
 _NOT_IN_FOLDERS = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 

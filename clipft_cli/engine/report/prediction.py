@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..data.class_names import ClassInfo
-from .visible import csv_cell, padded, visible
+from .visible import csv_cell, json_escaped, padded, visible
 
 UNKNOWN = "unknown"
-_NOT_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,7 @@ class Form:
 
 def json_text(value: Mapping[str, Any]) -> str:
     r"""One line of JSON; what a terminal could act on, or UTF-8 cannot hold, is written as `\uXXXX`."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return json_escaped(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def _text_piece(prediction: Prediction, top_k: int) -> str:

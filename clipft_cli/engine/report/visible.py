@@ -19,6 +19,16 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(_written_out, text)
 
 
+def visible_lines(text: str) -> str:
+    """`text` made visible line by line: line ends and tabs stay."""
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in "\n\t" else _written_out(found), text)
+
+
+def json_escaped(text: str) -> str:
+    """One line of JSON with nothing invisible in it: inside its strings an escape means the same."""
+    return _UNSAFE.sub(lambda found: "".join(f"\\u{ord(char):04x}" for char in found[0]), text)
+
+
 def _written_out(found: re.Match[str]) -> str:
     code = ord(found[0])
     if 0xDC80 <= code <= 0xDCFF:
