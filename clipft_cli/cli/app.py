@@ -9,7 +9,6 @@ import importlib
 import os
 import sys
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
@@ -143,6 +142,8 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
+        from importlib.metadata import PackageNotFoundError, version  # a sixth of `clipft --help`
+
         try:
             typer.echo(f"clipft {version('clipft-cli')}")
         except PackageNotFoundError:

@@ -16,10 +16,10 @@ from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
-from .loop.checkpoint import load_classifier, load_zero_shot
 from .loop.events import Note, OnEvent
 from .loop.inference import split_logits
 from .loop.loaded import Loaded
+from .loop.opened import opened
 from .model.precision import Precision, device_label, set_up
 from .report.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .report.measured_split import MeasuredSplit
@@ -82,10 +82,14 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
 
 def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
     """The classifier to measure. Raises CheckpointError or ModelError."""
+    if subject.checkpoint is not None and not subject.is_zero_shot:
+        with opened(subject.checkpoint) as files:
+            return files.load(device)
+
+    from .loop.checkpoint import load_zero_shot  # open_clip, which a plain ViT does without
+
     if subject.checkpoint is None:
         return load_zero_shot(config.model, config.data, manifest, device)
-    if not subject.is_zero_shot:
-        return load_classifier(subject.checkpoint, device)
     try:
         base, templates = subject.meta["base"], tuple(subject.meta["templates"])
         model = config.model.model_copy(update={"name": str(base["name"]), "pretrained": base["pretrained"]})

@@ -60,10 +60,17 @@ def test_json_is_one_object_with_timing_and_checkpoint(world):
 
 
 def test_a_plain_vit_is_run_without_open_clip(world):
-    code, loaded = modules_loaded_by("predict", RED, folder=world.root)
+    Image.open(RED).save("red.jpg")
+    code, loaded = modules_loaded_by("predict", RED, "red.jpg", folder=world.root)
     assert code == 0
     assert "torch" in loaded
     assert not loaded & {"open_clip", "torchvision", "timm", "transformers", "sklearn", "scipy", "matplotlib"}
+
+
+def test_so_is_it_measured(world):
+    code, loaded = modules_loaded_by("evaluate", folder=world.root)
+    assert code == 0
+    assert not loaded & {"open_clip", "timm", "transformers"}
 
 
 def test_jsonl_gives_one_object_a_line(world):

@@ -68,7 +68,7 @@ def backbone_of(folder: Path, vision: dict[str, Any]) -> Backbone:
 
 def saved(folder: Path, backbone: Backbone, method: str = "full") -> Path:
     """A checkpoint of that method with weights that have moved."""
-    lora = LoraConfig(r=2, use_dora=True) if method == "lora" else None
+    lora = LoraConfig(r=2, use_dora=method == "lora") if "lora" in method else None
     head = CosineHead(torch.randn(3, backbone.model.visual.proj.shape[1]), 20.0)
     classifier = METHODS[method].attach(backbone.model, head, TrainConfig(method=method, lora=lora or LoraConfig()))
     if classifier.adapters is not None:
@@ -111,8 +111,10 @@ def test_logits_are_those_of_open_clips_model(tmp_path, open_clip_models, vision
             assert torch.equal(alone(images), whole(images))
 
 
-@pytest.mark.parametrize("method", ["zero_shot", "linear_probe", "lora"])
+@pytest.mark.parametrize("method", ["zero_shot", "linear_probe", "lora", "qlora"])
 def test_what_saves_no_tower_reads_the_base_models_file(tmp_path, open_clip_models, method):
+    if method == "qlora":
+        pytest.importorskip("bitsandbytes")
     checkpoint = saved(tmp_path, backbone_of(tmp_path, {}), method)
     alone, whole = cold(checkpoint), load_classifier(checkpoint, CPU).classifier
     assert isinstance(alone.clip, ImageOnlyClip)
