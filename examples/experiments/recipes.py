@@ -8,7 +8,6 @@ run again; a run that was interrupted is.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import typer
 from budget import Cost, epochs_for, measure_update
 from images import eval_images
 from job import Clock, Job, Outcome
+from log import LOG, Log
 from own import PRESETS, run_own
 from peers import PEERS
 from tower import backbone_in, disagreement
@@ -30,7 +30,6 @@ from clipft_cli.engine.data.manifest import Manifest, read_manifest
 from clipft_cli.engine.model.classifier import image_tower
 from clipft_cli.engine.prepare import prepare
 
-LOG = Path(__file__).parent / "log.jsonl"
 RUNNERS = {**{name: partial(run_own, name) for name in PRESETS}, **PEERS}
 WITHOUT_EPOCHS = ("zero_shot", "linear_probe")
 
@@ -47,26 +46,6 @@ class Plan:
     variant: str
     overrides: tuple[str, ...]
     with_test: bool
-
-
-class Log:
-    """Lines of JSON, one a finished run or a measured cost."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        self.records: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
-
-    def find(self, **what: Any) -> dict[str, Any] | None:
-        """The newest record with these values."""
-        found = [record for record in self.records if all(record.get(key) == value for key, value in what.items())]
-        return found[-1] if found else None
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Keep a record, on disk as well."""
-        self.records.append(record)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
 
 
 def main(

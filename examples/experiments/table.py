@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from recipes import LOG, Log
+from log import LOG, Log
 
 from clipft_cli.engine.report.intervals import wilson
 from clipft_cli.engine.report.paired import holm, mcnemar, paired_difference
