@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from clipft_cli.engine.report.calibration import fit_temperature
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Shares in 0..1 on val; `hits` holds one bool for each test image, in manifest order (empty: not measured).
+    """Val top-1 in 0..1 and `calibrated_loss` on val; `hits` (N,) bool for the test images, empty where not measured.
 
     `course` is (CPU seconds, val top-1) after each epoch; `kept` says which weights were kept, by val.
     """
@@ -54,3 +58,9 @@ class Clock:
     def seconds(self) -> float:
         """CPU seconds of all threads of this process."""
         return time.process_time() - self._began
+
+
+def calibrated_loss(logits: Tensor, labels: Tensor) -> float:
+    """Mean cross-entropy at the temperature that suits these logits best: compares heads of any scale."""
+    temperature = fit_temperature(logits.numpy(), labels.numpy())
+    return float(F.cross_entropy(logits.double() / temperature, labels))

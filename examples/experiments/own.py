@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from job import Clock, Job, Outcome
+from job import Clock, Job, Outcome, calibrated_loss
 from tower import architecture_in, weights_in
 
 from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.data import SplitName
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.data.dataset import ImageDataset
 from clipft_cli.engine.data.loader import Loader
@@ -53,15 +54,16 @@ def run_own(preset: str, job: Job) -> Outcome:
     seconds = watcher.clock.seconds
     if result.start_kind == "probe" and watcher.course:
         watcher.course[0] = (watcher.course[0][0], round(result.start.top1, 4))
+    val_loss, hits = _again(result, job)
     return Outcome(
         described=_described(config, result, watcher),
         n_epochs=result.epochs,
         cpu_seconds=seconds,
         val_top1=result.best.top1,
-        val_loss=result.best.loss,
+        val_loss=val_loss,
         kept=_kept(result),
         course=tuple(watcher.course),
-        hits=_test_hits(result, job) if job.with_test else np.zeros(0, dtype=bool),
+        hits=hits,
     )
 
 
@@ -109,14 +111,21 @@ def _described(config: TrainConfig, result: TrainResult, watcher: Watcher) -> di
     }
 
 
-def _test_hits(result: TrainResult, job: Job) -> np.ndarray:
-    precision = set_up(
-        load_config(TrainConfig, None, ["hardware.device=cpu", "hardware.mixed_precision=bf16"]).hardware
-    )
+def _again(result: TrainResult, job: Job) -> tuple[float, np.ndarray]:
+    """Val loss at the fitted temperature, and the hits on test, of the checkpoint as it was written."""
+    hardware = load_config(TrainConfig, None, ["hardware.device=cpu", "hardware.mixed_precision=bf16"]).hardware
+    precision = set_up(hardware)
     torch.set_num_threads(1)
     loaded = load_classifier(result.checkpoint, precision.device)
     manifest = read_manifest(job.data_dir)
-    images = ImageDataset(manifest, manifest.split("test"), loaded.preprocess)
-    with contextlib.closing(Loader(1)) as loader:
-        logits = split_logits(loaded.classifier, images, loader, precision, 64)
-    return np.asarray(logits.argmax(dim=1).numpy() == images.labels)
+
+    def logits_of(split: SplitName) -> tuple[torch.Tensor, torch.Tensor]:
+        images = ImageDataset(manifest, manifest.split(split), loaded.preprocess)
+        with contextlib.closing(Loader(1)) as loader:
+            return split_logits(loaded.classifier, images, loader, precision, 64), torch.from_numpy(images.labels)
+
+    loss = calibrated_loss(*logits_of("val"))
+    if not job.with_test:
+        return loss, np.zeros(0, dtype=bool)
+    logits, labels = logits_of("test")
+    return loss, (logits.argmax(dim=1) == labels).numpy()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from images import SOURCE_PX, Augmented, EvalImages, eval_images, pil_images
-from job import Clock, Job, Outcome
+from job import Clock, Job, Outcome, calibrated_loss
 from torch import nn
 from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToTensor
 from tower import backbone_in, hugging_face_classifier, timm_classifier
@@ -36,10 +36,11 @@ class Keeper:
 
     def epoch_done(self, model: nn.Module) -> None:
         """After an epoch of `model`, whose weights are what would be used."""
-        metrics = metrics_of(self.val.logits(model), self.val.labels)
+        logits = self.val.logits(model)
+        metrics = metrics_of(logits, self.val.labels)
         self.course.append((round(self.clock.seconds, 1), round(metrics.top1, 4)))
         if metrics.top1 > self.best[0]:
-            self.best = metrics.top1, metrics.loss, len(self.course)
+            self.best = metrics.top1, calibrated_loss(logits, self.val.labels), len(self.course)
             self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
