@@ -6,6 +6,7 @@ Their starting points: the tower as pretrained, and a new head (none of them kno
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,7 +107,10 @@ def _trainer(job: Job, model: Any, learning_rate: float, described: dict[str, st
 
 
 def run_timm(job: Job) -> Outcome:
-    """A timm-style recipe from timm's own parts: layer decay 0.75, EMA, RandAugment, smoothing 0.1, cosine."""
+    """A timm-style recipe from timm's own parts: layer decay 0.75, EMA, RandAugment, smoothing 0.1, cosine.
+
+    RandAugment's magnitude ends at 9: at 10 timm 1.0.31 asks Pillow 13 to keep 0 bits, which is refused.
+    """
     from timm.data import create_transform
     from timm.loss import LabelSmoothingCrossEntropy
     from timm.optim import create_optimizer_v2
@@ -114,6 +118,7 @@ def run_timm(job: Job) -> Outcome:
     from timm.utils import ModelEmaV3
 
     torch.manual_seed(job.seed)
+    random.seed(job.seed)
     np.random.seed(job.seed)
     preprocess = backbone_in(job.weights).preprocess
     model = timm_classifier(job.weights, _n_classes(job))
@@ -121,7 +126,7 @@ def run_timm(job: Job) -> Outcome:
     transform: Any = create_transform(
         224,
         is_training=True,
-        auto_augment="rand-m9-mstd0.5-inc1",
+        auto_augment="rand-m9-mstd0.5-mmax9-inc1",
         interpolation="bicubic",
         mean=preprocess.mean,
         std=preprocess.std,
@@ -159,7 +164,7 @@ def run_timm(job: Job) -> Outcome:
     described = {
         "start": "pretrained tower; head: zeros",
         "head": "linear on the class token",
-        "augmentation": "timm create_transform: RandAugment rand-m9-mstd0.5-inc1, scale 0.08 to 1, flip",
+        "augmentation": "timm create_transform: RandAugment rand-m9-mstd0.5-mmax9-inc1, scale 0.08 to 1, flip",
         "schedule": "AdamW 5e-4, decay 0.05, cosine, 0.1 warm-up, layer decay 0.75, smoothing 0.1, EMA of 0.1",
     }
     return _outcome(job, average.module, keeper, described)

@@ -55,11 +55,14 @@ def main(
     sets: Annotated[str, typer.Option(help="Folders of `data`.")] = "food10,trash6,flowers5",
     methods: Annotated[str, typer.Option(help="; ".join(RUNNERS))] = ",".join(m for m in RUNNERS if m != "few-shot"),
     seeds: Annotated[str, typer.Option(help="Seeds of split, order and augmentation.")] = "0",
-    budget: Annotated[float, typer.Option(help="CPU seconds of a run.")] = 240.0,
+    budget: Annotated[float, typer.Option(help="CPU seconds of a run.")] = 90.0,
     epochs: Annotated[int, typer.Option(help="Epochs of each run in place of the budget; 0: by budget.")] = 0,
     variant: Annotated[str, typer.Option(help="Name for what --set changes, in the log.")] = "",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Settings of own methods, key=value.")] = None,
     val_only: Annotated[bool, typer.Option(help="Leave the test images alone (exploring).")] = False,
+    cost_only: Annotated[
+        bool, typer.Option(help="Only measure what an update costs; best on a quiet machine.")
+    ] = False,
     log_file: Annotated[Path, typer.Option("--log", help="Where finished runs are kept.")] = LOG,
 ) -> None:
     """Run what the log does not hold yet."""
@@ -74,6 +77,10 @@ def main(
             manifest = _prepared(data / name, scratch, seed)
             for method in plan.methods:
                 job = Job(manifest.root, weights.resolve(), scratch.resolve(), seed, 0, plan.overrides, plan.with_test)
+                if cost_only and method not in WITHOUT_EPOCHS:
+                    print(method, _cost(method, job, log), flush=True)
+                if cost_only:
+                    continue
                 _run(method, name, job, plan, manifest, log)
 
 

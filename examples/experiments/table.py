@@ -1,4 +1,4 @@
-"""The log as the tables of README.md: `python examples/experiments/table.py [--budget 240]`."""
+"""The log as tables: `python examples/experiments/table.py > examples/experiments/tables.md`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,35 @@ from log import LOG, Log
 from clipft_cli.engine.report.intervals import wilson
 from clipft_cli.engine.report.paired import holm, mcnemar, paired_difference
 
+BUDGET = 90.0
 OWN = ("full", "lora")
 FREE = ("zero_shot", "linear_probe")
 Record = dict[str, Any]
 
 
 def main(
-    budget: Annotated[float, typer.Option(help="CPU seconds of the runs in the tables.")] = 240.0,
+    budget: Annotated[float, typer.Option(help="CPU seconds of the runs in the tables.")] = BUDGET,
     log: Annotated[Path, typer.Option(help="Log to read.")] = LOG,
 ) -> None:
-    """Print accuracy, time to accuracy, paired tests, starting points, and what was explored."""
+    """Print accuracy, time to accuracy, paired tests, starting points, and what was explored, as Markdown."""
     records = Log(log).records
     runs = [r for r in records if r.get("has_test") and not r["variant"] and _is_of(r, budget)]
+    longer = [r for r in records if r.get("has_test") and not r["variant"] and r["budget"] is None]
     sets = list(dict.fromkeys(r["set"] for r in runs))
-    print(accuracy_table(runs, sets), paired_table(runs, sets), time_table(runs, sets), sep="\n\n")
-    print("\n" + starting_points(runs))
-    print("\n" + explored([r for r in records if r.get("has_test") is False]))
+    parts = {
+        f"Test top-1 in % (95% Wilson interval), {budget:g} CPU seconds a run": accuracy_table(runs, sets),
+        "`full` minus the others on the same test images: points (95% bootstrap), McNemar's p by Holm": paired_table(
+            runs, sets
+        ),
+        "Epochs bought, CPU seconds used; seconds until val stood at the linear probe's level": time_table(runs, sets),
+        "Test top-1 at equal epochs": epochs_table(longer),
+        "Starting points": starting_points(runs),
+        "Explored on val, in the order tried": explored([r for r in records if r.get("has_test") is False]),
+        "Cost: CPU seconds of an update of 32 images": cost_table([r for r in records if r.get("kind") == "cost"]),
+    }
+    print("# Tables\n\nWritten by `table.py` from `log.jsonl`; README.md says what they mean.")
+    for title, table in parts.items():
+        print(f"\n## {title}\n{table}")
 
 
 def _is_of(record: Record, budget: float) -> bool:
@@ -92,6 +105,21 @@ def explored(records: Sequence[Record]) -> str:
         rows.append(
             [r["set"], r["method"], r["variant"], changed, f"{r['epochs']}", f"{r['n'][1]}", value, loss, r["kept"]]
         )
+    return _markdown(rows)
+
+
+def epochs_table(runs: Sequence[Record]) -> str:
+    """Runs whose epochs were given."""
+    rows = [["set", "method", "epochs", "CPU s", "test top-1", "kept"]]
+    for r in runs:
+        rows.append([r["set"], r["method"], f"{r['epochs']}", f"{r['cpu_seconds']:.0f}", _cell([r]), r["kept"]])
+    return _markdown(rows)
+
+
+def cost_table(records: Sequence[Record]) -> str:
+    """What an update costs, measured before the runs."""
+    rows = [["method", "CPU s an update"]]
+    rows += [[r["method"], f"{r['update']:.2f}"] for r in records if "update" in r]
     return _markdown(rows)
 
 
