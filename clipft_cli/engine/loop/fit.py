@@ -39,7 +39,7 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     while state.epoch < run.config.training.epochs and not state.is_stopped_early:
         names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)
-        run.stepper.cut = run.prefix.stage_of(state.epoch).cut
+        run.stepper.freeze_below(run.prefix.stage_of(state.epoch).cut)
         try:
             _train_epoch(run, state, on_event, stop)
             _close_epoch(run, state, state.epoch_seconds, on_event, stop)
@@ -128,7 +128,7 @@ def _account(run: Run, state: TrainState, done: Update, batches: Sequence[AnyBat
         state.n_images += done.n_images
         state.non_finite_in_row = 0
         if run.ema is not None:
-            run.ema.update(run.parameters)
+            run.ema.update({name: p for name, p in run.parameters.items() if p.requires_grad})
         return
     state.skipped_steps += 1
     if not done.is_finite:

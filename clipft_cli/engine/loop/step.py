@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +34,8 @@ class Update:
 
 @dataclass
 class Stepper:
-    """What an update needs. `micro_batch` may shrink while a run goes on; the effective batch never does.
-
-    No gradient is computed below `cut`, the place under the lowest layer that trains.
+    """What an update needs; `optimizer` is a fused one. `micro_batch` may shrink while a run goes on; the
+    effective batch never does. No gradient is computed below `cut`, the place under the lowest layer that trains.
     """
 
     classifier: Classifier
@@ -49,6 +49,11 @@ class Stepper:
     class_weights: Tensor | None  # (C,), mean 1 over the training images
     cut: int = 0
 
+    def freeze_below(self, cut: int) -> None:
+        """From now on nothing below `cut` trains."""
+        self.cut = cut
+        self.classifier.freeze_below(cut)
+
     def update(self, batches: Sequence[AnyBatch], learning_rates: Sequence[float], seed: int | None = None) -> Update:
         """One optimizer step on the mean loss over all images of `batches`.
 
@@ -61,7 +66,7 @@ class Stepper:
             try:
                 if seed is not None:
                     torch.manual_seed(seed)
-                loss_sum = self._accumulate(batches)
+                losses = self._accumulate(batches)
                 break
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -71,18 +76,19 @@ class Stepper:
                     raise out_of_memory_error() from error
                 self.micro_batch = max(1, self.micro_batch // 2)
         try:
-            return self._apply(loss_sum, sum(len(batch.labels) for batch in batches))
+            return self._apply(losses, sum(len(batch.labels) for batch in batches))
         except Exception as error:
             if is_out_of_memory(error):  # half-applied: going on from here would not be the same run
                 raise out_of_memory_error("the optimizer's state does not fit beside the model") from error
             raise
 
-    def _accumulate(self, batches: Sequence[AnyBatch]) -> float:
-        """Gradients of the mean loss over all images; returns the sum of the losses."""
-        self.classifier.train_above(self.cut)
+    def _accumulate(self, batches: Sequence[AnyBatch]) -> list[Tensor]:
+        """Gradients of the mean loss over all images; returns the sum of the losses of each micro-batch."""
+        if not self.classifier.training:
+            self.classifier.train()
         self.optimizer.zero_grad(set_to_none=True)
         n_images = sum(len(batch.labels) for batch in batches)
-        total = torch.zeros((), dtype=torch.float64)
+        losses = []
         for batch in batches:
             for start in range(0, len(batch.labels), self.micro_batch):
                 part = slice(start, start + self.micro_batch)
@@ -90,8 +96,8 @@ class Stepper:
                     logits = self.classifier(self._below(batch, part), self.cut)  # (B, C) float32
                 loss = self._loss(logits, batch.labels[part])
                 self.scaler.scale(loss / n_images).backward()
-                total += loss.detach().double().cpu()
-        return float(total)
+                losses.append(loss.detach())
+        return losses
 
     def _below(self, batch: AnyBatch, part: slice) -> Tensor:
         """What reaches the lowest layer that trains: read where it is kept, else computed, without a graph."""
@@ -109,19 +115,29 @@ class Stepper:
             reduction="sum",
         )
 
-    def _apply(self, loss_sum: float, n_images: int) -> Update:
+    def _apply(self, losses: Sequence[Tensor], n_images: int) -> Update:
+        """Clip and step. The fused optimizer divides the gradients, or skips the step, in its own pass over them.
+
+        Loss and norm are read once, when the step is on its way.
+        """
         self.scaler.unscale_(self.optimizer)
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
-        limit = math.inf if self.max_grad_norm is None else self.max_grad_norm
-        norm = float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
-        is_finite = math.isfinite(loss_sum) and math.isfinite(norm)
-        if is_finite:
-            self.scaler.step(self.optimizer)
+        gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients, foreach=True)
+        measured = torch.stack([*losses, norm.float()])
+        optimizer: Any = self.optimizer
+        optimizer.found_inf = (~torch.isfinite(measured).all()).float()
+        # as clip_grad_norm_: by max_grad_norm / (norm + 1e-6) where that is less than 1
+        limit = self.max_grad_norm
+        optimizer.grad_scale = None if limit is None else ((measured[-1] + 1e-6) / limit).clamp_(min=1.0)
+        optimizer.step()
+        *each_loss, grad_norm = measured.tolist()
+        loss_sum = math.fsum(each_loss)
+        is_finite = math.isfinite(loss_sum) and math.isfinite(grad_norm)
         self.scaler.update(None if is_finite else self._lower_scale())
         # a scaler that looks for its scale overflows by design: no fault unless the loss itself is not finite
         is_fault = not is_finite and not (self.scaler.is_enabled() and math.isfinite(loss_sum))
         self.optimizer.zero_grad(set_to_none=True)
-        return Update(loss_sum, n_images, norm, is_applied=is_finite, is_finite=not is_fault)
+        return Update(loss_sum, n_images, grad_norm, is_applied=is_finite, is_finite=not is_fault)
 
     def _lower_scale(self) -> float | None:
         return self.scaler.get_scale() / 2 if self.scaler.is_enabled() else None

@@ -82,6 +82,8 @@ class Classifier(nn.Module):
         self.head = head
         self.adapters = adapters
         self._tower = image_tower(clip, adapters, checkpoint_blocks)
+        self._frozen_below = 0
+        self.train()
 
     @property
     def feature_cut(self) -> int:
@@ -126,18 +128,26 @@ class Classifier(nn.Module):
         """(B, D) float32, not normalised, of normalised images (B, 3, H, W)."""
         return self._tower(images).float()
 
-    def train_above(self, cut: int) -> None:
-        """Training mode, but no dropout below `cut` and stored statistics in every BatchNorm.
+    def freeze_below(self, cut: int) -> None:
+        """From now on training mode leaves out what lies below `cut`: no dropout there."""
+        self._frozen_below = cut
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """As nn.Module's, but BatchNorm stays on its stored statistics, and what is frozen in evaluation mode.
 
         Batches of a fine-tuning run are too small and too uniform to renew the statistics.
         """
-        self.train()
-        if cut == self.feature_cut:
+        super().train(mode)
+        if not mode:
+            return self
+        if self._frozen_below == self.feature_cut:
             self.clip.visual.eval()
         for name, child in self.named_modules():
             block = _BLOCK_OF_ADAPTER.match(name)
-            if (block and int(block[1]) < cut) or isinstance(child, nn.modules.batchnorm._BatchNorm):
+            if (block and int(block[1]) < self._frozen_below) or isinstance(child, nn.modules.batchnorm._BatchNorm):
                 child.eval()
+        return self
 
     def compile(self) -> None:  # type: ignore[override]
         """torch.compile of the image tower alone."""

@@ -23,10 +23,11 @@ class EMA:
 
     @torch.no_grad()
     def update(self, tensors: Mapping[str, Tensor]) -> None:
-        """Move the average towards `tensors`."""
+        """Move the average towards `tensors`: all, or those that may have changed (what stays is its own average)."""
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 10))
-        torch._foreach_lerp_(list(self.average.values()), [tensors[n].detach() for n in self.average], 1.0 - decay)
+        averages = [self.average[name] for name in tensors]
+        torch._foreach_lerp_(averages, [tensor.detach() for tensor in tensors.values()], 1.0 - decay)
 
     @contextlib.contextmanager
     def swapped_in(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:

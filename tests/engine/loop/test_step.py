@@ -78,7 +78,9 @@ def stepper(backbone: Backbone, method: str = "full", *, micro_batch: int = N, c
 
 def by_gradient(step: Stepper) -> Stepper:
     """With plain gradient descent: AdamW makes whole steps of rounding errors where a gradient is 0."""
-    step.optimizer = torch.optim.SGD([{"params": group["params"]} for group in step.optimizer.param_groups], lr=1.0)
+    step.optimizer = torch.optim.SGD(
+        [{"params": group["params"]} for group in step.optimizer.param_groups], lr=1.0, fused=True
+    )
     return step
 
 
@@ -156,6 +158,19 @@ def test_clipping_bounds_the_gradient_and_reports_what_it_was(backbones):
     free = update(stepper(backbones["vit"], clip=None), batches_of(N))
     bound = stepper(backbones["vit"], clip=free.grad_norm / 10)
     assert update(bound, batches_of(N)).grad_norm == pytest.approx(free.grad_norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.999, 10.0])
+def test_the_step_is_that_of_gradients_clipped_beforehand(backbones, share):
+    plain = by_gradient(stepper(backbones["vit"], clip=None))
+    before, unclipped = weights(plain), gradients(plain, batches_of(N))
+    norm = torch.linalg.vector_norm(torch.stack([value.norm() for value in unclipped.values()]))
+    step = by_gradient(stepper(backbones["vit"], clip=float(norm) * share))
+    step.update(batches_of(N), [1.0] * len(step.optimizer.param_groups))
+    after = weights(step)
+    for name, gradient in unclipped.items():
+        plain_step = before[name] - gradient * min(1.0, float(norm) * share / (float(norm) + 1e-6))
+        torch.testing.assert_close(after[name], plain_step, rtol=1e-5, atol=1e-7)
 
 
 def fail_for_more_than(step: Stepper, n_images: int) -> list[int]:

@@ -79,7 +79,7 @@ def test_checkpointed_blocks_change_no_gradient(load, family):
     gradients = []
     for checkpoint in (False, True):
         classifier = Classifier(load(family), CosineHead(torch.eye(3, 24), 10.0), checkpoint_blocks=checkpoint)
-        classifier.train_above(0)
+        classifier.train()
         classifier(IMAGES).square().sum().backward()
         gradients.append({n: p.grad for n, p in classifier.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys()
@@ -90,7 +90,7 @@ def test_checkpointed_blocks_change_no_gradient(load, family):
 @pytest.mark.parametrize("family", ["resnet", "timm-resnet"])
 def test_batch_norm_stays_on_stored_statistics(load, family):
     classifier = Classifier(load(family), CosineHead(torch.eye(3, 24), 10.0))
-    classifier.train_above(0)
+    classifier.train()
     before = {name: value.clone() for name, value in classifier.named_buffers()}
     assert any("running_mean" in name for name in before)
     whole = classifier(IMAGES)
