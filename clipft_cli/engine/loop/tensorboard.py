@@ -46,7 +46,10 @@ class TensorBoard:
         if isinstance(event, StepDone):
             for name in ("loss", "grad_norm", "images_per_second", "data_wait_share"):
                 self._writer.add_scalar(f"train/{name}", getattr(event, name), event.step)
+            trained = self._plan.trains(event.epoch - 1)  # the rest stands still: a hundred points a step, of zeros
             for group, rate in zip(self._groups, event.rates, strict=True):
+                if group.layer not in trained:
+                    continue
                 self._writer.add_scalar(f"lr/{group.name}", rate, event.step)
         elif isinstance(event, EpochDone):
             for name, value in asdict(event.record).items():
