@@ -19,19 +19,17 @@ from ..run_dir import RunDir
 from .assemble import Material, assemble
 from .events import OnEvent
 from .finish import start_values
-from .fit import Run
+from .frozen import work_of
 from .inference import split_logits
 from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .plan import Expected, advice, n_trainable, plan_of, plan_without_loop
+from .run import Run
 from .start import Start
 from .step import set_trainable
 
 UPDATES = 4
 SLOW_UPDATE = 5.0
 """Seconds of a first update from which on one more is measured, not three."""
-
-FORWARD_SHARE = 1 / 3
-"""What a pass without gradients costs, as a share of one with them."""
 
 FIT_SECONDS = 2.0
 """Allowance for what is no pass over images: prompts, the probe's regression, files."""
@@ -92,14 +90,14 @@ def rehearsed(run: Run, *, with_start: bool) -> Expected:
         if run.stepper.scaler.is_enabled():
             run.stepper.scaler.load_state_dict(scaler)
         run.loader.take_waited()
-    training = run.config.training
     n_train, n_val = len(run.train_set), len(run.val_set)
-    n_alphas = len(training.wise_ft.alphas) if training.wise_ft.enabled else 1
-    n_passed = (training.epochs + n_alphas) * n_val + (n_train + n_val if with_start else 0)
-    images = training.epochs * n_train + FORWARD_SHARE * n_passed
+    top = run.classifier.feature_cut
+    work = sum(work_of(keeping, top, n_train, n_val) for keeping in run.prefix.plan) + with_start * (n_train + n_val)
+    # one image of the updates measured: forward, and backward above what never trains
+    per_image = 3 - 2 * run.prefix.lowest_cut / top
     device = run.precision.device
     return Expected(
-        images / speed.images_per_second + FIT_SECONDS,
+        work / per_image / speed.images_per_second + FIT_SECONDS,
         speed.images_per_second,
         peak_host_memory_gib(),
         peak_device_memory_gib(device),
@@ -109,6 +107,7 @@ def rehearsed(run: Run, *, with_start: bool) -> Expected:
 
 def _few_updates(run: Run) -> Speed:
     set_trainable(run.parameters, frozenset(run.parameters))
+    run.stepper.freeze_below(run.prefix.lowest_cut)
     data, training = run.config.data, run.config.training
     order = epoch_order(run.train_set.labels, seed=run.config.seed, epoch=0, balance=data.class_balance)
     updates = in_batches(order, data.batch_size * training.gradient_accumulation_steps)[:UPDATES]

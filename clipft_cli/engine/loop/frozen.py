@@ -26,12 +26,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Keeping:
-    """What is kept of one stage. `views` are the epochs whose training pixels are, none where train is not kept."""
+    """What is kept of one stage. `views` are the epochs whose training pixels are, none where train is not kept.
+
+    `n_val_reads` is how often val is measured in the stage.
+    """
 
     stage: Stage
     views: tuple[int, ...]
     keeps_val: bool
     n_bytes: int
+    n_val_reads: int
     why_not_train: str = ""
 
 
@@ -56,10 +60,8 @@ def plan_keeping(
     `image_bytes` is what one image takes, `n_val_reads` how often val is measured in the stage.
     """
     cache = config.cache
-    nothing = Keeping(stage, (), False, 0)
     if stage.cut == 0 or cache.enabled is False:
-        return nothing
-    least_reads = 1 if cache.enabled is True else 2
+        return Keeping(stage, (), False, 0, n_val_reads)
     limit = int(cache.max_gb * 2**30)
     is_fixed = config.data.augmentation == "none"
     views = tuple(sorted({0 if is_fixed else view_of(config, stage, e) for e in range(stage.first, stage.stop)}))
@@ -67,15 +69,26 @@ def plan_keeping(
     why_not, taken = "", 0
     if not is_fixed and cache.views is None:
         why_not = "its augmentation is new in every epoch (cache.views: 4 would keep 4 fixed views of each image)"
-    elif stage.n_epochs < least_reads * len(views) and stage.n_epochs == len(views):
+    elif stage.n_epochs == len(views) and cache.enabled is not True:
         why_not = "it would be read only once"
     elif train_bytes > limit:
         why_not = f"it would take {train_bytes / 2**30:.1f} GiB of cache.max_gb {cache.max_gb:g}"
     if not why_not:
         taken = train_bytes
-    keeps_val = n_val_reads >= least_reads and taken + n_val * image_bytes <= limit
+    is_val_worth_it = n_val_reads > 1 or cache.enabled is True
+    keeps_val = is_val_worth_it and taken + n_val * image_bytes <= limit
     n_bytes = taken + keeps_val * n_val * image_bytes
-    return Keeping(stage, () if why_not else views, keeps_val, n_bytes, why_not)
+    return Keeping(stage, () if why_not else views, keeps_val, n_bytes, n_val_reads, why_not)
+
+
+def work_of(keeping: Keeping, feature_cut: int, n_train: int, n_val: int) -> float:
+    """What a stage costs, in forward passes of one image through the whole tower; a backward pass counts twice."""
+    stage = keeping.stage
+    frozen = stage.cut / feature_cut
+    below_train = len(keeping.views) or stage.n_epochs
+    below_val = 1 if keeping.keeps_val else keeping.n_val_reads
+    above = (1 - frozen) * (3 * stage.n_epochs * n_train + keeping.n_val_reads * n_val)
+    return above + frozen * (below_train * n_train + below_val * n_val)
 
 
 def sentences(keeping: Keeping, config: TrainConfig) -> list[str]:

@@ -57,6 +57,11 @@ class PrefixCache:
     _saved: _Saved = field(default_factory=_Saved)
     _stage: Stage | None = None
 
+    @property
+    def lowest_cut(self) -> int:
+        """Nothing below it ever trains: what was frozen stays so, or thaws."""
+        return self.plan[-1].stage.cut
+
     def stage_of(self, epoch: int) -> Stage:
         """The stage that `epoch` is in."""
         return self._keeping(epoch).stage
