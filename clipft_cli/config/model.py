@@ -36,7 +36,8 @@ class ModelConfig(Config):
     )
     head_start: HeadStart = Field(
         "auto",
-        description="text: class prompts; probe: a linear probe's weights; auto: whichever is better on val.",
+        description="text: class prompts; probe: a linear probe's weights, unless zero-shot is better on val;"
+        " auto: whichever is better on val.",
     )
 
     @model_validator(mode="after")

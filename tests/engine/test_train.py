@@ -594,6 +594,14 @@ def test_a_run_is_rehearsed_and_nothing_of_it_stays(tiny, tmp_path):
     assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in others]
 
 
+def test_without_a_mix_too_no_run_ends_below_its_start(tiny, tmp_path):
+    spoilt = {"training.learning_rate": 2.0, "training.ema.enabled": False, "training.wise_ft.enabled": False}
+    events = Recorder()
+    result = train(tiny.config("full", tmp_path / "run", {"model.head_start": "probe", **spoilt}), events)
+    assert (result.alpha, result.best.top1, result.alpha_curve) == (0.0, result.start.top1, ())
+    assert "the start is kept" in events.notes
+
+
 def test_where_fine_tuning_does_not_help_the_start_is_kept(tiny, tmp_path):
     settings = {"model.head_start": "probe", "training.learning_rate": 2.0, "training.ema.enabled": False}
     events = Recorder()

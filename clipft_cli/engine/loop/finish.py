@@ -58,9 +58,10 @@ def finish(
     """
     state.best_epoch = _best_whole_epoch(run, state, on_event)
     tuned = read_parameters(run.run_dir.checkpoint(state.best_epoch), run.parameters)
-    alphas = run.config.training.wise_ft.alphas if run.config.training.wise_ft.enabled else (1.0,)
+    wise_ft = run.config.training.wise_ft
+    alphas = wise_ft.alphas if wise_ft.enabled else ()
     measured: dict[float, tuple[ValMetrics, Tensor]] = {}
-    for alpha in sorted({*alphas, 1.0}):
+    for alpha in sorted({*alphas, 0.0, 1.0}):  # the start always: no run ends below it on val
         copy_into(run.parameters, mixed(start, tuned, alpha))
         try:
             with stop.at_once():
@@ -69,12 +70,15 @@ def finish(
             raise interrupted(run, state) from None
         measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits
     select_by = run.config.training.select_by
-    alpha = max(measured, key=lambda a: (selection_value(measured[a][0], select_by), -measured[a][0].loss, a))
+    values = {a: selection_value(found, select_by) for a, (found, _) in measured.items()}
+    alpha = max(measured, key=lambda a: (values[a], -measured[a][0].loss, a))
+    if not wise_ft.enabled:  # nothing is mixed, and what was trained is kept unless it is worse
+        alpha = 1.0 if values[1.0] >= values[0.0] else 0.0
     metrics, logits = measured[alpha]
     copy_into(run.parameters, mixed(start, tuned, alpha))
     temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
     checkpoint = _save(run, state, alpha, metrics, temperature)
-    curve = tuple((a, selection_value(measured[a][0], select_by)) for a in sorted(measured))
+    curve = tuple((a, values[a]) for a in sorted(values)) if wise_ft.enabled else ()
     _say(alpha, curve, temperature, before, after, on_event)
     return Finished(checkpoint, alpha, metrics, curve, temperature, before, after)
 

@@ -77,8 +77,9 @@ def choose_start(
     probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
-    is_chosen = _must_probe(config) or measured.top1 > zero_shot.top1
-    on_event(Note(_sentence(zero_shot, measured, probe, is_chosen)))
+    is_worse = measured.top1 < zero_shot.top1
+    is_chosen = measured.top1 > zero_shot.top1 or (_must_probe(config) and not is_worse)
+    on_event(Note(_sentence(zero_shot, measured, probe, is_chosen), is_warning=_must_probe(config) and is_worse))
     if is_chosen:
         return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
     return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)

@@ -1,0 +1,47 @@
+"""The start of a run: class prompts or a probe, never the worse of the two on val."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from clipft_cli.engine.data.dataset import ImageDataset
+from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.loop.assemble import load_material
+from clipft_cli.engine.loop.inference import split_features
+from clipft_cli.engine.loop.start import choose_start
+from clipft_cli.engine.model.classifier import Classifier, CosineHead
+
+
+@pytest.fixture(scope="module")
+def material(tiny, tmp_path_factory):
+    config = tiny.config("linear_probe", tmp_path_factory.mktemp("start"))
+    return load_material(config, read_manifest(tiny.data))
+
+
+@pytest.fixture(scope="module")
+def knowing_head(material):
+    """A text head that knows the classes: each row the mean of a class's image features."""
+    blank = Classifier(material.backbone.model, CosineHead(torch.zeros(3, 16), 10.0))
+    features = split_features(blank, material.train_set, material.loader, material.precision, 32)
+    unit, labels = F.normalize(features, dim=-1), torch.from_numpy(material.train_set.labels)
+    means = torch.stack([unit[labels == c].mean(0) for c in range(3)])
+    return CosineHead(F.normalize(means - unit.mean(0), dim=-1), 10.0)
+
+
+@pytest.mark.parametrize(("shift", "kind"), [(0, "probe"), (1, "text")])
+def test_a_probe_worse_than_zero_shot_on_val_is_not_kept_even_where_it_was_asked_for(
+    material, knowing_head, shift, kind
+):
+    """With every training label wrong, a probe is worse than the prompts."""
+    rows = [replace(row, label=(row.label + shift) % 3) for row in material.train_set.rows]
+    train_set = ImageDataset(material.manifest, rows, material.backbone.preprocess)
+    parts = (train_set, material.val_set, material.loader, material.precision, 32)
+    notes = []
+    start = choose_start(material.backbone.model, knowing_head, *parts, material.config, notes.append)
+    assert start.kind == kind
+    assert start.metrics.top1 == max(start.zero_shot.top1, start.probe.top1)
+    assert notes[-1].is_warning is (kind == "text")
