@@ -227,27 +227,56 @@ def test_the_page_is_whole_and_holds_no_name_as_markup(world):
     assert "<script" not in markdown.replace("\\<", "")
 
 
-def test_a_browser_reads_the_page(compared, tmp_path):
+WATCH = """<script>
+const faults = [];
+addEventListener("error", event => faults.push("error " + event.message), true);
+addEventListener("securitypolicyviolation", event => faults.push("asked for " + event.blockedURI));
+</script>"""
+TELL = """<script>addEventListener("load", () => {
+  const seen = document.querySelector("#verdict p").innerText;
+  const small = [...document.querySelectorAll("svg.plot text")].filter(text => text.getBoundingClientRect().height < 8);
+  const parts = ["h1", "h2", "figure svg[aria-label]", "th[scope=row]", "#images img[alt]"];
+  document.title = JSON.stringify({
+    width: document.documentElement.scrollWidth, verdict: seen, faults, small: small.length,
+    parts: parts.map(part => document.querySelectorAll(part).length),
+    pictures: [...document.images].every(image => image.naturalWidth > 0),
+  });
+})</script>"""
+"""What a page says of itself where a browser shows it; its policy lets nothing come from outside."""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1600, "dark")])
+def test_a_browser_reads_the_page(compared_world, tmp_path, width, scheme):
+    """Shown in a frame as wide as a phone or a desk: nothing sticks out, nothing is fetched, nothing fails."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium here to open the page with")
-    page = compared.root / "outputs" / "compare" / "compare.html"
+    text = (compared_world[0] / "outputs" / "compare" / "compare.html").read_text()
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    probed = text.replace("<head>", f"<head>{policy}{WATCH}", 1).replace("</body>", f"{TELL}</body>", 1)
+    frame = f"<iframe style='width:{width}px;height:900px;border:0' srcdoc='{html.escape(probed)}'></iframe>"
+    script = "<script>onload = () => document.title = document.querySelector('iframe').contentDocument.title</script>"
+    page = tmp_path / "page.html"
+    page.write_text(f"<meta charset=utf-8><title>none</title>{frame}{script}", encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
-    # the window of a phone; the title says how wide the page became there
-    probe = page.read_text().replace(
-        "</body>", "<script>document.title = 'width ' + document.documentElement.scrollWidth</script></body>"
-    )
-    frame = f"<iframe id=phone style='width:360px;height:900px;border:0' srcdoc='{html.escape(probe)}'></iframe>"
-    script = "<script>onload = () => document.title = document.getElementById('phone').contentDocument.title</script>"
-    page.write_text(f"<title>none</title>{frame}{script}")
+    options += [f"--blink-settings=preferredColorScheme={int(scheme == 'light')}", "--window-size=1700,1000"]
     done = subprocess.run(
         [browser, *options, "--virtual-time-budget=4000", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=200, check=True,
     )  # fmt: skip
-    found = re.search(r"<title>width (\d+)</title>", done.stdout)
+    found = re.search(r"<title>(\{.*?\})</title>", done.stdout)
     assert found, done.stderr[-500:]
-    assert int(found[1]) <= 360
+    told = json.loads(html.unescape(found[1]))
+    assert told["width"] <= width
+    assert told["verdict"] == json.loads((compared_world[0] / "outputs/compare/compare.json").read_text())["verdict"][0]
+    assert (told["faults"], told["small"], told["pictures"]) == ([], 0, True)
+    n_h1, n_h2, n_plots, n_row_headers, n_pictures = told["parts"]
+    assert (n_h1, n_row_headers) == (1, 4 + 6)
+    assert n_h2 >= 5
+    assert n_plots >= 8
+    assert n_pictures > 0
 
 
 class Page(HTMLParser):
