@@ -18,7 +18,7 @@ from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
-from .loop.dry_run import FIT_SECONDS, FORWARD_SHARE
+from .loop.dry_run import FIT_SECONDS
 from .loop.events import Begins, Note, OnEvent
 from .loop.memory import reset_peak_memory
 from .methods import METHODS
@@ -38,6 +38,9 @@ from .train import dry_run, train
 
 FORECAST_SLACK = 10.0
 """Seconds by which a forecast may be off without a word."""
+
+FORWARD_SHARE = 1 / 3
+"""What a pass without gradients costs, as a share of one with them."""
 
 UNKNOWN_SPEED = 50.0
 """Images/s assumed for a pass without gradients where nothing has been rehearsed."""
