@@ -108,3 +108,11 @@ EXIT_CODES: dict[int, str] = {
     },
     **SIGNAL_CODES,
 }
+
+OUT_OF_MEMORY_WORDS = (
+    "out of memory",  # CUDA, MPS, XPU
+    "not enough memory",
+    "allocate memory",  # the CPU's allocator: "can't", the system: "Cannot"
+    "alloc_failed",  # cuBLAS, cuDNN: CUBLAS_STATUS_ALLOC_FAILED
+)
+"""By which a RuntimeError says, in lower case, that an allocation failed."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import EXIT_CODES, SIGNAL_CODES, ClipftError, ConfigError, ResourceError
+from ..errors import EXIT_CODES, OUT_OF_MEMORY_WORDS, SIGNAL_CODES, ClipftError, ConfigError, ResourceError
 from .interrupt import leave_if_interrupted, signals_raise
 from .options import mode_of
 from .render import error_object, print_json, show_error
@@ -100,7 +100,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Also torch's own, which is told by its name: torch is not imported here."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or (
-        "RuntimeError" in kinds and "can't allocate memory" in str(error)
+        "RuntimeError" in kinds and any(words in str(error).lower() for words in OUT_OF_MEMORY_WORDS)
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 import torch
 
-from clipft_cli.engine.loop.events import Note
+from clipft_cli.engine.loop.events import Note, StepDone
+from clipft_cli.engine.loop.memory import is_out_of_memory
 from clipft_cli.engine.model.classifier import Classifier
-from clipft_cli.engine.train import train
-from clipft_cli.errors import ResourceError
+from clipft_cli.engine.train import resume, train
+from clipft_cli.errors import InterruptedRun, ResourceError
 
 ERRORS = {
     "cuda": lambda: torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
@@ -28,12 +30,12 @@ def small_memory(monkeypatch):
         for name in ("forward", "features"):
             real = getattr(Classifier, name)
 
-            def limited(self, images, real=real):
+            def limited(self, images, *rest, real=real):
                 nonlocal calls
                 calls += 1
                 if calls > after and len(images) > most and is_training in (None, torch.is_grad_enabled()):
                     raise ERRORS[kind]()
-                return real(self, images)
+                return real(self, images, *rest)
 
             monkeypatch.setattr(Classifier, name, limited)
 
@@ -55,7 +57,7 @@ def losses(run):
     return [json.loads(line)["train_loss"] for line in (run / "metrics.jsonl").read_text().splitlines()][1:]
 
 
-@pytest.mark.parametrize(("kind", "after"), [("cuda", 0), ("cpu", 12), ("python", 20)])
+@pytest.mark.parametrize(("kind", "after"), [("cuda", 0), ("cpu", 8), ("python", 13)])
 def test_training_goes_on_with_a_smaller_micro_batch(tiny, tmp_path, small_memory, count, kind, after):
     trained(tiny, tmp_path / "whole")
     small_memory(3, kind, after, is_training=True)
@@ -77,6 +79,45 @@ def test_passes_without_gradients_are_split_once_and_remembered(tiny, tmp_path, 
     count("simulated out of memory", 1, 1, f"val and features, {kind}")
 
 
+def test_the_smaller_micro_batch_is_remembered_over_a_resume(tiny, tmp_path, small_memory, monkeypatch, count):
+    def stop_after_three(event):
+        if isinstance(event, StepDone) and event.step == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    small_memory(3, is_training=True)
+    with pytest.raises(InterruptedRun):
+        train(tiny.config("full", tmp_path / "run", {"data.augmentation": "none"}), stop_after_three)
+    monkeypatch.undo()
+    sizes, real = [], Classifier.forward
+
+    def seen(self, images, *rest):
+        if torch.is_grad_enabled():
+            sizes.append(len(images))
+        return real(self, images, *rest)
+
+    monkeypatch.setattr(Classifier, "forward", seen)
+    resume(tmp_path / "run", lambda event: None)
+    assert max(sizes) == 2
+    count("simulated out of memory", 1, 1, "remembered over a resume")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.1 GB, other allocations: 1.0 GB)"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        torch.cuda.OutOfMemoryError("Tried to allocate 20.00 MiB"),
+        MemoryError(),
+    ],
+    ids=["mps", "cuda", "cublas", "cpu", "torch", "python"],
+)
+def test_it_is_known_by_all_its_names(error):
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
 @pytest.mark.parametrize("is_training", [True, False])
 def test_where_one_image_does_not_fit_the_way_out_is_named(tiny, tmp_path, small_memory, is_training):
     small_memory(0, is_training=is_training)
@@ -86,7 +127,7 @@ def test_where_one_image_does_not_fit_the_way_out_is_named(tiny, tmp_path, small
         assert way in caught.value.hint
 
 
-def test_memory_that_runs_out_elsewhere_is_no_defect(tiny, tmp_path, monkeypatch):
+def test_memory_that_runs_out_elsewhere_is_no_defect(tiny, monkeypatch):
     from typer.testing import CliRunner
 
     from clipft_cli.cli.app import app
@@ -96,6 +137,6 @@ def test_memory_that_runs_out_elsewhere_is_no_defect(tiny, tmp_path, monkeypatch
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine, "train", greedy)
-    done = CliRunner().invoke(app, ["train"])
+    done = CliRunner().invoke(app, ["train", "-d", str(tiny.data)])
     assert done.exit_code == 7
     assert done.stderr.startswith("error: out of memory\nhint: ")

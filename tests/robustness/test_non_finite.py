@@ -6,12 +6,12 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from clipft_cli.engine.loop.events import Note
 from clipft_cli.engine.loop.step import Stepper
 from clipft_cli.engine.train import resume, train
-from clipft_cli.errors import TrainingError
+from clipft_cli.errors import ModelError, TrainingError
 
 
 @pytest.fixture
@@ -79,14 +79,29 @@ def test_a_rollback_goes_to_before_the_row_with_half_the_rate(tiny, tmp_path, sp
     count("non-finite loss or weights", 1, 1, "rolled back")
 
 
-@pytest.mark.parametrize("update", [2, 4])
+SAYING = {
+    1: r"step 5: loss nan.* 3 updates in a row were not finite \(images: train/.*; training: all\)",
+    4: r"step 5: the model's answers on 15 val images are not finite \(images: val/.*; training: all\)",
+}
+
+
+@pytest.mark.parametrize("update", SAYING)
 def test_spoilt_weights_are_never_saved(tiny, tmp_path, spoil, count, update):
     """After update 5 of 5 no training loss shows it: val does."""
     spoil({update}, "weights")
-    with pytest.raises(TrainingError, match="not finite"):
+    with pytest.raises(TrainingError, match=SAYING[update]):
         trained(tiny, tmp_path / "run", checkpoint__every_steps=1)
     assert all_saved_is_finite(tmp_path / "run")
     count("non-finite loss or weights", 1, 1, f"weights after update {update + 1}")
+
+
+def test_a_base_model_that_gives_no_numbers_is_refused_by_name(tiny, tmp_path):
+    weights = load_file(tiny.weights)
+    weights["visual.conv1.weight"][0, 0, 0, 0] = float("nan")
+    save_file(weights, tmp_path / "nan.safetensors")
+    with pytest.raises(ModelError, match=r"features of 15 val images are not finite \(val/") as caught:
+        trained(tiny, tmp_path / "run", model__pretrained=str(tmp_path / "nan.safetensors"))
+    assert "mixed_precision=no" in caught.value.hint
 
 
 def test_spoilt_weights_are_rolled_back_bit_for_bit(tiny, tmp_path, spoil):

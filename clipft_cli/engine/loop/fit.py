@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...errors import InterruptedRun, TrainingError
+from ..data.dataset import ImageDataset
 from ..data.loader import epoch_order, in_batches
 from ..model.layers import describe_layers
 from ..run_dir import write_pointer
@@ -69,13 +71,24 @@ class _NonFinite(Exception):
     def updates(cls, run: Run, state: TrainState, update: Update, batches: Sequence[AnyBatch]) -> _NonFinite:
         """Of a row of updates that ends with `update`."""
         indexes = np.concatenate([batch.indexes for batch in batches])
-        paths = [run.train_set.rows[i].path for i in indexes[:5]]
         return cls(
             f"step {state.step}: loss {update.loss_sum / update.n_images:g}, gradient norm {update.grad_norm:g},"
-            f" {state.non_finite_in_row} updates in a row were not finite"
-            f" (images: {', '.join(paths)}{', ...' if len(indexes) > 5 else ''};"
-            f" training: {describe_layers(run.layers, run.plan.trains(state.epoch))})"
+            f" {state.non_finite_in_row} updates in a row were not finite{_where(run, state, run.train_set, indexes)}"
         )
+
+    @classmethod
+    def on_val(cls, run: Run, state: TrainState, logits: Tensor) -> _NonFinite:
+        """Of a model that gives no numbers for val images, or has weights that are none."""
+        indexes = (~torch.isfinite(logits).all(dim=1)).nonzero()[:, 0].numpy()
+        what = f"the model's answers on {len(indexes)} val images" if len(indexes) else "weights"
+        return cls(f"step {state.step}: {what} are not finite{_where(run, state, run.val_set, indexes)}")
+
+
+def _where(run: Run, state: TrainState, dataset: ImageDataset, indexes: np.ndarray) -> str:
+    """The images and the layers in play."""
+    paths = ", ".join(dataset.rows[i].path for i in indexes[:5]) + (", ..." if len(indexes) > 5 else "")
+    training = describe_layers(run.layers, run.plan.trains(state.epoch))
+    return f" ({f'images: {paths}; ' if paths else ''}training: {training})"
 
 
 def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> None:
@@ -171,8 +184,8 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
     with averaged:
         with stop.at_once():
             logits = run.prefix.val_logits(state.epoch, on_event, stop)
-        if not bool(torch.isfinite(logits).all()):
-            raise _NonFinite(f"step {state.step}: the model's answers on val are not finite")
+        if not (bool(torch.isfinite(logits).all()) and run.is_finite):
+            raise _NonFinite.on_val(run, state, logits)
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))
         record = _record(run, state, metrics, seconds, wait_share)
         is_best = _note_best(run, state, record)

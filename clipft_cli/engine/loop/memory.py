@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ...errors import ResourceError
+from ...errors import OUT_OF_MEMORY_WORDS, ResourceError
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -18,9 +18,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        words in text for words in ("not enough memory", "out of memory", "can't allocate memory")
-    )
+    return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY_WORDS)
 
 
 def out_of_memory_error(what: str = "not even one image at a time fits") -> ResourceError:

@@ -58,9 +58,14 @@ class Run:
         """What is trained and measured on, by split."""
         return {"train": self.train_set, "val": self.val_set}
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values())
+
     def save(self, state: TrainState) -> None:
         """Write the state to resume from; weights that are not finite never replace what is saved."""
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values()):
+        if not self.is_finite:
             return
         state.micro_batch = self.stepper.micro_batch
         state.bad_images = {name: dataset.bad_as_json() for name, dataset in self.datasets.items()}

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ...config.commands import TrainConfig
-from ...errors import CheckpointError
+from ...errors import CheckpointError, ModelError
 from ..data.dataset import ImageDataset
 from ..data.digest import file_digest
 from ..data.loader import Loader
@@ -62,10 +62,11 @@ def choose_start(
 ) -> Start:
     """Measure zero-shot on val, a linear probe where it may be the start, and take the better.
 
-    Source of the probe's start: Kumar et al. 2022 (LP-FT).
+    Raises ModelError where the model gives no numbers. Source of the probe's start: Kumar et al. 2022 (LP-FT).
     """
     probing = Classifier(clip, text).to(precision.device)
     val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val")
+    _refuse_non_finite(val_features, val_set, "val")
     val_labels = torch.from_numpy(val_set.labels)
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
@@ -73,6 +74,7 @@ def choose_start(
     if not _wants_probe(config):
         return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
     features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features")
+    _refuse_non_finite(features, train_set, "train")
     train = features, torch.from_numpy(train_set.labels)
     probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
     probe_logits = _logits(probe.head(), val_features)
@@ -83,6 +85,16 @@ def choose_start(
     if is_chosen:
         return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
     return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)
+
+
+def _refuse_non_finite(features: Tensor, dataset: ImageDataset, split: str) -> None:
+    bad = (~torch.isfinite(features).all(dim=1)).nonzero()[:, 0].tolist()
+    if bad:
+        paths = ", ".join(dataset.rows[i].path for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
+        raise ModelError(
+            f"the pretrained model's features of {len(bad)} {split} images are not finite ({paths})",
+            hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
+        )
 
 
 def _wants_probe(config: TrainConfig) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from ..data.dataset import ImageDataset
+from ..data.layout import markdown_text
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
@@ -69,9 +70,10 @@ class TensorBoard:
             return
         pixels = np.stack([dataset.eval_pixels(int(i)) for i in worst])  # (n, 3, H, W) uint8
         self._writer.add_images("val/misclassified", pixels, step)
-        names = [cls.readable for cls in dataset.manifest.classes]
+        names = [markdown_text(cls.readable) for cls in dataset.manifest.classes]
         lines = [
-            f"{dataset.rows[i].path}: {names[dataset.labels[i]]} taken for {names[predicted[i]]} ({confidence[i]:.0%})"
+            f"{markdown_text(dataset.rows[i].path)}: {names[dataset.labels[i]]} taken for"
+            f" {names[predicted[i]]} ({confidence[i]:.0%})"
             for i in worst
         ]
         self._writer.add_text("val/misclassified", "\n\n".join(lines), step)

@@ -31,13 +31,19 @@ class EMA:
 
     @contextlib.contextmanager
     def swapped_in(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-        """Within the block `tensors` hold the average; afterwards exactly what they held before."""
-        kept = {name: tensors[name].detach().clone() for name in self.average}
-        copy_into(tensors, self.average)
+        """Within the block `tensors` hold the average, and the average what they held; afterwards all is as before.
+
+        Storage changes hands: it takes no memory, so that it cannot run out of it.
+        """
+        self._exchange(tensors)
         try:
             yield
         finally:
-            copy_into(tensors, kept)
+            self._exchange(tensors)
+
+    def _exchange(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, average in self.average.items():
+            tensors[name].data, average.data = average.data, tensors[name].data
 
 
 @torch.no_grad()
