@@ -22,6 +22,7 @@ from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, TABLE_SUFFIXES, list_table
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _CHUNK = 1 << 20
+_MAX_HEADER = 1 << 20
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -33,6 +34,17 @@ _DAMAGE = (
     ValueError,
     OSError,
 )
+
+
+class _PlainInfo(tarfile.TarInfo):
+    """A header of a tar; tarfile reads those of long names and attributes whole, however long they say they are."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
+        info = super().frombuf(buf, encoding, errors)
+        if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > _MAX_HEADER:
+            raise tarfile.TarError(f"a header of {info.size:,} bytes, which no archive of images has")
+        return info
 
 
 @dataclass(frozen=True)
@@ -62,9 +74,10 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class Member:
-    """One entry of an archive: `open` gives its bytes; `refusal` says why it is not taken."""
+    """One entry of an archive: `open` gives its `size` bytes, as it says; `refusal` says why it is not taken."""
 
     name: str
+    size: int
     open: Callable[[], IO[bytes] | None]
     refusal: str = ""
 
@@ -146,8 +159,11 @@ def unpack(
 
 def _take(member: Member, archive: Path, result: Unpacked, limits: Limits, allowed: int) -> None:
     parts = PurePosixPath(member.name.replace("\\", "/")).parts
+    if result.n_bytes + member.size > allowed:  # what is skipped in a tar is unpacked all the same
+        raise _bomb(archive, f"more than {allowed >> 20} MiB unpacked")
     if any(is_ignored(part) and part != ".." for part in parts):
         result.ignored += 1
+        result.n_bytes += member.size
         return
     refusal = member.refusal or _unsafe(member.name, parts)
     stream = None if refusal else member.open()
@@ -198,11 +214,13 @@ def _members(archive: Path) -> Iterator[Iterator[Member]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             yield _zip_members(opened)
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive, "r:*") as opened_tar:
-            yield _tar_members(opened_tar)
-    else:
-        raise DataError(f"{archive}: is neither a zip nor a tar", hint="fetch or make the archive again")
+        return
+    try:
+        opened_tar = tarfile.open(archive, "r:*", tarinfo=_PlainInfo)  # noqa: SIM115 - closed below
+    except tarfile.ReadError:
+        raise DataError(f"{archive}: is neither a zip nor a tar", hint="fetch or make the archive again") from None
+    with opened_tar:
+        yield _tar_members(opened_tar)
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -211,7 +229,7 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
             continue
         is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
         refusal = "a link" if is_link else "encrypted" if info.flag_bits & 1 else ""
-        yield Member(info.filename, lambda info=info: archive.open(info), refusal)  # type: ignore[misc]
+        yield Member(info.filename, info.file_size, lambda info=info: archive.open(info), refusal)  # type: ignore[misc]
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
@@ -219,4 +237,4 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
         if info.isdir():
             continue
         refusal = "" if info.isreg() else "a link" if info.issym() or info.islnk() else "not a regular file"
-        yield Member(info.name, lambda info=info: archive.extractfile(info), refusal)  # type: ignore[misc]
+        yield Member(info.name, info.size, lambda info=info: archive.extractfile(info), refusal)  # type: ignore[misc]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -123,3 +124,28 @@ def test_a_table_in_an_archive_reaches_no_file_outside_it(tmp_path: Path, pets: 
     listing = list_archive(tmp_path / "a.zip", PrepareOptions(), tmp_path / "work", lambda *_: None)
     assert len(listing.items) == 6
     assert [p.reason for p in listing.problems] == ["outside the archive"] * 2
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_tar_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes, first: bool) -> None:
+    """tarfile reads the headers of long names and attributes whole: 14 MB of gzip can hold one of 3 GB."""
+    huge = tarfile.TarInfo("././@LongLink")
+    huge.type, huge.size = kind, 3 << 30
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        if not first:
+            file.write(tarfile.TarInfo("an-empty-file").tobuf())
+        file.write(huge.tobuf(tarfile.GNU_FORMAT))
+        file.write(bytes(10_000))
+    with pytest.raises(DataError, match="a header of 3,221,225,472 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_what_is_skipped_counts_as_unpacked(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for n in range(4):
+            info = tarfile.TarInfo(f"__MACOSX/._{n}.jpg")
+            info.size = 1 << 20
+            archive.addfile(info, io.BytesIO(bytes(1 << 20)))
+    with pytest.raises(DataError, match="more than 3 MiB unpacked"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out", limits=Limits(floor_bytes=3 << 20, ratio=1))
