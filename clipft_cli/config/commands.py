@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from .base import Config
 from .cache import CacheConfig
 from .data import DataConfig, SplitName
-from .methods import LinearProbeConfig, LoraConfig, MethodName
+from .methods import CONTRASTIVE_METHODS, LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
 from .optim import CheckpointConfig, TrainingConfig, seconds_of
 
@@ -155,6 +155,24 @@ class TrainConfig(Config):
     hardware: HardwareConfig = HardwareConfig()
     cache: CacheConfig = CacheConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _objective_is_built(self) -> TrainConfig:
+        if self.training.objective != "contrastive":
+            return self
+        if self.method == "qlora":
+            raise ValueError("training.objective: contrastive is built for full and lora, not for qlora")
+        if self.trains_text and (self.model.head == "linear" or self.model.head_start == "probe"):
+            raise ValueError(
+                "training.objective: contrastive has a cosine head made of the class prompts:"
+                " model.head must be cosine or auto, model.head_start text or auto"
+            )
+        return self
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether the text tower trains too."""
+        return self.training.objective == "contrastive" and self.method in CONTRASTIVE_METHODS
 
 
 class EvaluateConfig(Config):

@@ -10,8 +10,11 @@ from pydantic import Field, field_validator
 from .base import Config
 
 MethodName = Literal["zero_shot", "linear_probe", "full", "lora", "qlora"]
-ObjectiveName = Literal["cross_entropy"]
+ObjectiveName = Literal["cross_entropy", "contrastive"]
 ScalingName = Literal["standard", "rslora"]
+
+CONTRASTIVE_METHODS: tuple[MethodName, ...] = ("full", "lora")
+"""Methods that can train both towers."""
 
 _ATTENTION, _MLP = ("q", "k", "v", "out"), ("fc1", "fc2")
 LORA_TARGETS: dict[str, tuple[str, ...]] = {

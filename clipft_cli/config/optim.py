@@ -87,7 +87,11 @@ class TrainingConfig(Config):
 
     ALIASES: ClassVar = {"base_learning_rate": "learning_rate", "epochs": "num_epochs"}
 
-    objective: ObjectiveName = Field("cross_entropy", description="Loss that is minimised.")
+    objective: ObjectiveName = Field(
+        "cross_entropy",
+        description="cross_entropy: of the head's logits; contrastive: images against the prompts of their classes,"
+        " both towers train and the head is what the text tower makes of the prompts (FLYP, Goyal et al. 2023).",
+    )
     num_epochs: int | Literal["auto"] = Field(
         "auto", description="Passes over the training images; auto: by their number, 5 to 30."
     )

@@ -10,9 +10,10 @@ from typing import Any, get_args
 from ..errors import ConfigError
 from .commands import TrainConfig
 from .load import load_config
-from .methods import MethodName
+from .methods import CONTRASTIVE_METHODS, MethodName
 from .source import read_yaml
 
+OBJECTIVE = "training.objective="
 OWN_SECTIONS = ("training", "lora", "linear_probe")
 OWN_KEYS = (("data", "augmentation"), ("data", "crop_scale_min"), ("model", "head"), ("model", "head_start"))
 """What a method's preset decides. All else (data, model, hardware, seed) is the same for every method."""
@@ -40,13 +41,16 @@ def method_recipes(
             )
             continue
         values, left_out = _shared(file)
-        recipes[method] = load_config(TrainConfig, None, shared_sets, {**flags, "method": method}, base=values)
+        sets_for_it = [text for text in shared_sets if method in CONTRASTIVE_METHODS or not text.startswith(OBJECTIVE)]
+        recipes[method] = load_config(TrainConfig, None, sets_for_it, {**flags, "method": method}, base=values)
     notes: tuple[str, ...] = ()
     if left_out:
         notes = (
             f"{file}: {', '.join(left_out)} are for {own}; the other methods start from their own presets"
             " (for all of them: --set KEY=VALUE)",
         )
+    if any(text.startswith(OBJECTIVE) for text in shared_sets):
+        notes += (f"training.objective is for {' and '.join(CONTRASTIVE_METHODS)} alone",)
     return recipes, notes
 
 

@@ -20,6 +20,7 @@ CHECKPOINT_FILE = "checkpoint.json"
 TOWER_FILE = "open_clip_model.safetensors"
 OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 ADAPTER_FILE = "adapter.safetensors"
+TEXT_ADAPTER_FILE = "text_adapter.safetensors"
 HEAD_FILE = "head.safetensors"
 FINAL = "checkpoint-final"
 

@@ -19,9 +19,10 @@ from ..data.templates import choose_templates
 from ..data.transforms import Augmentation
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
-from ..model.classifier import Classifier
-from ..model.layers import Layer, head_layer, image_layers
+from ..model.classifier import Classifier, require_text_tower
+from ..model.layers import Layer, head_layer, image_layers, text_layers
 from ..model.precision import Precision, set_up
+from ..model.prompts import prompt_tokens
 from ..model.vit import tune_allocator
 from ..optim import recipe
 from ..optim.build import LearningRates, build_optimizer
@@ -149,6 +150,7 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
         max_grad_norm=training.max_grad_norm,
         label_smoothing=training.label_smoothing,
         class_weights=_class_weights(material),
+        prompts=_prompts(material) if config.trains_text else None,
     )
     return Run(
         config=config,
@@ -196,11 +198,16 @@ def _prefix_cache(
 
 
 def check_layers(material: Material) -> None:
-    """Raises ConfigError, before anything is measured or written, for layers the schedule names and no tower has."""
+    """Before anything is measured or written: raises ConfigError for layers the schedule names and no tower has,
+    ModelError for a text tower that cannot be trained.
+    """
     config = material.config
+    if config.trains_text:
+        require_text_tower(material.backbone.model)
     if METHODS[config.method].trains_by_epochs and config.training.progressive_unfreezing.enabled:
         visual: Any = material.backbone.model.visual
-        layers = (*image_layers(visual), head_layer(()))
+        head = text_layers(material.backbone.model) if config.trains_text else (head_layer(()),)
+        layers = (*image_layers(visual), *head)
         plan_unfreezing(config.training.progressive_unfreezing, layers, config.training.epochs)
 
 
@@ -216,7 +223,13 @@ def card_of(material: Material, start: Start) -> Card:
         head=start.head.kind,
         lora=config.lora if METHODS[config.method].has_adapters else None,
         data=data_facts(material.manifest),
+        objective="contrastive" if config.trains_text else "cross_entropy",
     )
+
+
+def _prompts(material: Material) -> torch.Tensor:
+    names = [cls.readable for cls in material.manifest.classes]
+    return prompt_tokens(material.backbone.tokenizer, names, material.templates)
 
 
 def _tower_size(backbone: Backbone) -> int:

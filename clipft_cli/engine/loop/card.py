@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_args
 
-from ...config.methods import LoraConfig, MethodName
+from ...config.methods import LoraConfig, MethodName, ObjectiveName
 from ...errors import CheckpointError, ClipftError
 from ..data.digest import file_digest
 from ..data.manifest import ClassInfo, Manifest
@@ -41,6 +41,7 @@ class Card:
     temperature: float = 1.0
     metrics: Mapping[str, float] | None = None
     selected_on: str = "val"
+    objective: ObjectiveName = "cross_entropy"
 
     def to_json(self) -> dict[str, Any]:
         """As written to checkpoint.json."""
@@ -58,6 +59,7 @@ class Card:
             "temperature": self.temperature,
             "metrics": dict(self.metrics or {}),
             "selected_on": self.selected_on,
+            "objective": self.objective,
             "data": dict(self.data),
             "versions": versions(),
         }
@@ -100,6 +102,7 @@ def _card_from(meta: Mapping[str, Any]) -> Card:
         temperature=temperature,
         metrics=meta.get("metrics"),
         selected_on=str(meta.get("selected_on", "val")),
+        objective=meta.get("objective", "cross_entropy"),
     )
 
 

@@ -16,15 +16,18 @@ from ..data.digest import file_digest
 from ..data.manifest import ClassInfo, Manifest
 from ..data.templates import choose_templates
 from ..methods import METHODS
+from ..methods.lora import text_adapters
 from ..model.backbone import Backbone, build_untrained, load_backbone
 from ..model.classifier import Classifier, CosineHead, logit_scale_of
 from ..model.foreign import check_model_cfg
+from ..model.lora import text_tower
 from ..model.prompts import zero_shot_head
 from ..run_dir import (
     ADAPTER_FILE,
     CHECKPOINT_FILE,
     HEAD_FILE,
     OPEN_CLIP_CONFIG_FILE,
+    TEXT_ADAPTER_FILE,
     TOWER_FILE,
     replaced_folder,
 )
@@ -41,6 +44,8 @@ def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
             write_tensors(new / TOWER_FILE, classifier.clip.state_dict())
         if classifier.adapters is not None:
             write_tensors(new / ADAPTER_FILE, classifier.adapters.state_dict())
+        if classifier.text_adapters is not None:
+            write_tensors(new / TEXT_ADAPTER_FILE, classifier.text_adapters.state_dict())
         config = {"model_cfg": card.base.model_cfg, "preprocess_cfg": card.preprocess.to_json()}
         (new / OPEN_CLIP_CONFIG_FILE).write_text(json.dumps(config, indent=2), encoding="utf-8")
         files = {file.name: file_digest(file) for file in sorted(new.iterdir())}
@@ -93,6 +98,22 @@ def text_head(backbone: Backbone, classes: tuple[ClassInfo, ...], templates: tup
     names = [cls.readable for cls in classes]
     weight = zero_shot_head(backbone.model, backbone.tokenizer, names, templates)
     return CosineHead(weight, logit_scale_of(backbone.model))
+
+
+def tuned_text_head(
+    checkpoint: Path, card: Card, backbone: Backbone, classes: tuple[ClassInfo, ...], templates: tuple[str, ...]
+) -> CosineHead:
+    """`text_head` by the text tower of a checkpoint that was trained with the contrastive objective.
+
+    `backbone` is its base model, and becomes the tuned one.
+    """
+    if (checkpoint / TOWER_FILE).is_file():
+        backbone.model.load_state_dict(load_file(checkpoint / TOWER_FILE))
+    if card.lora is not None:
+        adapters = text_adapters(backbone.model, card.lora)
+        adapters.load_state_dict(load_file(checkpoint / TEXT_ADAPTER_FILE))
+        adapters.merge_into(text_tower(backbone.model))
+    return text_head(backbone, classes, templates)
 
 
 def _tower(checkpoint: Path, card: Card) -> torch.nn.Module:

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ..model.classifier import Classifier
-from ..optim.ema import copy_into
 from ..report.calibration import fit_temperature, reliability
-from ..run_dir import ADAPTER_FILE, HEAD_FILE, TOWER_FILE, write_pointer
+from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, write_pointer
 from .card import is_whole, read_card, with_result
 from .checkpoint import save_classifier
 from .events import Note, OnEvent
@@ -62,7 +61,7 @@ def finish(
     alphas = wise_ft.alphas if wise_ft.enabled else ()
     measured: dict[float, tuple[ValMetrics, Tensor]] = {}
     for alpha in sorted({*alphas, 0.0, 1.0}):  # the start always: no run ends below it on val
-        copy_into(run.parameters, mixed(start, tuned, alpha))
+        run.put(mixed(start, tuned, alpha))
         try:
             with stop.at_once():
                 logits = run.prefix.val_logits(run.config.training.epochs - 1, on_event, stop)
@@ -75,7 +74,7 @@ def finish(
     if not wise_ft.enabled:  # nothing is mixed, and what was trained is kept unless it is worse
         alpha = 1.0 if values[1.0] >= values[0.0] else 0.0
     metrics, logits = measured[alpha]
-    copy_into(run.parameters, mixed(start, tuned, alpha))
+    run.put(mixed(start, tuned, alpha))
     temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
     checkpoint = _save(run, state, alpha, metrics, temperature)
     curve = tuple((a, values[a]) for a in sorted(values)) if wise_ft.enabled else ()
@@ -136,7 +135,7 @@ def mixed(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float
 def read_parameters(checkpoint: Path, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Values of `parameters` (names within the classifier) as saved in a checkpoint."""
     tensors = {f"head.{name}": value for name, value in load_file(checkpoint / HEAD_FILE).items()}
-    for file, prefix in ((TOWER_FILE, "clip."), (ADAPTER_FILE, "adapters.")):
+    for file, prefix in ((TOWER_FILE, "clip."), (ADAPTER_FILE, "adapters."), (TEXT_ADAPTER_FILE, "text_adapters.")):
         if (checkpoint / file).is_file():
             tensors |= {prefix + name: value for name, value in load_file(checkpoint / file).items()}
     return {name: tensors[name] for name in parameters}

@@ -183,6 +183,7 @@ def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent,
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:
         with stop.at_once():
+            run.settle_head()
             logits = run.prefix.val_logits(state.epoch, on_event, stop)
         if not (bool(torch.isfinite(logits).all()) and run.is_finite):
             raise _NonFinite.on_val(run, state, logits)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...config.commands import TrainConfig
 from ..data.dataset import ImageDataset
@@ -14,7 +15,7 @@ from ..model.classifier import Classifier
 from ..model.layers import Layer
 from ..model.precision import Precision
 from ..optim.build import LearningRates
-from ..optim.ema import EMA
+from ..optim.ema import EMA, copy_into
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
@@ -62,6 +63,16 @@ class Run:
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values())
+
+    def put(self, values: Mapping[str, Tensor]) -> None:
+        """Let the parameters be `values`, and the head what they make of the prompts where it follows them."""
+        copy_into(self.parameters, values)
+        self.settle_head()
+
+    def settle_head(self) -> None:
+        """Renew a head that follows the text tower; one that trains by itself stays as it is."""
+        if self.stepper.prompts is not None:
+            self.classifier.renew_head(self.stepper.prompts)
 
     def save(self, state: TrainState) -> None:
         """Write the state to resume from; weights that are not finite never replace what is saved."""

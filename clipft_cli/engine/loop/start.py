@@ -98,7 +98,7 @@ def _refuse_non_finite(features: Tensor, dataset: ImageDataset, split: str) -> N
 
 
 def _wants_probe(config: TrainConfig) -> bool:
-    if config.method == "zero_shot":
+    if config.method == "zero_shot" or config.trains_text:
         return False
     return _must_probe(config) or (config.model.head_start == "auto" and config.model.head != "cosine")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from ..data.loader import Batch
 from ..data.transforms import Preprocess
 from ..model.classifier import Classifier
 from ..model.precision import Precision
+from ..model.prompts import sample_prompts
+from .contrastive import backward_in_pieces, contrastive_losses
 from .hidden import HiddenBatch
 from .memory import is_out_of_memory, out_of_memory_error
 
@@ -48,6 +51,7 @@ class Stepper:
     label_smoothing: float
     class_weights: Tensor | None  # (C,), mean 1 over the training images
     cut: int = 0
+    prompts: Tensor | None = None  # (C, P, N) tokens of the class prompts: the objective is contrastive
 
     def freeze_below(self, cut: int) -> None:
         """From now on nothing below `cut` trains."""
@@ -66,7 +70,7 @@ class Stepper:
             try:
                 if seed is not None:
                     torch.manual_seed(seed)
-                losses = self._accumulate(batches)
+                losses = self._accumulate(batches, seed or 0)
                 break
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -82,22 +86,55 @@ class Stepper:
                 raise out_of_memory_error("the optimizer's state does not fit beside the model") from error
             raise
 
-    def _accumulate(self, batches: Sequence[AnyBatch]) -> list[Tensor]:
+    def _accumulate(self, batches: Sequence[AnyBatch], seed: int = 0) -> list[Tensor]:
         """Gradients of the mean loss over all images; returns the sum of the losses of each micro-batch."""
         if not self.classifier.training:
             self.classifier.train()
         self.optimizer.zero_grad(set_to_none=True)
         n_images = sum(len(batch.labels) for batch in batches)
+        if self.prompts is not None:
+            return [self._contrast(batches, self.prompts, seed)]
         losses = []
         for batch in batches:
-            for start in range(0, len(batch.labels), self.micro_batch):
-                part = slice(start, start + self.micro_batch)
+            for part in self._parts(batch):
                 with self.precision.autocast():
                     logits = self.classifier(self._below(batch, part), self.cut)  # (B, C) float32
                 loss = self._loss(logits, batch.labels[part])
                 self.scaler.scale(loss / n_images).backward()
                 losses.append(loss.detach())
         return losses
+
+    def _parts(self, batch: AnyBatch) -> list[slice]:
+        n = len(batch.labels)
+        return [slice(start, start + self.micro_batch) for start in range(0, n, self.micro_batch)]
+
+    def _contrast(self, batches: Sequence[AnyBatch], prompts: Tensor, seed: int) -> Tensor:
+        """`_accumulate` for the contrastive objective, which spans the images of the whole update."""
+        labels = torch.cat([batch.labels for batch in batches])
+        classes, targets = labels.unique(return_inverse=True)
+        tokens = sample_prompts(prompts, classes.cpu(), seed).to(labels.device)  # (K, N)
+        images = [partial(self._image_features, batch, part) for batch in batches for part in self._parts(batch)]
+        texts = [partial(self._text_features, part) for part in tokens.split(self.micro_batch)]
+
+        def loss_of(features: list[Tensor]) -> Tensor:
+            losses = contrastive_losses(
+                torch.cat(features[: len(images)]),
+                torch.cat(features[len(images) :]),
+                targets,
+                self.classifier.head.scale,
+                self.label_smoothing,
+            )
+            return losses.sum() if self.class_weights is None else losses @ self.class_weights[labels]
+
+        return backward_in_pieces([*images, *texts], loss_of, lambda loss: self.scaler.scale(loss / len(labels)), seed)
+
+    def _image_features(self, batch: AnyBatch, part: slice) -> Tensor:
+        with self.precision.autocast():
+            return self.classifier.features_above(self._below(batch, part), self.cut)
+
+    def _text_features(self, tokens: Tensor) -> Tensor:
+        with self.precision.autocast():
+            return self.classifier.text_features(tokens)
 
     def _below(self, batch: AnyBatch, part: slice) -> Tensor:
         """What reaches the lowest layer that trains: read where it is kept, else computed, without a graph."""

@@ -40,5 +40,10 @@ def head_parameters(classifier: Classifier) -> tuple[str, ...]:
 
 
 def plain_classifier(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
-    """The pretrained tower with a head, nothing added."""
-    return Classifier(clip, head, checkpoint_blocks=config.hardware.gradient_checkpointing)
+    """The pretrained towers with a head, nothing added."""
+    return Classifier(
+        clip,
+        head,
+        checkpoint_blocks=config.hardware.gradient_checkpointing,
+        trains_text=config.trains_text,
+    )

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from ...config.model import HeadName
 from ...errors import ModelError
-from .layers import HEAD, STEM
+from .layers import HEAD, STEM, TEXT
 from .lora import LoraAdapters
 from .lora_linear import LinearAdapters
-from .vit import FastViT, why_unsupported
+from .prompts import class_vectors
+from .vit import FastViT, encode_text, why_text_unsupported, why_unsupported
 
 MAX_SCALE = 100.0
 """Largest factor on cosines, as in CLIP (Radford et al. 2021, section 2.5)."""
@@ -62,7 +63,9 @@ Head = CosineHead | LinearHead
 class Classifier(nn.Module):
     """`clip` keeps open_clip's parameters under open_clip's names; `adapters` are LoRA's, if any.
 
-    Takes the fast path where it computes exactly what open_clip's tower does, else open_clip's own forward.
+    Where `trains_text`, the text tower trains too (with `text_adapters`, or whole), and the head is what it makes
+    of the class prompts. Takes the fast path where it computes exactly what open_clip's tower does, else
+    open_clip's own forward.
     """
 
     clip: Any
@@ -76,11 +79,18 @@ class Classifier(nn.Module):
         adapters: LoraAdapters | None = None,
         *,
         checkpoint_blocks: bool = False,
+        trains_text: bool = False,
+        text_adapters: LoraAdapters | None = None,
     ) -> None:
         super().__init__()
         self.clip = clip
         self.head = head
         self.adapters = adapters
+        self.trains_text = trains_text
+        self.text_adapters = text_adapters
+        if trains_text:
+            require_text_tower(clip)
+            head.requires_grad_(False)  # it follows the text tower
         self._tower = image_tower(clip, adapters, checkpoint_blocks)
         self._frozen_below = 0
         self.train()
@@ -95,7 +105,7 @@ class Classifier(nn.Module):
 
     def cut_under(self, layer_names: Iterable[str]) -> int:
         """The highest cut with none of these layers below it."""
-        names = set(layer_names)
+        names = {name for name in layer_names if not name.startswith(TEXT)}
         if names <= {HEAD}:
             return self.feature_cut
         if STEM in names or not isinstance(self._tower, FastViT):
@@ -117,16 +127,34 @@ class Classifier(nn.Module):
 
         Head and loss stay out of autocast.
         """
-        if cut == self.feature_cut:
-            features = hidden
-        else:
-            features = self._tower.suffix(hidden, cut) if cut else self._tower(hidden)
+        features = self.features_above(hidden, cut)
         with torch.autocast(hidden.device.type, enabled=False):
-            return self.head(features.float())  # type: ignore[no-any-return]
+            return self.head(features)  # type: ignore[no-any-return]
+
+    def features_above(self, hidden: Tensor, cut: int) -> Tensor:
+        """(B, D) float32, not normalised, of what `below` gave at `cut`."""
+        if cut == self.feature_cut:
+            return hidden.float()
+        features: Tensor = self._tower.suffix(hidden, cut) if cut else self._tower(hidden)
+        return features.float()
 
     def features(self, images: Tensor) -> Tensor:
         """(B, D) float32, not normalised, of normalised images (B, 3, H, W)."""
         return self._tower(images).float()
+
+    def text_features(self, tokens: Tensor) -> Tensor:
+        """(B, D) float32, not normalised, of tokens (B, N), by the text tower as it is now."""
+        return encode_text(self.clip, tokens, self.text_adapters).float()
+
+    def renew_head(self, tokens: Tensor) -> None:
+        """Make the cosine head what the text tower makes of the class prompts (C, P, N) now; without dropout."""
+        was_training = self.training
+        self.eval()
+        device = self.head.weight.device
+        vectors = class_vectors(self.text_features, tokens.to(device))
+        with torch.no_grad():
+            self.head.weight.copy_(vectors)
+        self.train(was_training)
 
     def freeze_below(self, cut: int) -> None:
         """From now on training mode leaves out what lies below `cut`: no dropout there."""
@@ -170,6 +198,16 @@ def image_tower(
     if checkpoint_blocks and hasattr(visual, "set_grad_checkpointing"):
         visual.set_grad_checkpointing(True)
     return partial(clip.encode_image, normalize=False)
+
+
+def require_text_tower(clip: nn.Module) -> None:
+    """Raises ModelError for a text tower that cannot be trained here."""
+    reason = why_text_unsupported(clip)
+    if reason is not None:
+        raise ModelError(
+            f"training.objective: contrastive trains the text tower, and this one cannot be run here: {reason}",
+            hint="use --set training.objective=cross_entropy",
+        )
 
 
 def logit_scale_of(clip: Any) -> float:

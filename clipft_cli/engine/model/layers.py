@@ -17,6 +17,9 @@ from torch import nn
 from ...errors import ConfigError, ModelError
 
 STEM, TOP, HEAD = "stem", "top", "classifier"
+TEXT = "text."
+"""What the names of the text tower's layers begin with."""
+
 _TOP_ALIASES = ("visual.ln_post", "visual.proj", "vision_model.post_layernorm", "visual_projection")
 
 
@@ -55,6 +58,38 @@ def image_layers(visual: nn.Module, prefix: str = "clip.visual.") -> tuple[Layer
     return tuple(layer for layer in layers if layer.parameters)
 
 
+def text_layers(clip: nn.Module) -> tuple[Layer, ...]:
+    """The text tower's layers in order, from tokens to class vectors: where it trains, it is the head.
+
+    Every parameter of the tower is in exactly one; CLIP's temperature is in none.
+    """
+    tower: Any = clip.text if isinstance(getattr(clip, "text", None), nn.Module) else clip
+    prefix = "clip." if tower is clip else "clip.text."
+    groups: dict[str, list[str]] = {STEM: []}
+    top = []
+    for name, _ in tower.named_parameters():
+        block = re.match(r"transformer\.resblocks\.(\d+)\.", name)
+        if block:
+            groups.setdefault(f"block.{block[1]}", []).append(name)
+        elif name.startswith(("ln_final.", "text_projection")):
+            top.append(name)
+        elif not name.startswith(("visual.", "logit_")):
+            groups[STEM].append(name)
+    groups[TOP] = top
+    return tuple(
+        _layer(TEXT + name, names, prefix, _text_aliases(name, prefix)) for name, names in groups.items() if names
+    )
+
+
+def _text_aliases(name: str, prefix: str) -> tuple[str, ...]:
+    if name == TOP:
+        return (HEAD, *head_layer(()).aliases, "text_projection")
+    if name == STEM:
+        return ("text_model.embeddings", "token_embedding")
+    number = name.removeprefix("block.")
+    return (f"text_model.encoder.layers.{number}", f"{prefix.removeprefix('clip.')}transformer.resblocks.{number}")
+
+
 def head_layer(parameters: Iterable[str]) -> Layer:
     """The layer of the classifier's head."""
     return Layer(HEAD, tuple(parameters), ("head", "fc", "linear"))
@@ -83,19 +118,24 @@ def describe_layers(layers: Sequence[Layer], active: frozenset[int]) -> str:
     if len(active) == len(layers):
         return "all"
     names = [layers[i].name for i in sorted(active)]
-    blocks = [name for name in names if name.startswith("block.")]
-    if len(blocks) > 2:
-        numbers = [int(name.split(".")[1]) for name in blocks]
-        if numbers == list(range(numbers[0], numbers[-1] + 1)):
-            blocks_text = f"block.{numbers[0]}-{numbers[-1]}"
-            names = [n for n in names if n not in blocks]
-            names.insert(0, blocks_text)
+    for tower in (TEXT, ""):
+        names = _with_runs_shortened(names, f"{tower}block.")
     return " + ".join(names)
+
+
+def _with_runs_shortened(names: list[str], kind: str) -> list[str]:
+    blocks = [name for name in names if name.startswith(kind)]
+    numbers = [int(name.removeprefix(kind)) for name in blocks]
+    if len(blocks) < 3 or numbers != list(range(numbers[0], numbers[-1] + 1)):
+        return names
+    return [f"{kind}{numbers[0]}-{numbers[-1]}", *(name for name in names if name not in blocks)]
 
 
 def _means(wanted: str, layer: Layer) -> bool:
     if wanted in ("vision_model.encoder.layers", "visual.transformer.resblocks", "block", "blocks"):
         return layer.name.startswith("block.")
+    if wanted in ("text", "text_model", "text_model.encoder.layers"):
+        return layer.name.startswith(TEXT if wanted != "text_model.encoder.layers" else f"{TEXT}block.")
     return any(name == wanted or fnmatchcase(name, wanted) for name in layer.names)
 
 

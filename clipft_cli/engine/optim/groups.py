@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ...config.optim import LayerwiseLRConfig, TrainingConfig
-from ..model.layers import HEAD, STEM, TOP, Layer
+from ..model.layers import HEAD, STEM, TEXT, TOP, Layer
 
 _EMBEDDINGS = ("embedding", "pos_embed", "cls_token", "reg_token", "logit_scale")
 
@@ -29,19 +29,18 @@ def layer_factors(layers: Sequence[Layer], config: LayerwiseLRConfig) -> list[fl
     """Factor of each layer on the peak learning rate.
 
     Block i of L: decay ** (L - 1 - i), so the top block is at exactly 1; the stem: decay ** L; top and head: 1.
+    Each tower by itself.
     """
-    blocks = [layer for layer in layers if layer.name.startswith("block.")]
     decay = config.decay_rate if config.enabled else 1.0
-    depth = len(blocks)
-    position = {layer.name: i for i, layer in enumerate(blocks)}
-    return [
-        decay**depth
-        if layer.name == STEM
-        else 1.0
-        if layer.name in (TOP, HEAD)
-        else decay ** (depth - 1 - position[layer.name])
-        for layer in layers
-    ]
+    names = [layer.name for layer in layers]
+    return [decay ** _blocks_above(name, names) if name not in (HEAD, TOP, TEXT + TOP) else 1.0 for name in names]
+
+
+def _blocks_above(name: str, names: Sequence[str]) -> int:
+    """How many blocks of its own tower lie above a stem or a block."""
+    tower = TEXT if name.startswith(TEXT) else ""
+    blocks = [other for other in names if other.startswith(f"{tower}block.")]
+    return len(blocks) if name == tower + STEM else len(blocks) - 1 - blocks.index(name)
 
 
 def build_groups(

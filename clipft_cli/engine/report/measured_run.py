@@ -13,7 +13,7 @@ from ...errors import CheckpointError, ModelError
 from ..data.loader import Loader
 from ..data.manifest import Manifest, Row
 from ..data.templates import choose_templates
-from ..loop.checkpoint import load_classifier, text_head
+from ..loop.checkpoint import load_classifier, text_head, tuned_text_head
 from ..loop.events import OnEvent
 from ..loop.inference import split_logits
 from ..loop.loaded import Loaded
@@ -54,7 +54,7 @@ class Measurer:
     other: Manifest | None = None
     bad: dict[int, tuple[str, str]] = field(default_factory=dict)
     _splits: dict[tuple[str, str], MeasuredSplit] = field(default_factory=dict)
-    _heads: dict[tuple[str, str | None], Head] = field(default_factory=dict)
+    _heads: dict[tuple[str, str | None, str], Head] = field(default_factory=dict)
     _pretrained: dict[str, Interval] = field(default_factory=dict)
 
     @property
@@ -112,7 +112,7 @@ class Measurer:
         if is_untouched and weights in self._pretrained:
             return self._pretrained[weights]
         rows = self.other.split("test")
-        loaded.classifier.head = self._text_head(loaded).to(self.precision.device)
+        loaded.classifier.head = self._text_head(run, loaded).to(self.precision.device)
         label = f"retention of {run.path.name}"
         logits = self._logits(loaded, self.other, rows, "retention", label, on_event)
         images = self._splits[self._key(loaded, "retention")]
@@ -124,16 +124,21 @@ class Measurer:
             self._pretrained[weights] = share
         return share
 
-    def _text_head(self, loaded: Loaded) -> Head:
+    def _text_head(self, run: FinishedRun, loaded: Loaded) -> Head:
         assert self.other is not None
         base = loaded.card.base
-        key = base.name, base.pretrained
+        is_tuned = loaded.card.objective == "contrastive"
+        key = (base.name, base.pretrained, str(run.checkpoint) if is_tuned else "")
         if key not in self._heads:
             backbone: Backbone = load_backbone(ModelConfig(name=base.name, pretrained=base.pretrained))
             if backbone.base.weights_sha256 != base.weights_sha256:
                 raise CheckpointError(f"the weights of {base.name} found here are not those the runs started from")
             templates = choose_templates(self.config.data.templates, base.name)
-            self._heads[key] = text_head(backbone, self.other.classes, templates)
+            self._heads[key] = (
+                tuned_text_head(run.checkpoint, loaded.card, backbone, self.other.classes, templates)
+                if is_tuned
+                else text_head(backbone, self.other.classes, templates)
+            )
         return self._heads[key]
 
 
