@@ -82,6 +82,7 @@ class TinyWorld:
             "hardware.device": "cpu",
             "hardware.mixed_precision": "no",
             "training.num_epochs": 2,
+            "cache.features_gb": 0,  # each test measures for itself
             **(settings or {}),
         }
         return load_config(TrainConfig, flags=flags)

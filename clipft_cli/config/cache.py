@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from .base import Config
 
 
 class CacheConfig(Config):
-    """The output of frozen layers, kept while they stay frozen."""
+    """The output of frozen layers, kept while they stay frozen; the features a run starts from, kept between runs."""
 
     enabled: bool | Literal["auto"] = Field(
         "auto",
@@ -25,4 +26,13 @@ class CacheConfig(Config):
     )
     max_gb: float = Field(
         8.0, ge=0, description="Most that is kept of one stage, in GiB, in memory or in a file of the run directory."
+    )
+    features_gb: float = Field(
+        2.0,
+        ge=0,
+        description="Room for the pretrained model's features of whole data sets, in GiB, in a folder that later runs"
+        " read; the longest unused go first; 0: none are kept.",
+    )
+    dir: Path | None = Field(
+        None, description="That folder; none: features in the user's cache folder (XDG_CACHE_HOME/clipft)."
     )

@@ -27,6 +27,7 @@ from .loop.disk import check_space, disk_errors
 from .loop.dry_run import measure, rehearsed
 from .loop.energy import EnergyMeter, joules_of
 from .loop.events import EpochDone, Event, Note, OnEvent
+from .loop.feature_cache import FeatureCache
 from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
 from .loop.inference import ValMetrics
@@ -121,6 +122,7 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
             material.eval_batch,
             material.config,
             on_event,
+            FeatureCache.of(material.config.cache, material.backbone.base.weights_sha256),
         )
     save_start(run_dir.start, start, _digests(material))
     return start

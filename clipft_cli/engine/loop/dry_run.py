@@ -31,9 +31,6 @@ UPDATES = 4
 SLOW_UPDATE = 5.0
 """Seconds of a first update from which on one more is measured, not three."""
 
-FORWARD_SHARE = 1 / 3
-"""What a pass without gradients costs, as a share of one with them."""
-
 FIT_SECONDS = 2.0
 """Allowance for what is no pass over images: prompts, the probe's regression, files."""
 

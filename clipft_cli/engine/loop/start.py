@@ -21,6 +21,7 @@ from ..model.precision import Precision
 from ..run_dir import HEAD_FILE, replaced_folder
 from .card import signed_json
 from .events import Note, OnEvent
+from .feature_cache import FeatureCache
 from .inference import ValMetrics, metrics_of, split_features
 from .loaded import head_of
 from .tensors import write_tensors
@@ -59,23 +60,31 @@ def choose_start(
     batch_size: int,
     config: TrainConfig,
     on_event: OnEvent,
+    kept: FeatureCache,
 ) -> Start:
     """Measure zero-shot on val, a linear probe where it may be the start, and take the better.
 
-    Raises ModelError where the model gives no numbers. Source of the probe's start: Kumar et al. 2022 (LP-FT).
+    Features are read from `kept` where it has them. Raises ModelError where the model gives no numbers.
+    Source of the probe's start: Kumar et al. 2022 (LP-FT).
     """
     probing = Classifier(clip, text).to(precision.device)
-    val_features = split_features(probing, val_set, loader, precision, batch_size, on_event, "val")
-    _refuse_non_finite(val_features, val_set, "val")
+
+    def features_of(dataset: ImageDataset, split: str, what: str) -> torch.Tensor:
+        def compute() -> torch.Tensor:
+            features = split_features(probing, dataset, loader, precision, batch_size, on_event, what)
+            _refuse_non_finite(features, dataset, split)
+            return features
+
+        return kept.features(dataset, precision, batch_size, compute, on_event)
+
+    val_features = features_of(val_set, "val", "val")
     val_labels = torch.from_numpy(val_set.labels)
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
     if not _wants_probe(config):
         return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
-    features = split_features(probing, train_set, loader, precision, batch_size, on_event, "features")
-    _refuse_non_finite(features, train_set, "train")
-    train = features, torch.from_numpy(train_set.labels)
+    train = features_of(train_set, "train", "features"), torch.from_numpy(train_set.labels)
     probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
