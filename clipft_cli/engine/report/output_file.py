@@ -32,7 +32,8 @@ def replaced_file(path: Path) -> Iterator[Callable[[str], object]]:
             os.replace(temporary, target)
     finally:
         if is_plain:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what kept it from being made keeps it from being removed
+                temporary.unlink()
 
 
 def _opened(path: Path, target: Path, temporary: Path) -> TextIO:
