@@ -16,6 +16,8 @@ from colour_world import World, write_colours
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
+from clipft_cli.engine.compare import _say_forecast
+from clipft_cli.engine.optim.recipe import epochs as epochs_by_rule
 
 MODEL = ("model.name=colour-clip.json", "model.pretrained=colour-clip.safetensors", "hardware.mixed_precision=no")
 QUICK = ("data.num_workers=0", "data.batch_size=4")
@@ -27,7 +29,7 @@ def sets(*texts: str) -> list[str]:
     return [part for text in texts for part in ("--set", text)]
 
 
-def compare(*arguments: object, epochs: int = 1):
+def compare(*arguments: object, epochs: object = 1):
     fixed = [*sets(*MODEL, *QUICK, f"training.num_epochs={epochs}"), "--data-dir", "data/colours"]
     return CliRunner().invoke(app, ["compare", *map(str, arguments), *fixed])
 
@@ -141,12 +143,56 @@ def test_a_budget_that_is_too_small_leaves_out_what_does_not_fit(compared):
     assert any(note.startswith("full, seed 0, is not trained: it is expected to take") for note in content["notes"])
 
 
+def test_a_budget_that_leaves_nothing_to_compare_is_refused(compared):
+    for run in ("full", "lora", "linear_probe"):
+        shutil.rmtree(compared.root / "outputs" / run)
+    outcome = compare("lora", "--budget", "0.01s")
+    assert outcome.exit_code == 2
+    assert (
+        "the budget leaves nothing to compare: linear_probe, seed 0, is not trained: it is expected" in outcome.stderr
+    )
+    assert "give a larger --budget" in outcome.stderr
+
+
+def test_a_run_of_as_many_epochs_as_the_rule_says_is_taken_for_auto(compared):
+    config = compared.root / "outputs" / "lora" / "config.yaml"
+    config.write_text(config.read_text().replace("num_epochs: 1", f"num_epochs: {epochs_by_rule(12)}"))
+    outcome = compare("lora", "--no-train", "--json", epochs="auto")
+    assert outcome.exit_code == 0, outcome.output
+    assert "lora, seed 0: taking the finished run outputs/lora" in outcome.stderr
+
+
+def test_the_terminal_table_fits_80_columns_and_says_what_was_kept(compared, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = compare("lora", "full", "--no-train")
+    tables = outcome.stdout.split("\n\n")[1:4]
+    assert "top-1" in tables[0]
+    assert "energy" in tables[1] or "energy" in tables[2]
+    assert max(len(line.rstrip()) for table in tables for line in table.splitlines()) <= 80
+    assert re.search(r"epoch 1 of 1|its start", outcome.stdout)
+
+
+def test_a_forecast_that_was_far_off_is_owned_up_to_once():
+    told = []
+    for expected, took in ((100.0, 150.0), (1.0, 9.0), (100.0, 260.0), (100.0, 40.0)):
+        _say_forecast(expected, took, told.append)
+    assert [note.text for note in told] == [
+        "training took 4.3 min; 1.7 min had been expected",
+        "training took 40 s; 1.7 min had been expected",
+    ]
+
+
 def test_retention_is_the_zero_shot_skill_left(compared):
     write_colours(Path("data/other"), names=["sea", "grass", "fire"])
     outcome = compare("lora", "full", "--no-train", "--retention", "data/other", "--json")
     rows = {row["label"]: row["retention"] for row in json.loads(outcome.stdout)["rows"]}
     assert rows["linear_probe"] == rows["zero_shot"]
     assert all(0 <= value["low"] <= value["value"] <= 1 for value in rows.values())
+    verdict = json.loads(outcome.stdout)["verdict"]
+    assert verdict[-1].startswith(
+        f"Retention, zero-shot on the second data set: {rows['zero_shot']['value']:.1%} before"
+    )
+    assert re.search(r"lora [\d.]+% \([+-][\d.]+ points\), full ", verdict[-1])
 
 
 @pytest.mark.parametrize(
@@ -181,6 +227,17 @@ def test_a_run_on_other_data_is_refused_with_both_digests(compared):
     assert f"manifest {digest[:12]}" in outcome.stderr
     assert "manifest ffffffffffff" in outcome.stderr
     assert "outputs/full and outputs/lora were trained on different data" in outcome.stderr
+
+
+def test_a_run_of_other_classes_is_refused_and_they_are_counted(compared):
+    def renamed(content):
+        content["data"].update(manifest_digest="e" * 64)
+        content["classes"][0]["name"] = "violet"
+
+    _rewrite(_card(compared.root / "outputs" / "lora"), renamed)
+    outcome = compare("outputs/full", "outputs/lora")
+    assert outcome.exit_code == 3
+    assert "their classes differ (3 and 3, 2 of them in both)" in outcome.stderr
 
 
 def test_a_run_selected_on_the_split_is_refused(compared):

@@ -208,7 +208,8 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Markup, str]]:
 
 
 def _md(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#&])", r"\\\1", text)
+    """Escaped where Markdown would act on it: not within a word as in zero_shot, nor a lone `<`."""
+    return re.sub(r"([\\`*\[\]>|#&]|<(?! )|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
 
 
 def _md_row(items: Sequence[str]) -> str:

@@ -142,8 +142,8 @@ def confusion(row: Row, names: Sequence[str]) -> Markup:
     counts = row.metrics[0].confusion
     n = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    is_large = n > 14
-    width = max(WIDTH, 1.6 + 0.21 * min(n, MAX_NAMED)) if is_large else WIDTH
+    is_large = 14 < n <= MAX_NAMED  # as wide as its names need: the page lets it scroll
+    width = max(WIDTH, 1.6 + 0.21 * n) if is_large else WIDTH
     figure, axes = _figure(width if is_large else 4.4, width)
     shade = np.zeros((n, n, 4))
     shade[..., 0], shade[..., 1], shade[..., 2] = 0.25, 0.5, 0.85
@@ -163,7 +163,8 @@ def confusion(row: Row, names: Sequence[str]) -> Markup:
     drawn = _svg(figure)
     if not is_large:
         return drawn
-    return Markup(drawn.replace('class="plot"', f'class="plot large" style="--width: {96 * width:.0f}px"', 1))
+    wide = f'class="plot large" style="--width: {96 * width:.0f}px"'
+    return Markup(str(drawn).replace('class="plot"', wide, 1))
 
 
 def named(plot: Markup, name: str) -> Markup:

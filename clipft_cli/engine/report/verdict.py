@@ -79,6 +79,8 @@ def _sentence(first: Row, second: Row, pair: Pair, correction: str, n: int) -> s
     if pair.is_shown:
         return f"{shown(first)} beats {shown(second)} by {gap.removeprefix('+')}, {how}."
     told = f"{shown(first)} against {shown(second)}: {gap}, {how}: no difference shown at this n"
+    if pair.difference.low > 0 or pair.difference.high < 0:
+        told += f" (by the interval alone there would be one{', not after the correction' if pair.p < 0.05 else ''})"
     if pair.images_needed is None:
         return f"{told}; both are right on as many of these images, so no number of images can be named."
     needed = rounded(max(pair.images_needed, n + 1))

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from clipft_cli.engine.report.comparison import Row, build_pairs, mean_share
+from clipft_cli.engine.report.comparison_files import _md
+from clipft_cli.engine.report.comparison_plots import confusion, named
 from clipft_cli.engine.report.cost import Cost
 from clipft_cli.engine.report.intervals import Interval, wilson
+from clipft_cli.engine.report.metrics import measure
 from clipft_cli.engine.report.paired import holm, mcnemar
+from clipft_cli.engine.report.scores import Scores
 from clipft_cli.engine.report.verdict import recommended, verdict
 
 
@@ -105,3 +109,16 @@ def test_models_that_do_not_differ_are_called_different_at_most_5_times_in_100()
         a, b, c = (rng.random(150) < 0.75 for _ in range(3))
         false += min(holm([mcnemar(x, y).p for x, y in ((a, b), (a, c), (b, c))])) < 0.05
     assert false / 400 <= 0.05
+
+
+def test_a_confusion_matrix_of_many_classes_keeps_its_size_and_is_named():
+    names = [f"breed {i} <b>" for i in range(40)]
+    labels = np.arange(40)
+    metrics = measure(Scores(np.eye(40, dtype=np.float32), labels, labels, {}), [(name, name) for name in names])
+    drawn = named(confusion(SimpleNamespace(metrics=[metrics]), names), 'of "full"')
+    assert drawn.startswith('<svg aria-label="of &#34;full&#34;" class="plot large" style="--width: 960px" role="img"')
+    assert "breed 39 &lt;b&gt;" in drawn
+
+
+def test_markdown_is_escaped_where_it_would_act_and_nowhere_else():
+    assert _md("zero_shot: p < 0.01, <b> _x_ a|b") == r"zero_shot: p < 0.01, \<b\> \_x\_ a\|b"
