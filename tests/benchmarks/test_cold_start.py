@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-<<<<<<< HEAD
-from benchmarks.cold_start import COMMANDS, figures
-=======
 from .cold_start import COMMANDS, figures
->>>>>>> 723b55b (predict --output: a path through a file is named as that)
 
 
 def test_predict_is_compared_within_each_round():
