@@ -57,8 +57,12 @@ class HardwareConfig(Config):
     gradient_checkpointing: bool = Field(
         False, description="Recompute blocks in the backward pass: less memory, about a third more time."
     )
-    channels_last: bool = Field(False, description="NHWC layout for convolutional towers on CUDA.")
-    compile: bool = Field(False, description="torch.compile of the image tower; pays on CUDA for long runs.")
+    channels_last: bool | Literal["auto"] = Field(
+        "auto", description="NHWC layout of the image tower; auto: for convolutional towers on CUDA."
+    )
+    compile: bool | Literal["auto"] = Field(
+        "auto", description="torch.compile of the image tower; auto: on CUDA, in runs of 2,000 updates and more."
+    )
     deterministic: bool = Field(False, description="Deterministic CUDA kernels: exact resume, slower.")
     num_threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: torch's choice.")
 

@@ -53,7 +53,7 @@ class Loader:
         pending: deque[_Coming] = deque()
         coming = (self._begin(np.asarray(indexes), pixels_of, device) for indexes in order)
         pending.extend(islice(coming, PREFETCH_BATCHES))
-        mover = _Mover(device)
+        mover = Mover(device)
         try:
             while pending:
                 batch = pending.popleft()
@@ -134,7 +134,7 @@ class _Coming:
             return block
 
 
-class _Mover:
+class Mover:
     """Moves tensors to the device; on CUDA on a stream of its own, so that copying overlaps with computing."""
 
     def __init__(self, device: torch.device) -> None:

@@ -20,6 +20,7 @@ from ..data.transforms import Augmentation
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Classifier, require_text_tower
+from ..model.cuda import wants_channels_last, wants_compile
 from ..model.layers import Layer, head_layer, image_layers, text_layers
 from ..model.precision import Precision, set_up
 from ..model.prompts import prompt_tokens
@@ -114,13 +115,11 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     if precision.device.type == "cpu":
         tune_allocator()
     classifier = method.attach(material.backbone.model, start.head, config).to(precision.device)
-    if config.hardware.channels_last:
+    if wants_channels_last(config.hardware, precision.device, classifier.clip.visual):
         classifier.clip.visual.to(memory_format=torch.channels_last)  # type: ignore[union-attr, call-overload]
     layers = method.layers(classifier)
     everything = dict(classifier.named_parameters())
     parameters = {name: everything[name] for layer in layers for name in layer.parameters}
-    if config.hardware.compile:
-        classifier.compile()
     training = config.training
     plan = plan_unfreezing(training.progressive_unfreezing, layers, training.epochs)
     parameters = {
@@ -137,6 +136,8 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     effective = config.data.batch_size * training.gradient_accumulation_steps
     steps_per_epoch = math.ceil(len(material.train_set) / effective)
     total_steps = steps_per_epoch * training.epochs
+    if wants_compile(config.hardware, precision.device, total_steps):
+        classifier.compile()
     rates = LearningRates(
         groups, plan, total_steps, steps_per_epoch, warmup_steps(total_steps, training.warmup_ratio), training
     )

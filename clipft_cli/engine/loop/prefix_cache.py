@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...config.commands import TrainConfig
 from ..data.dataset import ImageDataset
-from ..data.loader import Loader
+from ..data.loader import Loader, Mover
 from ..model.classifier import Classifier
 from ..model.precision import Precision
 from .events import Note, OnEvent
@@ -183,11 +183,11 @@ class PrefixCache:
         return hidden
 
     def _read(self, batches: Sequence[np.ndarray], hidden: Tensor, labels: np.ndarray) -> Iterator[HiddenBatch]:
-        device = self.precision.device
+        mover = Mover(self.precision.device)
         targets = torch.from_numpy(labels)
         for batch in batches:
             rows = torch.from_numpy(np.asarray(batch))
-            yield HiddenBatch(hidden[rows].to(device), targets[rows].to(device), batch)
+            yield HiddenBatch(mover(hidden[rows]), mover(targets[rows]), batch)
 
 
 def kind_of(classifier: Classifier, cut: int, precision: Precision, size: tuple[int, int]) -> HiddenKind:
