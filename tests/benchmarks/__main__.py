@@ -12,7 +12,7 @@ from .page import page_of
 from .results import add_row, read_results
 from .rows import ROWS
 from .work import Task
-from .world import MODELS, build_world
+from .world import MODELS, World, build_world
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -33,9 +33,9 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _measure_one(name: str, world: object, options: argparse.Namespace) -> bool:
+def _measure_one(name: str, world: World, options: argparse.Namespace) -> bool:
     row = ROWS[name]
-    task = Task(world, options.batch_size or row.batch_size, row.precision, options.threads, {})  # type: ignore[arg-type]
+    task = Task(world, options.batch_size or row.batch_size, row.precision, row.threads or options.threads, {})
     print(f"{name}: {row.title}, {task.world.model}, batch {task.batch_size}, {task.threads} threads", flush=True)
     try:
         result = measure(row, task, options.rounds or row.rounds, lambda text: print(f"  {text}", flush=True))

@@ -83,10 +83,10 @@ def measure(row: Row, task: Task, rounds: int, say: Callable[[str], None]) -> di
             workers[name] = Worker(side, task)
         sides = {name: {**worker.answer(), "seconds": []} for name, worker in workers.items()}
         check_equal(row, sides, TOLERANCE[task.precision])
-        for n in range(rounds + 1):
+        for n in range(0 if row.warms_up else 1, rounds + 1):
             for name, worker in workers.items():
                 done = worker.round()
-                if n > 0:  # the first only warms up
+                if n > 0:
                     sides[name]["seconds"].append(done["seconds"])
                 sides[name].update(peak_gib=done["peak_gib"], notes=done["notes"])
             say(f"round {n} of {rounds}")

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal["faster", "time", "memory", "gemm_share", "seconds", "more_seconds", "note"]
+from .schedule import WEIGHTS
+
+Kind = Literal["faster", "time", "memory", "gemm_share", "seconds", "more_seconds", "schedule", "note"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Figure:
 
     faster: how many times the other's time; time and memory: share of the other's; gemm_share: least time at the
     measured GEMM rate (of the side `against`) over the time taken; seconds; more_seconds: than the other;
+    schedule: `faster` for a whole schedule, its epochs summed by the weights of those that were run;
     note: what the side wrote down under `note`.
     """
 
@@ -84,6 +87,14 @@ def _more_seconds(figure: Figure, sides: Mapping[str, Mapping[str, Any]]) -> Seq
     return list(_seconds(sides, figure.side) - _seconds(sides, figure.against))
 
 
+def _schedule(figure: Figure, sides: Mapping[str, Mapping[str, Any]]) -> Sequence[float]:
+    own, other = (
+        np.array(sides[name]["seconds"]).reshape(-1, len(WEIGHTS)) @ np.array(WEIGHTS)
+        for name in (figure.side, figure.against)
+    )
+    return list(other / own)
+
+
 def _note(figure: Figure, sides: Mapping[str, Mapping[str, Any]]) -> Sequence[float]:
     values = sides[figure.side]["notes"][figure.note]
     return list(values) if isinstance(values, list) else [values]
@@ -96,5 +107,6 @@ _VALUES = {
     "gemm_share": _gemm_share,
     "seconds": _in_seconds,
     "more_seconds": _more_seconds,
+    "schedule": _schedule,
     "note": _note,
 }

@@ -15,8 +15,8 @@ from clipft_cli.config.load import load_config
 from clipft_cli.engine.data.loader import Batch, in_batches
 from clipft_cli.engine.data.manifest import read_manifest
 from clipft_cli.engine.loop.assemble import assemble, load_material
-from clipft_cli.engine.loop.fit import Run
 from clipft_cli.engine.loop.inference import ValMetrics
+from clipft_cli.engine.loop.run import Run
 from clipft_cli.engine.loop.start import Start
 from clipft_cli.engine.loop.step import set_trainable
 from clipft_cli.engine.model.classifier import CosineHead
@@ -28,22 +28,17 @@ from .work import LEARNING_RATE, MAX_GRAD_NORM, WEIGHT_DECAY, Task, Work, digest
 
 def full_step(task: Task) -> Work:
     """One update of everything: normalise, forward, backward, clip, AdamW."""
-    return _step(task, _run_of(task, {"method": "full"}))
+    return _step(task, assembled(task, {}))
 
 
 def lora_step(task: Task) -> Work:
     """One update of adapters on `options.targets` and of the head."""
-    return _step(task, _run_of(task, {"method": "lora", "lora.target_modules": tuple(task.options["targets"])}))
-
-
-def layerwise_step(task: Task) -> Work:
-    """A full update with one group a layer and decay, as `training.layerwise_lr` makes them."""
-    return _step(task, _run_of(task, {"method": "full", "training.layerwise_lr.enabled": True}))
+    return _step(task, assembled(task, {"method": "lora", "lora.target_modules": tuple(task.options["targets"])}))
 
 
 def _step(task: Task, run: Run) -> Work:
     set_trainable(run.parameters, frozenset(run.parameters))
-    batch = _first_batch(run, task.batch_size)
+    batch = first_batch(run, task.batch_size)
     rates = [LEARNING_RATE] * len(run.groups)
 
     def update() -> float:
@@ -59,9 +54,9 @@ def facts_of_steps(update: Callable[[], float], parameters: Mapping[str, Any], p
     return {"images": digest_of_pixels(pixels), "trained_parameters": n_trained, "losses": [update(), update()]}
 
 
-def _run_of(task: Task, flags: Mapping[str, Any]) -> Run:
+def assembled(task: Task, flags: Mapping[str, Any]) -> Run:
     """A run as `clipft train` assembles it, with the settings that peers' loops have too."""
-    config = load_config(TrainConfig, flags={**_settings(task), **flags})
+    config = load_config(TrainConfig, flags={"method": "full", **_settings(task), **flags})
     material = load_material(config, read_manifest(config.data.dir))
     nothing = ValMetrics(0.0, 0.0, 0.0, 0.0)
     tensors = load_file(task.world.head)
@@ -91,7 +86,7 @@ def _settings(task: Task) -> dict[str, Any]:
     }
 
 
-def _first_batch(run: Run, size: int) -> Batch:
+def first_batch(run: Run, size: int) -> Batch:
     order = in_batches(np.arange(size), size)
     batches = run.loader.batches(
         order, lambda index: run.train_set.train_pixels(index, 0), run.train_set.labels, run.precision.device

@@ -25,6 +25,7 @@ class Peer(nn.Module):
 
     def __init__(self, task: Task, tower: nn.Module, features: Callable[[nn.Module, Tensor], Tensor]) -> None:
         super().__init__()
+        torch.set_num_threads(task.threads)
         tensors = load_file(task.world.head)
         self.tower, self.features = tower, features
         self.weight = nn.Parameter(tensors["weight"])  # (C, D)
@@ -38,31 +39,61 @@ class Peer(nn.Module):
         return self.scale * F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T  # (B, C)
 
 
+class Loop:
+    """The update of a Trainer-style loop over what requires gradients when it is built."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.trained = [parameter for parameter in peer.parameters() if parameter.requires_grad]
+        matrices = [parameter for parameter in self.trained if parameter.ndim > 1]
+        rest = [parameter for parameter in self.trained if parameter.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=LEARNING_RATE, fused=True)
+        peer.train()
+
+    @property
+    def n_trained(self) -> int:
+        """Numbers that change."""
+        return sum(parameter.numel() for parameter in self.trained)
+
+    def update(self, batches: list[tuple[Tensor, Tensor]]) -> float:
+        """One optimizer step; returns the mean loss."""
+        total = 0.0
+        for images, labels in batches:
+            loss = F.cross_entropy(self.peer(images), labels) / len(batches)
+            loss.backward()
+            total += float(loss.detach())
+        nn.utils.clip_grad_norm_(self.trained, MAX_GRAD_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total
+
+
 def hf_full_step(task: Task) -> Work:
     """transformers' CLIPVisionModel (sdpa) with projection, everything trains."""
-    return _step(task, Peer(task, hugging_face_tower(task), _image_embeds))
+    return _step(task, Peer(task, hugging_face_tower(task), image_embeds))
 
 
 def timm_full_step(task: Task) -> Work:
     """timm's VisionTransformer (fused attention)."""
-    return _step(task, Peer(task, timm_tower(task), _call))
+    return _step(task, Peer(task, timm_tower(task), call))
 
 
 def open_clip_full_step(task: Task) -> Work:
     """open_clip's own visual tower."""
-    return _step(task, Peer(task, open_clip_tower(task), _call))
+    return _step(task, Peer(task, open_clip_tower(task), call))
 
 
 def hf_lora_step(task: Task) -> Work:
     """peft on transformers' tower."""
     targets = [HF_TARGETS[target] for target in task.options["targets"]]
-    return _step(task, Peer(task, _with_lora(hugging_face_tower(task), targets), _image_embeds))
+    return _step(task, Peer(task, _with_lora(hugging_face_tower(task), targets), image_embeds))
 
 
 def open_clip_lora_step(task: Task) -> Work:
     """peft on open_clip's tower: of the attention it knows only the whole."""
     targets = sorted({OPEN_CLIP_TARGETS[target] for target in task.options["targets"]})
-    return _step(task, Peer(task, _with_lora(open_clip_tower(task), targets), _call))
+    return _step(task, Peer(task, _with_lora(open_clip_tower(task), targets), call))
 
 
 def hugging_face_tower(task: Task) -> nn.Module:
@@ -122,38 +153,32 @@ def open_clip_tower(task: Task) -> nn.Module:
     return tower
 
 
-def load_batch(task: Task) -> tuple[Tensor, Tensor, Tensor]:
-    """uint8 pixels (B, 3, S, S), the same as normalised float32, and labels (B,)."""
-    import open_clip
-
+def load_pixels(task: Task) -> tuple[Tensor, Tensor]:
+    """uint8 pixels (N, 3, S, S) of the training images, and labels (N,)."""
     tensors = load_file(task.world.batch)
-    pixels, labels = tensors["pixels"][: task.batch_size], tensors["labels"][: task.batch_size]
-    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(1, 3, 1, 1)
-    std = torch.tensor(open_clip.OPENAI_DATASET_STD).view(1, 3, 1, 1)
-    return pixels, (pixels.float() / 255 - mean) / std, labels
+    return tensors["pixels"], tensors["labels"]
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """float32 images of uint8 pixels, as open_clip's transform has them."""
+    from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    mean = torch.tensor(OPENAI_DATASET_MEAN).view(1, 3, 1, 1)
+    std = torch.tensor(OPENAI_DATASET_STD).view(1, 3, 1, 1)
+    return (pixels.float() / 255 - mean) / std
 
 
 def _step(task: Task, peer: Peer) -> Work:
-    torch.set_num_threads(task.threads)
-    pixels, images, labels = load_batch(task)
-    trained = [parameter for parameter in peer.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim > 1]
-    rest = [parameter for parameter in trained if parameter.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=LEARNING_RATE, fused=True)
-    peer.train()
+    pixels, labels = (tensor[: task.batch_size] for tensor in load_pixels(task))
+    images = normalise(pixels)
+    loop = Loop(peer)
 
     def update() -> float:
-        loss = F.cross_entropy(peer(images), labels)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, MAX_GRAD_NORM)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        return loop.update([(images, labels)])
 
     facts = {
         "images": digest_of_pixels(pixels),
-        "trained_parameters": sum(parameter.numel() for parameter in trained),
+        "trained_parameters": loop.n_trained,
         "losses": [update(), update()],
     }
     return Work(run=lambda: _discard(update()), facts=facts, notes={"flops": flops_of_step(task)})
@@ -166,11 +191,11 @@ def _with_lora(tower: nn.Module, targets: list[str]) -> nn.Module:
     return get_peft_model(tower, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets))  # type: ignore[arg-type]
 
 
-def _image_embeds(tower: Any, images: Tensor) -> Tensor:
+def image_embeds(tower: Any, images: Tensor) -> Tensor:
     return tower(pixel_values=images).image_embeds  # type: ignore[no-any-return]
 
 
-def _call(tower: nn.Module, images: Tensor) -> Tensor:
+def call(tower: nn.Module, images: Tensor) -> Tensor:
     return tower(images)  # type: ignore[no-any-return]
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from . import own, peers
+from . import own, own_stages, peers
 from .driver import SideFailed, UnequalWork, check_equal, measure
 from .figures import Figure, figure_of
 from .page import page_of
 from .results import add_row, read_results
 from .rows import GEMM, HF, OPEN_CLIP, OWN, PEFT_HF, ROWS, Row, Side
+from .schedule import EPOCHS, EPOCHS_RUN, WEIGHTS
 from .shapes import forward_flops, training_flops
 from .work import Task
 from .world import build_world
@@ -68,6 +69,16 @@ def test_a_difference_that_is_declared_is_let_pass(facts):
     check_equal(replace(TWO_SIDES, sides=sides), {**facts, OPEN_CLIP: changed}, 1e-5)
 
 
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_a_stage_is_the_same_cached_and_recomputed(task, blocks):
+    row = Row("stage", {OWN: Side(""), OPEN_CLIP: Side("")}, ())
+    cached, recomputed = (
+        {"facts": own_stages.stage(replace(task, options={"blocks": blocks, "cache": cache})).facts}
+        for cache in (True, False)
+    )
+    check_equal(row, {OWN: cached, OPEN_CLIP: recomputed}, 1e-5)
+
+
 @pytest.mark.slow
 def test_hugging_face_and_timm_do_the_same_step(task, facts):
     pytest.importorskip("transformers")
@@ -107,6 +118,16 @@ def test_a_ratio_is_of_one_round():
     assert figure_of(Figure("", "gemm_share", OWN, GEMM), sides)["median"] == 0.25
     memory = figure_of(Figure("", "memory", OWN, HF, at_most=0.4), sides)
     assert (memory["median"], memory["is_met"]) == (0.5, False)
+
+
+def test_a_schedule_is_the_sum_of_its_stages():
+    sides = {
+        OWN: {"seconds": [2.0, 0.0, 3.0, 1.0, 5.0, 4.0], "units": 1},
+        HF: {"seconds": [4.0, 0.0, 6.0, 2.0, 10.0, 8.0], "units": 1},
+    }
+    assert figure_of(Figure("", "schedule", OWN, HF), sides)["median"] == 2.0
+    assert sum(WEIGHTS) == EPOCHS
+    assert len(WEIGHTS) == len(EPOCHS_RUN)
 
 
 def test_operations_of_a_vit_b_32():

@@ -45,16 +45,16 @@ class Task:
 
 @dataclass
 class Work:
-    """`run` does one round. `facts` are compared before anything is timed; `notes` are only written down.
+    """`run` does one round, and may say itself how many seconds it took.
 
-    `units` is how many images, steps or operations one round has; `close` ends what was started.
+    `facts` are compared before anything is timed; `notes` are only written down.
+    `units` is how many images, steps or operations one round has.
     """
 
-    run: Callable[[], None]
+    run: Callable[[], float | None]
     facts: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     units: float = 1.0
-    close: Callable[[], None] = lambda: None
 
 
 def digest_of_pixels(pixels: Any) -> str:

