@@ -47,13 +47,19 @@ class Row:
     cost: Cost
 
     @property
+    def fell_back(self) -> bool:
+        """Whether the first seed's run kept its start, for want of a gain on val."""
+        facts = self.runs[0].summary
+        return bool(facts.get("epochs")) and facts.get("alpha") == 0
+
+    @property
     def kept(self) -> str:
         """What of the first seed's run became its model: its start, an epoch, a mix of the two."""
         facts = self.runs[0].summary
         epochs, alpha, best = (facts.get(key) for key in ("epochs", "alpha", "best_epoch"))
         if not epochs:
             return "probe" if facts.get("start_kind") == "probe" else "prompts"
-        if alpha == 0:
+        if self.fell_back:
             return f"its start ({'probe' if facts.get('start_kind') == 'probe' else 'prompts'})"
         soup = facts.get("soup_epochs")
         which = f"epochs {', '.join(map(str, soup))}" if isinstance(soup, list) and len(soup) > 1 else f"epoch {best}"
@@ -77,6 +83,7 @@ class Row:
             **asdict(self.cost),
             "trainable_share": self.cost.trainable_share,
             "kept": self.kept,
+            "fell_back": self.fell_back,
             "alpha": self.runs[0].summary.get("alpha"),
             "alpha_curve": self.runs[0].summary.get("alpha_curve"),
             "epochs": self.runs[0].summary.get("epochs"),

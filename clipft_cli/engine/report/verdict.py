@@ -34,7 +34,7 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
     elif beaten:
         dearest_rival = ranked_rows(beaten)[0]
         lines.append(_cost_sentence(best, dearest_rival))
-    return (*lines, *_retained(rows))
+    return (*lines, *_fallen_back(rows), *_retained(rows))
 
 
 def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
@@ -117,6 +117,16 @@ def _cost_sentence(row: Row, other: Row) -> str:
     if not parts:
         return f"{shown(row)} costs what {shown(other)} costs."
     return f"{shown(row)} costs {', '.join(parts)} ({shown(other)})."
+
+
+def _fallen_back(rows: Sequence[Row]) -> list[str]:
+    """Rows that are their own start: a tie with it, never a win of the method."""
+    fallen = [row for row in rows if row.fell_back]
+    if not fallen:
+        return []
+    return [
+        f"{_names(fallen)}: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."
+    ]
 
 
 def _retained(rows: Sequence[Row]) -> list[str]:
