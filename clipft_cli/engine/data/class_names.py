@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
+from .regular import regular_text
 
 CLASSES_FILE = "classes.txt"
 CLASSES_HEADER = "# clipft classes: folder = readable name. Edit the right-hand side; prompts use it."
@@ -89,7 +90,7 @@ def _bad_line(path: Path, number: int, what: str) -> DataError:
 
 def _read(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
+        return regular_text(path, "utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"{path}: cannot be read: {reason}", hint="restore the file, or delete it") from None

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from ...config.data import SplitName
 from ...errors import DataError
+from .regular import regular_text
 from .class_names import CLASSES_FILE, CLASSES_HEADER, ClassInfo, classes_text, read_class_names
 from .write import write_text
 
@@ -186,7 +187,7 @@ def _read_header(root: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return regular_text(path)
     except FileNotFoundError:
         raise _damaged(path, "is missing") from None
     except (OSError, ValueError) as error:

@@ -209,5 +209,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: is no readable Parquet: {str(error).splitlines()[0][:120]}") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise DataError(f"{path}: is no readable Parquet: {reason}") from None

@@ -27,6 +27,9 @@ _FILTERS = {
 _RESIZE_MODES = ("shortest", "longest", "squash")
 _LOG_ASPECT = math.log(4 / 3)
 
+MAX_PX = 4096
+"""Largest side of a model's input, far above any published model's."""
+
 CROP_MARGIN = 8 / 7
 """How much larger than the model's an image is from which squares are cut: 256 pixels for 224."""
 
@@ -54,10 +57,13 @@ class Preprocess:
         if interpolation not in _FILTERS or resize_mode not in _RESIZE_MODES:
             raise ModelError(f"preprocessing '{interpolation}', '{resize_mode}' is not supported")
         height, width = (size, size) if isinstance(size, int) else size
+        mean, std = _triple(config["mean"]), _triple(config["std"])
+        if not (0 < height <= MAX_PX and 0 < width <= MAX_PX and min(std) > 0 and math.isfinite(sum(mean + std))):
+            raise ModelError(f"preprocessing to {width} x {height} pixels, mean {mean}, std {std} is none for images")
         return cls(
             (int(height), int(width)),
-            _triple(config["mean"]),
-            _triple(config["std"]),
+            mean,
+            std,
             interpolation,
             resize_mode,
             int(config.get("fill_color", 0)),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...config.commands import TrainConfig
 from ...config.methods import LoraConfig
+from ...errors import CheckpointError
 from ..data.manifest import ClassInfo
 from ..data.transforms import Preprocess
 from ..methods import METHODS
@@ -50,7 +51,12 @@ def put_together(
 ) -> Loaded:
     """Head and adapters of a checkpoint on its tower. Raises whatever files that do not fit make torch raise."""
     method = METHODS[card.method]  # type: ignore[index]
-    head = head_of(load_file(checkpoint / HEAD_FILE), card.head)
+    tensors = load_file(checkpoint / HEAD_FILE)
+    head = head_of(tensors, card.head)
+    if len(tensors["weight"]) != len(card.classes):
+        raise CheckpointError(
+            f"{checkpoint}: does not fit together: {len(card.classes)} classes, a head for {len(tensors['weight'])}"
+        )
     classifier = method.attach(clip, head, TrainConfig(method=method.name, lora=card.lora or LoraConfig()))
     if classifier.adapters is not None:
         classifier.adapters.load_state_dict(load_file(checkpoint / ADAPTER_FILE))

@@ -27,6 +27,7 @@ from ...config.model import ModelConfig
 from ...demo import tiny
 from ...errors import CheckpointError, DownloadError, MissingExtraError, ModelError
 from ..data.digest import file_digest
+from ..data.regular import regular_text
 from ..data.transforms import Preprocess
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
 from .base_model import BaseModel
@@ -126,7 +127,7 @@ def _register(name: ModelName, cache_dir: Path | None) -> None:
         tiny.register()
     elif name.config_file is not None:
         try:
-            content = json.loads(name.config_file.read_text(encoding="utf-8"))
+            content = json.loads(regular_text(name.config_file))
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{name.config_file}: not a readable JSON model config ({error})") from None
         if not isinstance(content, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= set(content):
@@ -147,7 +148,7 @@ def _check_foreign(name: ModelName, cache_dir: Path | None) -> None:
                 file = Path(download_pretrained_from_hf(place, filename=OPEN_CLIP_CONFIG_FILE, cache_dir=folder))
         else:
             file = Path(place) / OPEN_CLIP_CONFIG_FILE
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(regular_text(file))
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{name.name}: {OPEN_CLIP_CONFIG_FILE} is not readable JSON ({error})") from None
     except Exception as error:

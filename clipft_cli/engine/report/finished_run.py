@@ -11,6 +11,7 @@ from typing import Any
 from ...config.commands import TrainConfig
 from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError
+from ..data.regular import regular_text
 from ..loop.card import read_card, verify_files
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
 from .visible import visible
@@ -102,7 +103,7 @@ def open_run(path: Path, split: str) -> FinishedRun:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(regular_text(path))
     except (OSError, ValueError, RecursionError):
         raise CheckpointError(f"{visible(str(path))}: is damaged") from None
     if not isinstance(content, dict):
@@ -113,7 +114,7 @@ def _json(path: Path) -> dict[str, Any]:
 def _history(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Rows of metrics.jsonl; none where there is no such file or it is damaged: curves alone come from it."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        rows = [json.loads(line) for line in regular_text(path).splitlines() if line]
     except (OSError, ValueError, RecursionError):
         return ()
     return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("epoch"), int))
