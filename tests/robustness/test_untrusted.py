@@ -152,6 +152,53 @@ def with_card(source: Path, target: Path, change) -> None:
     (target / "checkpoint.json").write_text(signed_json(card))
 
 
+FORGED = {
+    "a picture of the whole memory": lambda card: card["preprocess"].update(size=[200_000, 200_000]),
+    "no pixels": lambda card: card["preprocess"].update(size=[0, -1]),
+    "divided by zero": lambda card: card["preprocess"].update(std=[0, 0, 0]),
+    "no number": lambda card: card["preprocess"].update(mean=[float("nan")] * 3),
+    "a class too few": lambda card: card["classes"].pop(),
+    "a class too many": lambda card: card["classes"].append({"name": "x", "readable": "y"}),
+    "no temperature": lambda card: card.update(temperature=0),
+    "another head": lambda card: card.update(head="cosine"),
+    "a rank for the whole memory": lambda card: card.update(method="lora", lora={"r": 10**9}),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_description_is_refused_before_an_image_is_classified(place, finished, monkeypatch, count, kind):
+    monkeypatch.chdir(place)
+    with_card(finished, Path("evil"), FORGED[kind])
+    done = invoke("predict", "--checkpoint", "evil", "data/colours/test/red/red-00.jpg")
+    assert done.exit_code in (4, 5), done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert done.stdout == ""
+    count("malicious file", 1, 1, f"forged description: {kind}")
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "code"),
+    [
+        ("data/colours/dataset.json", ("train", "-c", "run.yaml", "-o", "run"), 3),
+        ("data/colours/manifest.jsonl", ("train", "-c", "run.yaml", "-o", "run"), 3),
+        ("data/colours/classes.txt", ("train", "-c", "run.yaml", "-o", "run"), 3),
+        ("run.yaml", ("train", "-c", "run.yaml"), 2),
+        ("tiny-vit.json", ("train", "-c", "run.yaml", "-o", "run"), 4),
+        ("checkpoint/checkpoint.json", ("predict", "--checkpoint", "checkpoint", "run.yaml"), 5),
+        ("checkpoint/head.safetensors", ("predict", "--checkpoint", "checkpoint", "run.yaml"), 5),
+    ],
+)
+def test_a_file_without_end_is_not_read_to_its_end(place, finished, monkeypatch, count, name, args, code):
+    monkeypatch.chdir(place)
+    shutil.copytree(finished, "checkpoint")
+    Path(name).unlink(missing_ok=True)
+    Path(name).symlink_to("/dev/zero")
+    done = invoke(*args)
+    assert done.exit_code == code, done.stderr
+    assert done.stderr.count("error: ") == 1
+    count("malicious file", 1, 1, f"{name} is a device")
+
+
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "..", "", ".", "a/b", "\0", "x" * 300])
 def test_files_of_a_checkpoint_lie_inside_it(finished, tmp_path, name):
     with_card(finished, tmp_path / "evil", lambda card: card["files"].update({name: "0" * 64}))

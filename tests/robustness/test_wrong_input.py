@@ -41,6 +41,7 @@ def built(built_place, tmp_path_factory):
     (root / "empty.csv").write_text("")
     (root / "gone.csv").write_text("image,label\nnowhere.jpg,cat\nnowhere2.jpg,dog\n")
     (root / "bad.zip").write_bytes(b"PK\x03\x04 no zip")
+    (root / "bad.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
     (root / "bad.tar.gz").write_bytes(b"\x1f\x8b no tar")
     (root / "loop").symlink_to("loop")
     (root / "half-run").mkdir()
@@ -95,6 +96,7 @@ CASES = {
         (("empty.csv",), 3, "empty.csv"),
         (("gone.csv",), 3, ""),
         (("bad.zip",), 3, "bad.zip"),
+        (("bad.parquet",), 3, "bad.parquet: is no readable Parquet"),
         (("bad.tar.gz",), 3, "bad.tar.gz"),
         (("loop",), 3, "loop"),
         (("data/colours/train", "-o", "file"), 3, "a file stands where the data folder should be"),

@@ -64,9 +64,10 @@ def put_together(
 
 
 def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
-    """A head from its state dict."""
+    """A head from its state dict. Raises ValueError where it is that of another kind."""
+    names = {"cosine": {"weight", "scale"}, "linear": {"weight", "bias", "scale"}}
+    if names.get(kind) != set(tensors):
+        raise ValueError(f"no '{kind}' head has {', '.join(sorted(tensors))}")
     if kind == "cosine":
         return CosineHead(tensors["weight"], float(tensors["scale"]))
-    if kind == "linear":
-        return LinearHead(tensors["weight"], tensors["bias"], float(tensors["scale"]))
-    raise ValueError(f"unknown head '{kind}'")
+    return LinearHead(tensors["weight"], tensors["bias"], float(tensors["scale"]))
