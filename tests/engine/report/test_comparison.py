@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -122,3 +123,11 @@ def test_a_confusion_matrix_of_many_classes_keeps_its_size_and_is_named():
 
 def test_markdown_is_escaped_where_it_would_act_and_nowhere_else():
     assert _md("zero_shot: p < 0.01, <b> _x_ a|b") == r"zero_shot: p < 0.01, \<b\> \_x\_ a\|b"
+
+
+def test_a_run_that_kept_its_start_is_told_as_a_tie():
+    kept = SimpleNamespace(path=Path("lora"), summary={"epochs": 3, "alpha": 0.0, "start_kind": "probe"}, meta={})
+    rows = [row("linear_probe", answers(150)), replace(row("lora", answers(150)), runs=(kept,))]
+    assert rows[1].kept == "its start (probe)"
+    told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
+    assert told == ["lora: fine-tuning did not beat the start on val, so the start was kept: a tie with it."]
