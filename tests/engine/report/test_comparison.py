@@ -130,4 +130,4 @@ def test_a_run_that_kept_its_start_is_told_as_a_tie():
     rows = [row("linear_probe", answers(150)), replace(row("lora", answers(150)), runs=(kept,))]
     assert rows[1].kept == "its start (probe)"
     told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
-    assert told == ["lora: fine-tuning did not beat the start on val, so the start was kept: a tie with it."]
+    assert told == ["lora: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."]
