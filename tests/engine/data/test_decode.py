@@ -234,7 +234,7 @@ def test_large_pictures_for_training_are_halved_as_often_as_the_crops_allow(kind
     assert half.flags.c_contiguous
     filtered = np.asarray(whole.resize((half.shape[1], half.shape[0]), Image.Resampling.BOX)).astype(int)
     assert np.abs(half - filtered).mean() < 2
-    assert min(decode_reduced(buffer.getvalue(), 151).shape[:2]) == 301
+    assert np.array_equal(decode_reduced(buffer.getvalue(), 151), np.asarray(whole))
     assert min(decode_reduced(buffer.getvalue(), 100).shape[:2]) in range(100, 152)
 
 
