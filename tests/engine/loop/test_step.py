@@ -160,6 +160,23 @@ def test_clipping_bounds_the_gradient_and_reports_what_it_was(backbones):
     assert update(bound, batches_of(N)).grad_norm == pytest.approx(free.grad_norm, rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(("trained", "cut"), [(("block.1", "block.2", "classifier"), 1), (("classifier",), 4)])
+def test_below_the_lowest_layer_that_trains_no_graph_is_built(backbones, method, trained, cut):
+    step = stepper(backbones["vit"], method)
+    names = {n for layer in METHODS[method].layers(step.classifier) if layer.name in trained for n in layer.parameters}
+    set_trainable(dict(step.classifier.named_parameters()), frozenset(names))
+    with_graph = gradients(step, batches_of(N))
+    step.freeze_below(step.classifier.cut_under(trained))
+    reached: list[torch.Tensor] = []
+    step.classifier.register_forward_pre_hook(lambda module, args: reached.append(args[0]))
+    without = gradients(step, batches_of(N))
+    assert step.cut == cut
+    assert [value.requires_grad for value in reached] == [False]
+    assert without.keys() == names
+    assert_close(without, with_graph)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.999, 10.0])
 def test_the_step_is_that_of_gradients_clipped_beforehand(backbones, share):
     plain = by_gradient(stepper(backbones["vit"], clip=None))
