@@ -113,7 +113,7 @@ def adapted_linear(
     down = torch.cat([delta.lora_A for delta in live])  # (n r, in)
     up = torch.block_diag(*(up for _, up in changes))  # (out, n r): each B beside its own rows
     inner = F.linear(live[0].dropout(rows).to(kept.dtype), down.to(kept.dtype))
-    return torch.addmm(kept, inner, up.to(kept.dtype).T)
+    return kept.addmm_(inner, up.to(kept.dtype).T)  # in place: no backward pass reads the frozen product
 
 
 def _change(delta: LoraDelta | None, share: FrozenWeight) -> tuple[Tensor | None, Tensor]:
