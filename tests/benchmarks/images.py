@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from clipft_cli.engine.data.dataset import ImageDataset
 from clipft_cli.engine.data.loader import Loader, in_batches
 from clipft_cli.engine.data.manifest import Manifest, read_manifest
+from clipft_cli.engine.data.pixel_pack import PackWriter, PixelPack, pack_key
 from clipft_cli.engine.data.transforms import Augmentation, Preprocess
 
 from .work import Task, Work
@@ -21,12 +23,14 @@ CROP_SCALE_MIN = 0.9
 
 
 def own(task: Task) -> Work:
-    """Read, decode, crop, normalise a batch through the engine's data set and loader; nothing is kept."""
+    """A batch through the engine's data set and loader, normalised: decoded anew, or from a pack of decoded images."""
     torch.set_num_threads(1)
     manifest = read_manifest(task.world.root / task.options["folder"])
     preprocess = preprocess_of(task)
-    augmentation = Augmentation("standard", CROP_SCALE_MIN, False)
+    augmentation = Augmentation(task.options["augmentation"], CROP_SCALE_MIN, False)
     dataset = ImageDataset(manifest, manifest.split("train"), preprocess, augmentation=augmentation, cache_gb=0)
+    if task.options["packed"]:
+        dataset.read_from(_pack(dataset, task.world.root / f"{augmentation.name}.pixels"))
     loader = Loader(0)
     epoch = iter(range(10**9))
 
@@ -64,6 +68,16 @@ def preprocess_of(task: Task) -> Preprocess:
 
     size = model_config(task.world)["vision_cfg"]["image_size"]
     return Preprocess.from_config({"size": size, "mean": OPENAI_DATASET_MEAN, "std": OPENAI_DATASET_STD})
+
+
+def _pack(dataset: ImageDataset, path: Path) -> PixelPack:
+    """The images decoded once into a memory-mapped file, as a run keeps those of a large data set."""
+    key = pack_key(dataset.kept_as, [row.sha256 for row in dataset.rows])
+    with PackWriter(path, key, len(dataset), 2**33) as writer:
+        for index in range(len(dataset)):
+            writer.add(index, dataset.decoded(index), os.stat(dataset.manifest.file(dataset.rows[index])))
+        writer.finish(False)
+    return PixelPack(path, key, len(dataset), print)
 
 
 def _work(batch: object, manifest: Manifest, task: Task) -> Work:

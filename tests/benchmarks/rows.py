@@ -69,8 +69,10 @@ def _stage(title: str, blocks: int, at_least: float) -> Row:
     )
 
 
-def _loader(title: str, folder: str, at_least: float | None) -> Row:
-    options = {"folder": folder}
+def _loader(
+    title: str, folder: str, at_least: float | None, *, augmentation: str = "standard", packed: bool = False
+) -> Row:
+    options = {"folder": folder, "augmentation": augmentation, "packed": packed}
     return Row(
         title,
         {OWN: Side("images:own", options), OPEN_CLIP: Side("images:open_clip", options)},
@@ -162,6 +164,16 @@ ROWS: dict[str, Row] = {
     ),
     "loader": _loader("JPEG of 500 x 375 to training tensor, one core", "photographs", 3.0),
     "loader_large": _loader("JPEG of 1600 x 1200 to training tensor, one core", "large", None),
+    "loader_packed": _loader(
+        "from the packed cache to training tensor, random crops, one core",
+        "photographs",
+        30.0,
+        augmentation="crop",
+        packed=True,
+    ),
+    "loader_packed_resized": _loader(
+        "from the packed cache to training tensor, random resized crops, one core", "photographs", None, packed=True
+    ),
     "help": _command("`clipft --help`", "show_help", 0.20),
     "refused": _command("a wrong config is refused", "refuse_config", 0.35),
     "predict": Row(
