@@ -104,8 +104,10 @@ def methods_note(comparison: Comparison) -> str:
         f"{over}Differences: same images, paired bootstrap (10,000 resamples) and McNemar's exact test; {corrected}"
         " A difference is called shown where the interval leaves out 0 and the adjusted p is below 0.05."
         " ECE is after the temperature each model ships with. Images needed: for 80% power at the difference seen."
-        " Memory on the host is the most the process held while training, libraries included. Energy is what the"
-        " machine's own counters say of the time of the run (GPU: NVML; CPU packages: RAPL), other work on it included."
+        " Features of the pretrained model that an earlier run has kept are read, not computed again: the first run's"
+        " time holds them. Memory on the host is the most the process held while training, libraries included."
+        " Energy is what the machine's own counters say of the time of the run (GPU: NVML; CPU packages: RAPL), other"
+        " work on it included."
     )
 
 

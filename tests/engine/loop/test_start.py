@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from clipft_cli.engine.data.dataset import ImageDataset
 from clipft_cli.engine.data.manifest import read_manifest
 from clipft_cli.engine.loop.assemble import load_material
+from clipft_cli.engine.loop.feature_cache import FeatureCache
 from clipft_cli.engine.loop.inference import split_features
 from clipft_cli.engine.loop.start import choose_start
 from clipft_cli.engine.model.classifier import Classifier, CosineHead
@@ -41,7 +42,8 @@ def test_a_probe_worse_than_zero_shot_on_val_is_not_kept_even_where_it_was_asked
     train_set = ImageDataset(material.manifest, rows, material.backbone.preprocess)
     parts = (train_set, material.val_set, material.loader, material.precision, 32)
     notes = []
-    start = choose_start(material.backbone.model, knowing_head, *parts, material.config, notes.append)
+    no_cache = FeatureCache.of(material.config.cache.model_copy(update={"enabled": False}), "")
+    start = choose_start(material.backbone.model, knowing_head, *parts, material.config, notes.append, no_cache)
     assert start.kind == kind
     assert start.metrics.top1 == max(start.zero_shot.top1, start.probe.top1)
     assert notes[-1].is_warning is (kind == "text")
