@@ -82,6 +82,15 @@ class WiseFTConfig(Config):
         return tuple(sorted(set(value)))
 
 
+class SoupConfig(Config):
+    """An average of the best epochs' weights (Wortsman et al. 2022, Model soups)."""
+
+    enabled: bool = Field(
+        False,
+        description="After training, average the best epochs kept (checkpoint.keep_best), each added where val agrees.",
+    )
+
+
 class TrainingConfig(Config):
     """The loop: epochs, learning rate, regularisation, what is kept."""
 
@@ -113,6 +122,7 @@ class TrainingConfig(Config):
     progressive_unfreezing: ProgressiveUnfreezingConfig = ProgressiveUnfreezingConfig()
     ema: EMAConfig = EMAConfig()
     wise_ft: WiseFTConfig = WiseFTConfig()
+    soup: SoupConfig = SoupConfig()
     non_finite: NonFiniteAction = Field(
         "stop",
         description="After several non-finite updates in a row: stop, or roll back to the last"

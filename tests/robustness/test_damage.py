@@ -27,10 +27,13 @@ DAMAGE = {
 }
 
 
+KEPT = ("--set", "checkpoint.keep_last=3", "--set", "training.soup.enabled=false")
+
+
 @pytest.fixture(scope="session")
 def finished(built_place):
     """A finished run with checkpoints of three epochs."""
-    done = clipft_in(built_place, "train", *TRAIN, "-o", "kept", "--set", "checkpoint.keep_last=3")
+    done = clipft_in(built_place, "train", *TRAIN, "-o", "kept", *KEPT)
     assert done.code == 0, done.err
     return built_place / "kept"
 

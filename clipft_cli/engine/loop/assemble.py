@@ -178,7 +178,8 @@ def _prefix_cache(
     """The cache of what is frozen, with what it will keep of each stage decided."""
     config, precision = material.config, material.precision
     n_epochs = config.training.epochs
-    after_training = 1 + (len(config.training.wise_ft.alphas) if config.training.wise_ft.enabled else 1)
+    n_mixes = config.checkpoint.keep_best - 1 if config.training.soup.enabled else 0
+    after_training = 1 + n_mixes + (len(config.training.wise_ft.alphas) if config.training.wise_ft.enabled else 1)
     keepings = []
     for stage in stages_of(classifier, layers, plan, n_epochs):
         n_val_reads = stage.n_epochs + (after_training if stage.stop == n_epochs else 0)

@@ -86,6 +86,9 @@ def _card_from(meta: Mapping[str, Any]) -> Card:
     if meta["method"] not in get_args(MethodName):
         raise CheckpointError(f"unknown method '{meta['method']}' in the checkpoint")
     temperature = float(meta["temperature"])
+    objective = meta.get("objective", "cross_entropy")
+    if objective not in get_args(ObjectiveName):
+        raise ValueError("unknown objective")
     if not temperature > 0:
         raise ValueError("temperature must be greater than 0")
     return Card(
@@ -102,7 +105,7 @@ def _card_from(meta: Mapping[str, Any]) -> Card:
         temperature=temperature,
         metrics=meta.get("metrics"),
         selected_on=str(meta.get("selected_on", "val")),
-        objective=meta.get("objective", "cross_entropy"),
+        objective=objective,
     )
 
 

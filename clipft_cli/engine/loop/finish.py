@@ -1,4 +1,6 @@
-"""After training, no more training: the mix with the start that is best on val, and a fitted temperature."""
+"""After training, no more training: a soup of the best epochs, the mix with the start that is best on val, and a
+fitted temperature.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ from .records import selection_value
 from .resume import TrainState
 from .run import Run
 from .signals import Stopped, StopRequest
+from .soup import Soup, greedy_soup, has_soup
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Finished:
     temperature: float
     ece_before: float
     ece_after: float
+    soup: Soup | None = None
 
     @property
     def fell_back(self) -> bool:
@@ -53,21 +57,15 @@ def finish(
     """Choose the final model on val and mark it as the run's best.
 
     `start` are the values of all trainable parameters before the first update.
-    Source: Wortsman et al. 2022 (WiSE-FT); Guo et al. 2017 (temperature).
+    Source: Wortsman et al. 2022 (Model soups; WiSE-FT); Guo et al. 2017 (temperature).
     """
     state.best_epoch = _best_whole_epoch(run, state, on_event)
-    tuned = read_parameters(run.run_dir.checkpoint(state.best_epoch), run.parameters)
+    tuned, soup = _tuned(run, state, on_event, stop)
     wise_ft = run.config.training.wise_ft
     alphas = wise_ft.alphas if wise_ft.enabled else ()
     measured: dict[float, tuple[ValMetrics, Tensor]] = {}
     for alpha in sorted({*alphas, 0.0, 1.0}):  # the start always: no run ends below it on val
-        run.put(mixed(start, tuned, alpha))
-        try:
-            with stop.at_once():
-                logits = run.prefix.val_logits(run.config.training.epochs - 1, on_event, stop)
-        except Stopped:
-            raise interrupted(run, state) from None
-        measured[alpha] = metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits
+        measured[alpha] = _measured(run, state, mixed(start, tuned, alpha), on_event, stop)
     select_by = run.config.training.select_by
     values = {a: selection_value(found, select_by) for a, (found, _) in measured.items()}
     alpha = max(measured, key=lambda a: (values[a], -measured[a][0].loss, a))
@@ -76,10 +74,46 @@ def finish(
     metrics, logits = measured[alpha]
     run.put(mixed(start, tuned, alpha))
     temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
-    checkpoint = _save(run, state, alpha, metrics, temperature)
+    checkpoint = _save(run, state, alpha, soup, metrics, temperature)
     curve = tuple((a, values[a]) for a in sorted(values)) if wise_ft.enabled else ()
     _say(alpha, curve, temperature, before, after, on_event)
-    return Finished(checkpoint, alpha, metrics, curve, temperature, before, after)
+    return Finished(checkpoint, alpha, metrics, curve, temperature, before, after, soup)
+
+
+def _tuned(
+    run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest
+) -> tuple[Mapping[str, Tensor], Soup | None]:
+    """The fine-tuned weights: the best epoch's, or the soup of the best ones."""
+
+    def read(epoch: int) -> dict[str, Tensor]:
+        return read_parameters(run.run_dir.checkpoint(epoch), run.parameters)
+
+    kept = [int(epoch) for epoch, _ in state.ranked if epoch != state.best_epoch]
+    epochs = [state.best_epoch, *(epoch for epoch in kept if is_whole(run.run_dir.checkpoint(epoch)))]
+    if not run.config.training.soup.enabled or not has_soup(list(run.parameters)) or len(epochs) == 1:
+        return read(state.best_epoch), None
+    soup, weights = greedy_soup(
+        epochs,
+        read,
+        _recorded_metrics(run.run_dir.checkpoint(state.best_epoch)),
+        lambda mix: _measured(run, state, mix, on_event, stop)[0],
+        run.config.training.select_by,
+    )
+    on_event(Note(soup.sentence()))
+    return weights, soup
+
+
+def _measured(
+    run: Run, state: TrainState, weights: Mapping[str, Tensor], on_event: OnEvent, stop: StopRequest
+) -> tuple[ValMetrics, Tensor]:
+    """Metrics and logits on val with these weights, which stay in the model."""
+    run.put(weights)
+    try:
+        with stop.at_once():
+            logits = run.prefix.val_logits(run.config.training.epochs - 1, on_event, stop)
+    except Stopped:
+        raise interrupted(run, state) from None
+    return metrics_of(logits, torch.from_numpy(run.val_set.labels)), logits
 
 
 def _best_whole_epoch(run: Run, state: TrainState, on_event: OnEvent) -> int:
@@ -93,16 +127,16 @@ def _best_whole_epoch(run: Run, state: TrainState, on_event: OnEvent) -> int:
             f"{best}: is missing or damaged, and no other checkpoint of this run is whole",
             hint="start the run again: its config is in config.yaml",
         )
-    values = {epoch: _recorded_value(folder, run.config.training.select_by) for epoch, folder in others.items()}
+    select_by = run.config.training.select_by
+    values = {epoch: selection_value(_recorded_metrics(folder), select_by) for epoch, folder in others.items()}
     epoch = max(values, key=lambda e: (values[e], e))
     on_event(Note(f"{best}: is missing or damaged: the next best, {others[epoch].name}, is used", is_warning=True))
     return epoch
 
 
-def _recorded_value(checkpoint: Path, select_by: str) -> float:
+def _recorded_metrics(checkpoint: Path) -> ValMetrics:
     metrics = read_card(checkpoint)["metrics"]
-    recorded = ValMetrics(*(float(metrics[f"val_{name}"]) for name in ("loss", "top1", "top5", "macro_f1")))
-    return selection_value(recorded, select_by)
+    return ValMetrics(*(float(metrics[f"val_{name}"]) for name in ("loss", "top1", "top5", "macro_f1")))
 
 
 def calibrate(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
@@ -146,8 +180,11 @@ def start_values(classifier: Classifier, parameters: Mapping[str, nn.Parameter])
     return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
 
 
-def _save(run: Run, state: TrainState, alpha: float, metrics: ValMetrics, temperature: float) -> Path:
-    folder = run.run_dir.checkpoint(state.best_epoch) if alpha == 1.0 else run.run_dir.final
+def _save(
+    run: Run, state: TrainState, alpha: float, soup: Soup | None, metrics: ValMetrics, temperature: float
+) -> Path:
+    is_one_epoch = alpha == 1.0 and (soup is None or len(soup.epochs) == 1)
+    folder = run.run_dir.checkpoint(state.best_epoch) if is_one_epoch else run.run_dir.final
     card = with_result(
         run.card,
         epoch=state.best_epoch,

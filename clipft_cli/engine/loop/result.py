@@ -14,6 +14,7 @@ from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gi
 from .plan import n_trainable
 from .resume import TrainState
 from .run import Run
+from .soup import Soup
 from .start import Start
 
 
@@ -50,6 +51,7 @@ class TrainResult:
     skipped_steps: int
     bad_images: int
     stopped_early: bool
+    soup: Soup | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in summary.json."""
@@ -86,4 +88,5 @@ def result_of(
         skipped_steps=state.skipped_steps,
         bad_images=len(run.train_set.bad) + len(run.val_set.bad),
         stopped_early=state.is_stopped_early,
+        soup=finished.soup,
     )

@@ -27,6 +27,7 @@ COMMON = {
     "training.num_epochs": 5,
     "training.learning_rate": 2e-3,
     "training.early_stopping.enabled": False,
+    "training.soup.enabled": False,
     "training.progressive_unfreezing.enabled": True,
     "data.augmentation": "none",
     "model.head_start": "text",
