@@ -152,7 +152,7 @@ def test_a_deleted_image_and_a_replaced_one_are_noticed(manifest, cache):
     packed(manifest)
     rows = manifest.split("train")
     manifest.file(rows[2]).unlink()
-    replaced = manifest.file(rows[7])
+    replaced = manifest.file(rows[6])  # a JPEG
     status, content = replaced.stat(), bytearray(replaced.read_bytes())
     content[15] ^= 1  # its dots per inch: as long as before, and as old
     replaced.write_bytes(content)
@@ -162,7 +162,7 @@ def test_a_deleted_image_and_a_replaced_one_are_noticed(manifest, cache):
     assert images.bad_as_json() == plain.bad_as_json()
     assert {index: bad.reason for index, bad in images.bad.items()} == {
         2: "file not found",
-        7: "another image than the one prepared",
+        6: "another image than the one prepared",
     }
 
 
