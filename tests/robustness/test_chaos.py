@@ -27,6 +27,10 @@ VARIANTS = {
         "training.ema.enabled=false",
     ),
     "sampler, strong augmentation": ("data.class_balance=sampler", "data.augmentation=strong"),
+    "kept stages, fixed views": (*UNFREEZING, "cache.enabled=true", "cache.views=2"),
+    "contrastive": ("training.objective=contrastive",),
+    "contrastive lora": ("training.objective=contrastive", "method=lora"),
+    "qlora": ("method=qlora",),
     "linear probe": ("method=linear_probe",),
     "zero-shot": ("method=zero_shot",),
 }

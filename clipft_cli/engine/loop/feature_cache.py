@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from ...config.cache import CacheConfig
 from ..data.dataset import ImageDataset
-from ..data.pack_images import cache_folder
+from ..data.pack_images import STALE_SECONDS, cache_folder
 from ..model.precision import Precision
 from .events import Note, OnEvent
 
@@ -117,11 +118,18 @@ class FeatureCache:
             save_file({_FEATURES: features.contiguous()}, name, {_KEY: key, _DIGEST: _digest(features)})
             os.replace(name, self._path(key))
         except Exception as error:
-            Path(name).unlink(missing_ok=True)
             raise OSError(None, str(error)) from error  # safetensors has an error of its own for a full disk
+        finally:  # a signal may come at any time
+            Path(name).unlink(missing_ok=True)
 
     def _make_room(self, limit: int) -> None:
-        """Remove the files that were not used for longest until all take `limit` bytes at most."""
+        """Remove the files that were not used for longest until all take `limit` bytes at most, and what was left
+        by a process that was killed, once it is a day old.
+        """
+        for left in self.folder.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
         found = []
         for path in self.folder.glob("*.safetensors"):
             with contextlib.suppress(OSError):

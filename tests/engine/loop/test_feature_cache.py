@@ -158,3 +158,13 @@ def test_the_longest_unused_makes_room(val, tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
     assert ask(FeatureCache(tmp_path / "small", 10, "a"), val)
     assert not (tmp_path / "small").exists()
+
+
+def test_what_a_killed_run_left_is_cleared_once_it_is_old(val, tmp_path):
+    old, fresh = tmp_path / ".old.tmp", tmp_path / ".fresh.tmp"
+    for path in (old, fresh):
+        path.write_bytes(b"half written")
+    os.utime(old, (1, 1))
+    ask(FeatureCache(tmp_path, 2**20, "weights"), val)
+    assert not old.exists()
+    assert fresh.exists()
