@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -278,14 +279,18 @@ def test_class_and_file_names_are_names_and_nothing_else(tmp_path, monkeypatch, 
             Image.effect_noise((24, 24), 10 + n * 8 + i).convert("RGB").save(file)
     done = invoke("prepare", "pets", "--json")
     assert done.exit_code == 0, done.stderr
+    words = tmp_path / "data/pets/classes.txt"
+    words.write_text(re.sub(r"(?m)^(=cmd.*) = .*$", r"\1 = <script>alert(1)</script>", words.read_text()))
     names = [line["name"] for line in json.loads((tmp_path / "data/pets/dataset.json").read_text())["classes"]]
     assert len(names) == len(NAMES)
     train = ("--set", "model.name=clipft-tiny", "--set", "hardware.mixed_precision=no", "--method", "zero_shot")
     assert invoke("train", "-d", "data/pets", "-o", "run", *train).exit_code == 0
     done = invoke("evaluate", "--checkpoint", "run", "--json")
     assert done.exit_code == 0, done.stderr
-    written = "".join(p.read_text(errors="replace") for p in (tmp_path / "run").rglob("*.html"))
-    assert "<script>alert" not in written
+    assert invoke("compare", "run", "linear_probe", "-d", "data/pets", "-q", *train[:4]).exit_code == 0
+    page, text = ((tmp_path / "outputs/compare" / f"compare.{kind}").read_text() for kind in ("html", "md"))
+    assert "script&gt;alert(1)" in page
+    assert "<script>alert" not in page + text
     for table in (tmp_path / "run").rglob("*.csv"):
         import csv
 

@@ -1,0 +1,31 @@
+"""What stands in TensorBoard is text: names of classes and files are shown, and do nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_world import write_colours
+
+from clipft_cli.engine.data.class_names import ClassInfo
+from clipft_cli.engine.data.dataset import ImageDataset
+from clipft_cli.engine.data.transforms import Preprocess
+from clipft_cli.engine.loop.tensorboard import TensorBoard
+from clipft_cli.engine.optim.unfreeze import UnfreezePlan
+from clipft_cli.engine.run_dir import RunDir
+
+EVIL = "<script>alert(1)</script>[x](javascript:alert(2))"
+
+
+def test_names_are_no_html_and_no_links(tmp_path):
+    manifest = write_colours(tmp_path / "colours", {"val": 1})
+    manifest = replace(manifest, classes=(ClassInfo("evil", EVIL), *manifest.classes[1:]))
+    dataset = ImageDataset(manifest, manifest.split("val"), Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3))
+    with TensorBoard(RunDir(tmp_path), (), UnfreezePlan(()), 0) as board:
+        board.add_mistakes(dataset, torch.tensor([[0.0, 9.0, 0.0]] * 3), 1)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    (text,) = events.Tensors("val/misclassified/text_summary")
+    (shown,) = text.tensor_proto.string_val
+    assert b"&lt;script&gt;alert(1)&lt;/script&gt;\\[x\\](javascript:alert(2)) taken for" in shown
+    assert b"<script>" not in shown
