@@ -103,14 +103,16 @@ class PrefixCache:
 
     def close(self, on_event: OnEvent) -> None:
         """Give back the room, and say what was saved."""
-        if self._stage is not None and self._saved.read > self._saved.filled:
-            saved, stage = self._saved, self._stage
-            once = saved.seconds / max(1, saved.filled)
+        saved, stage = self._saved, self._stage
+        if stage is not None and saved.read > saved.filled:
+            not_again = saved.read - saved.filled
+            blocks = min(stage.cut, self.classifier.feature_cut - 1)
+            part = f"{not_again:,} images x {blocks} blocks" if blocks else f"{not_again:,} images"
             on_event(
                 Note(
-                    f"frozen part of epochs {stage.first + 1} to {stage.stop}: {saved.filled} outputs computed in"
-                    f" {saved.seconds:.1f} s, read {saved.read} times; about"
-                    f" {once * (saved.read - saved.filled):.0f} s saved"
+                    f"frozen part, epochs {stage.first + 1} to {stage.stop}: computed for {saved.filled:,} images in"
+                    f" {saved.seconds:.1f} s, read for {saved.read:,}; {part} not computed again, about"
+                    f" {saved.seconds / max(1, saved.filled) * not_again:.1f} s saved"
                 )
             )
         self._held.clear()
