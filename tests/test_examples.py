@@ -43,7 +43,7 @@ def clipft(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_valid_as_it_stands(example):
-    assert load_config(TrainConfig, example).method in ("full", "lora")
+    assert load_config(TrainConfig, example).method in ("full", "lora", "qlora")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -56,6 +56,8 @@ def test_an_example_opens_with_its_story(example):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_trains(prepared, example):
+    if load_config(TrainConfig, example).method == "qlora":
+        pytest.importorskip("bitsandbytes")
     sets = [part for key in IN_PLACE for part in ("--set", key)]
     done = clipft(prepared, "train", "--config", str(example), *sets)
     assert done.returncode == 0, done.stderr

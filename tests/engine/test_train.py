@@ -25,6 +25,8 @@ from clipft_cli.engine.data.manifest import read_manifest
 from clipft_cli.engine.loop.card import signed_json
 from clipft_cli.engine.loop.checkpoint import load_classifier
 from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
+from clipft_cli.engine.methods import METHODS as METHODS_BUILT
+from clipft_cli.engine.model.nf4 import unpack
 from clipft_cli.engine.run_dir import find_checkpoint
 from clipft_cli.engine.train import dry_run, resume, train
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError, ResourceError, TrainingError
@@ -106,6 +108,9 @@ def test_the_saved_config_is_the_whole_of_it(runs, tiny, method):
 def test_epoch_zero_is_open_clips_own_zero_shot_classifier(runs, tiny, method):
     images, labels = val_images(tiny)
     model = open_clip.create_model(tiny.architecture.stem, pretrained=str(tiny.weights)).eval()
+    if method == "qlora":  # the packed tower is what it starts from
+        METHODS_BUILT["qlora"].prepare(model)
+        unpack(model.visual)
     names = [cls.readable for cls in read_manifest(tiny.data).classes]
     templates = load_classifier(runs[method][0].checkpoint, CPU).card.templates
     weight = open_clip.build_zero_shot_classifier(
@@ -157,6 +162,12 @@ def test_a_checkpoint_loads_in_plain_open_clip_with_the_same_logits(runs, tiny):
             logits = head["scale"] * features @ torch.nn.functional.normalize(head["weight"]).T
             torch.testing.assert_close(logits, loaded.classifier(images), rtol=1e-4, atol=1e-4)
     assert tuple(transform.transforms[-1].mean) == loaded.preprocess.mean
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method in ("full", "lora", "qlora")])
+def test_the_mix_at_alpha_0_is_the_start(runs, method):
+    result, _ = runs[method]
+    assert dict(result.alpha_curve)[0.0] == result.start.top1
 
 
 def test_full_moves_the_image_tower_and_never_the_text_tower(runs, tiny):

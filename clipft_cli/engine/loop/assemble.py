@@ -22,6 +22,7 @@ from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Classifier, require_text_tower
 from ..model.cuda import wants_channels_last, wants_compile
 from ..model.layers import Layer, head_layer, image_layers, text_layers
+from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import Precision, set_up
 from ..model.prompts import prompt_tokens
 from ..model.vit import tune_allocator
@@ -65,7 +66,13 @@ class Material:
     @property
     def digests(self) -> dict[str, str]:
         """What a resumed run must find unchanged."""
-        return {"data set": self.manifest.digest, "base model": self.backbone.base.weights_sha256}
+        return {"data set": self.manifest.digest, "base model": self.weights_digest}
+
+    @property
+    def weights_digest(self) -> str:
+        """Of the pretrained weights as the method starts from them."""
+        is_packed = packed_gib(self.backbone.model)[0] > 0
+        return self.backbone.base.weights_sha256 + ("-nf4" if is_packed else "")
 
 
 def load_material(config: TrainConfig, manifest: Manifest) -> Material:
@@ -77,6 +84,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
     backbone = load_backbone(config.model)
+    METHODS[config.method].prepare(backbone.model)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     augmentation = Augmentation(data.augmentation, data.crop_scale_min, data.horizontal_flip)
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
@@ -236,7 +244,7 @@ def _prompts(material: Material) -> torch.Tensor:
 
 def _tower_size(backbone: Backbone) -> int:
     visual: Any = backbone.model.visual
-    return sum(int(parameter.numel()) for parameter in visual.parameters())
+    return n_weights(visual)
 
 
 def _check_classes(manifest: Manifest, trained: set[int]) -> None:

@@ -108,7 +108,7 @@ def advice(material: Material) -> MethodPick:
 
 def n_parameters(material: Material) -> int:
     """Parameters of the whole pretrained model, both towers."""
-    return sum(parameter.numel() for parameter in material.backbone.model.parameters())
+    return n_weights(material.backbone.model)
 
 
 def n_trainable(run: Run) -> int:

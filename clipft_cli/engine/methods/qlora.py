@@ -16,10 +16,10 @@ from . import lora
 from .base import Method
 
 
-def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
-    """`lora`'s classifier, on weights in NF4: at the start its output is the packed tower's.
+def prepare(clip: nn.Module) -> None:
+    """Put the image tower's linear weights into NF4, where they are not.
 
-    Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
+    Raises MissingExtraError without bitsandbytes.
     """
     require_bitsandbytes()
     visual: Any = clip.visual
@@ -30,6 +30,14 @@ def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
                 pack(layer, "weight")
     elif not is_named(visual, "VisionTransformer"):  # of those, `lora` says what is in the way
         pack_linears(visual)
+
+
+def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
+    """`lora`'s classifier, on weights in NF4: at the start its output is the packed tower's.
+
+    Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
+    """
+    prepare(clip)
     return lora.attach(clip, head, config)
 
 
@@ -41,4 +49,5 @@ QLORA = Method(
     saves_tower=False,
     has_adapters=True,
     require=require_bitsandbytes,
+    prepare=prepare,
 )

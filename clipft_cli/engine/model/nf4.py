@@ -149,8 +149,10 @@ class _PackedProduct(torch.autograd.Function):
 
 
 def pack(owner: nn.Module, name: str) -> None:
-    """Put the owner's weight of that name into NF4; the float32 one is let go."""
+    """Put the owner's weight of that name into NF4, if it is not; the float32 one is let go."""
     weight: Any = getattr(owner, name)
+    if isinstance(weight, Nf4Weight):
+        return
     delattr(owner, name)
     setattr(owner, name, Nf4Weight(weight))
 
