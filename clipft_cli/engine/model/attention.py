@@ -7,6 +7,7 @@ on the CPU a bfloat16 layer over a strided input falls into a batched product, f
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .image_tower import is_named
-from .lora import LoraAdapters, adapted_linear
+from .lora import LoraAdapters, LoraDelta, adapted_linear
+from .nf4 import FrozenWeight
 
 Pick = Callable[[Tensor], Tensor]  # (B, N, W) -> (B, W): the one token a tower reads at its end
 
@@ -118,16 +120,63 @@ def last_block_forward(
 
     `mask` is the picked token's row, (B, 1, 1, N).
     """
-    batch, _, width = hidden.shape
-    attn = block.attn
-    normed = block.ln_1(hidden)
-    q_weight, kv_weight = attn.in_proj_weight.split((width, 2 * width))
-    q_bias, kv_bias = attn.in_proj_bias.split((width, 2 * width))
-    q = adapted_linear(pick(normed), q_weight, q_bias, _deltas(adapters, index, "q"))
-    kv = adapted_linear(normed.reshape(-1, width), kv_weight, kv_bias, _deltas(adapters, index, "k", "v"))
-    (query,) = _split_heads(q, batch, 1, attn.num_heads)  # (B, H, 1, d)
-    keys, values = _split_heads(kv, batch, 2, attn.num_heads)
-    return _after_attention(block, pick(hidden), attend(query, keys, values, mask), index, adapters)
+    seen = _read_by_one(block.attn, block.ln_1(hidden), pick, _deltas(adapters, index, "q", "k", "v"), mask)
+    return _after_attention(block, pick(hidden), seen, index, adapters)
+
+
+def _read_by_one(attn: Any, normed: Tensor, pick: Pick, deltas: tuple[Any, ...], mask: Tensor | None) -> Tensor:
+    """What the picked token reads of all, (B, N, W) -> (B, W), with no token's key or value computed.
+
+    q (K x) is (q K) x, and a mean of V x is V of the mean of x: for one query that is less by the number of tokens.
+    The bias of the keys moves all scores of a query alike, which softmax does not see: its gradient is zero.
+    """
+    batch, _, width = normed.shape
+    heads, size = attn.num_heads, width // attn.num_heads
+    q_weight, k_weight, v_weight = attn.in_proj_weight.chunk(3)
+    q_bias, _, v_bias = attn.in_proj_bias.chunk(3)
+    q = adapted_linear(pick(normed), q_weight, q_bias, deltas[:1]) * size**-0.5
+    normed = normed.to(q.dtype)
+    dropped = next((delta.dropout(normed) for delta in deltas[1:] if delta is not None), normed)
+    keys, values = (_HeadRows.of(*pair, heads, q.dtype) for pair in ((k_weight, deltas[1]), (v_weight, deltas[2])))
+
+    query = q.view(batch, heads, size).transpose(0, 1)  # (H, B, d)
+    scores = torch.bmm(torch.bmm(keys.stretched(query), keys.weight).transpose(0, 1), normed.mT)  # (B, H, N)
+    if keys.delta is not None:
+        up, down = keys.delta
+        scores = scores + torch.bmm((torch.bmm(query, up) @ down).transpose(0, 1), dropped.mT)
+    if mask is not None:
+        scores = scores + mask[:, 0].to(scores.dtype)
+    shares = scores.softmax(dim=-1).to(q.dtype)
+    seen = torch.bmm(shares, normed).transpose(0, 1)  # (H, B, W)
+    out = values.stretched(torch.bmm(seen, values.weight.mT))  # (H, B, d)
+    if values.delta is not None:
+        up, down = values.delta
+        out = out + torch.bmm(torch.bmm(shares, dropped).transpose(0, 1) @ down.T, up.mT)
+    return out.transpose(0, 1).reshape(batch, width) + v_bias.to(out.dtype)
+
+
+@dataclass(frozen=True)
+class _HeadRows:
+    """The rows of a projection by head, `weight` (H, d, W), and what a delta does to them: `stretch` (H, 1, d), and
+    `delta`, the factors (H, d, r) and (r, W), of which all heads share the second."""
+
+    weight: Tensor
+    stretch: Tensor | None = None
+    delta: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def of(cls, weight: FrozenWeight, delta: LoraDelta | None, heads: int, dtype: torch.dtype) -> _HeadRows:
+        rows = (weight if isinstance(weight, Tensor) else weight.dense(dtype)).to(dtype)
+        rows = rows.view(heads, -1, rows.shape[1])
+        if delta is None:
+            return cls(rows)
+        stretch, up = delta.factors(weight)
+        factors = up.to(dtype).view(heads, -1, up.shape[1]), delta.lora_A.to(dtype)
+        return cls(rows, None if stretch is None else stretch.to(dtype).view(heads, 1, -1), factors)
+
+    def stretched(self, heads: Tensor) -> Tensor:
+        """(H, B, d), each component by the stretch of its row."""
+        return heads if self.stretch is None else heads * self.stretch
 
 
 def _after_attention(block: Any, residual: Tensor, mixed: Tensor, index: int, adapters: LoraAdapters | None) -> Tensor:
