@@ -14,6 +14,7 @@ from clipft_cli.engine.data.loader import Loader, in_batches
 from clipft_cli.engine.data.manifest import Manifest, read_manifest
 from clipft_cli.engine.data.pixel_pack import PackWriter, PixelPack, pack_key
 from clipft_cli.engine.data.transforms import Augmentation, Preprocess
+from clipft_cli.engine.model.vit import tune_allocator
 
 from .work import Task, Work
 from .world import model_config
@@ -25,6 +26,7 @@ CROP_SCALE_MIN = 0.9
 def own(task: Task) -> Work:
     """A batch through the engine's data set and loader, normalised: decoded anew, or from a pack of decoded images."""
     torch.set_num_threads(1)
+    tune_allocator()  # as every run on a CPU does
     manifest = read_manifest(task.world.root / task.options["folder"])
     preprocess = preprocess_of(task)
     augmentation = Augmentation(task.options["augmentation"], CROP_SCALE_MIN, False)
@@ -40,7 +42,7 @@ def own(task: Task) -> Work:
         batches = loader.batches(
             order, lambda index: dataset.train_pixels(index, now), dataset.labels, torch.device("cpu")
         )
-        return torch.cat([preprocess.normalise(batch.pixels) for batch in batches])
+        return preprocess.normalise(next(batches).pixels)
 
     return _work(batch, manifest, task)
 

@@ -126,13 +126,24 @@ def dense(weight: FrozenWeight) -> Tensor:
 
 def frozen_linear(rows: Tensor, weight: FrozenWeight, bias: Tensor | None) -> Tensor:
     """rows (T, in) @ weight.T + bias. A packed weight is unpacked for the product, and again for its gradient."""
-    if isinstance(weight, Tensor):
-        return F.linear(rows, weight, bias)
     device = rows.device.type
+    if isinstance(weight, Tensor):
+        if device != "cpu" or bias is None or not _multiplies_in_bf16(rows):
+            return F.linear(rows, weight, bias)
+        # F.linear would write the bias first and add the product to it, which takes longer there
+        opened = torch.mm(rows, weight.t())
+        return opened.add_(bias.to(opened.dtype))
     if torch.is_autocast_enabled(device):
         rows = rows.to(torch.get_autocast_dtype(device))
     product: Tensor = _PackedProduct.apply(rows, weight)
     return product if bias is None else product + bias.to(product.dtype)
+
+
+def _multiplies_in_bf16(rows: Tensor) -> bool:
+    """Whether a product with these rows, on the CPU, is computed in bfloat16."""
+    if torch.is_autocast_enabled("cpu"):
+        return torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return rows.dtype == torch.bfloat16
 
 
 class _PackedProduct(torch.autograd.Function):
