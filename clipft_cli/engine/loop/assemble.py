@@ -19,7 +19,7 @@ from ..data.templates import choose_templates
 from ..data.transforms import Augmentation
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
-from ..model.classifier import Classifier, require_text_tower
+from ..model.classifier import Classifier, let_go_of_text, require_text_tower
 from ..model.cuda import wants_channels_last, wants_compile
 from ..model.layers import Layer, head_layer, image_layers, text_layers
 from ..model.nf4 import n_weights, packed_gib
@@ -123,6 +123,8 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     if precision.device.type == "cpu":
         tune_allocator()
     classifier = method.attach(material.backbone.model, start.head, config).to(precision.device)
+    if not (method.saves_tower or config.trains_text):
+        let_go_of_text(classifier.clip)  # the head is made, and no checkpoint of this method holds it
     if wants_channels_last(config.hardware, precision.device, classifier.clip.visual):
         classifier.clip.visual.to(memory_format=torch.channels_last)  # type: ignore[union-attr, call-overload]
     layers = method.layers(classifier)

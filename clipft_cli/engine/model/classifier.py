@@ -200,6 +200,19 @@ def image_tower(
     return partial(clip.encode_image, normalize=False)
 
 
+def let_go_of_text(clip: nn.Module) -> None:
+    """Give back the memory of everything beside the image tower; names and shapes stay, on the meta device.
+
+    Nothing of it can be computed, saved or moved to a device from then on.
+    """
+    for name, module in clip.named_children():
+        if name != "visual":
+            module.to("meta")
+    for name, parameter in clip.named_parameters(recurse=False):
+        if parameter.ndim:  # the temperature and its bias are single numbers, and stay
+            setattr(clip, name, nn.Parameter(parameter.to("meta"), requires_grad=False))
+
+
 def require_text_tower(clip: nn.Module) -> None:
     """Raises ModelError for a text tower that cannot be trained here."""
     reason = why_text_unsupported(clip)

@@ -15,6 +15,7 @@ from clipft_cli.engine.model.classifier import (
     Classifier,
     CosineHead,
     LinearHead,
+    let_go_of_text,
     logit_scale_of,
 )
 
@@ -105,3 +106,15 @@ def test_the_temperature_is_clips_own_at_most_100(load, logit_scale, scale):
     with torch.no_grad():
         clip.logit_scale.fill_(logit_scale)
     assert logit_scale_of(clip) == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_its_text_tower_a_model_still_sees_and_counts(load, family):
+    classifier = Classifier(load(family), CosineHead(torch.eye(3, 24), 1.0)).eval()
+    expected = classifier.features(IMAGES)
+    n_before = sum(parameter.numel() for parameter in classifier.parameters())
+    let_go_of_text(classifier.clip)
+    held = {name for name, parameter in classifier.clip.named_parameters() if not parameter.is_meta}
+    assert all(name.startswith(("visual.", "logit_")) for name in held)
+    assert sum(parameter.numel() for parameter in classifier.parameters()) == n_before
+    assert torch.equal(classifier.features(IMAGES), expected)
