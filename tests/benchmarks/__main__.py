@@ -25,12 +25,17 @@ def main() -> int:
     if unknown := sorted(set(names) - set(ROWS)):
         print(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
-    world = build_world(options.work, "tiny" if options.quick else options.model)
-    failed = [name for name in names if not _measure_one(name, world, options)]
+    failed = [] if options.no_run else _measure_all(names, options)
     options.page.parent.mkdir(parents=True, exist_ok=True)
     options.page.write_text(page_of(read_results(options.results)), encoding="utf-8")
     print(f"wrote {options.results} and {options.page}")
     return 1 if failed else 0
+
+
+def _measure_all(names: list[str], options: argparse.Namespace) -> list[str]:
+    """The names of the rows that could not be measured."""
+    world = build_world(options.work, "tiny" if options.quick else options.model)
+    return [name for name in names if not _measure_one(name, world, options)]
 
 
 def _measure_one(name: str, world: World, options: argparse.Namespace) -> bool:
@@ -59,6 +64,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default: the row's own)")
     parser.add_argument("--batch-size", type=int, help="images in a step (default: the row's own)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--no-run", action="store_true", help="measure nothing: write the page of the results there are"
+    )
     parser.add_argument("--quick", action="store_true", help="a tiny model: to try the benchmark, not to measure")
     parser.add_argument("--work", type=Path, default=ROOT / ".bench", help="where weights and photographs are kept")
     parser.add_argument("--results", type=Path, default=HERE / "results.json")

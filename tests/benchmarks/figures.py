@@ -20,7 +20,7 @@ class Figure:
     faster: how many times the other's time; time and memory: share of the other's; gemm_share: least time at the
     measured GEMM rate (of the side `against`) over the time taken; seconds; more_seconds: than the other;
     schedule: `faster` for a whole schedule, its epochs summed by the weights of those that were run;
-    note: what the side wrote down under `note`.
+    note: what the side wrote down under `note`. `why_missed` is what a profile says of a figure that is missed.
     """
 
     what: str
@@ -30,6 +30,7 @@ class Figure:
     at_least: float | None = None
     at_most: float | None = None
     note: str = ""
+    why_missed: str = ""
 
     def is_met(self, value: float) -> bool | None:
         """None where nothing is wanted."""

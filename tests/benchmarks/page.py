@@ -39,6 +39,7 @@ def page_of(results: Mapping[str, Any]) -> str:
         "|---|---|---:|---|---:|---:|",
         *[line for row in rows for line in _side_lines(row)],
         "",
+        *_missed_lines(rows),
         *_difference_lines(rows),
         "## The floor",
         "",
@@ -92,15 +93,28 @@ def _side_lines(row: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _missed_lines(rows: list[Any]) -> list[str]:
+    said = [
+        f"- {row['title']} ({_model(row)}), {figure['what']}: {why}."
+        for row in rows
+        for figure in row["figures"]
+        if figure["is_met"] is False and (why := _why_missed(row["row"], figure["what"]))
+    ]
+    return ["## What is missed, and why", "", *said, ""] if said else []
+
+
+def _why_missed(row: str, what: str) -> str:
+    figures = ROWS[row].figures if row in ROWS else ()
+    return next((figure.why_missed for figure in figures if figure.what == what), "")
+
+
 def _difference_lines(rows: list[Any]) -> list[str]:
-    said = sorted(
-        {
-            f"- {row['title']}, {name}, {fact}: {reason}."
-            for row in rows
-            for name, facts in row["differs"].items()
-            for fact, reason in facts.items()
-        }
-    )
+    said = [
+        f"- {row['title']} ({_model(row)}), {name}: {', '.join(facts)}; {reason}."
+        for row in rows
+        for name, facts in row["differs"].items()
+        for reason in sorted(set(facts.values()))
+    ]
     return ["## Where the work is not the same", "", *said, ""] if said else []
 
 

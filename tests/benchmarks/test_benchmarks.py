@@ -101,6 +101,14 @@ def test_rounds_are_driven_in_turn_and_end_in_figures(task, tmp_path):
     assert "| >= 1e+09 | **no** |" in page_of(results)
 
 
+def test_a_missed_figure_comes_with_its_reason(tmp_path):
+    missed = next(figure for figure in ROWS["full_step"].figures if figure.at_least == 0.85)
+    sides = {name: {"seconds": [1.0], "units": 1, "peak_gib": 1.0, "notes": {"flops": 0.5}} for name in (OWN, GEMM)}
+    row = {"title": "step", "model": "tiny", "batch_size": 1, "threads": 1, "sides": sides, "differs": {}}
+    results = add_row(tmp_path / "results.json", "full_step", {**row, "figures": [figure_of(missed, sides)]})
+    assert f"- step (tiny), {missed.what}: {missed.why_missed}." in page_of(results)
+
+
 def test_a_side_that_cannot_be_built_says_why(task):
     row = Row("products", {"a": Side("gemm:round", is_compared=False)}, ())
     with pytest.raises(SideFailed, match="no attribute 'round'"):
