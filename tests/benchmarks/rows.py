@@ -113,7 +113,7 @@ ROWS: dict[str, Row] = {
                 OWN,
                 GEMM,
                 at_least=0.85,
-                why_missed="products, at the full GEMM rate, take 77% of a ViT-B/32's step; the rest is bound by memory:"
+                why_missed="products, at the full GEMM rate, take 77% of a ViT-B/32's step; memory bounds the rest:"
                 " AdamW 3.9%, casts and copies 3.0%, QuickGELU 3.6%, attention's small products and softmax 3.4%,"
                 " biases and their gradients 2.0%, layer norms 1.3%, the gradient norm 1.1%, dispatch 1.5%",
             ),
@@ -162,8 +162,8 @@ ROWS: dict[str, Row] = {
                 OWN,
                 OWN_FULL,
                 at_most=0.72,
-                why_missed="75% of it are products at the full GEMM rate, most of them needed for a frozen tower too; the"
-                " rest is what a full step has too, but for AdamW",
+                why_missed="75% of it are products at the full GEMM rate, most of them needed for a frozen tower"
+                " too; the rest is what a full step has, but for AdamW",
             ),
             Figure(
                 "peak memory over peft on HF",
