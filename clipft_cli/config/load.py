@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -197,7 +198,7 @@ def _validate(merged: dict[str, Any], origins: dict[Path_, str], file: Path | No
     try:
         config = FileConfig.model_validate(merged)
     except ValidationError as error:
-        problems += [_problem(detail, origins) for detail in error.errors()]
+        problems += _problems_of(error, origins)
     problems = list(dict.fromkeys(problems))
     if problems or config is None:
         if len(problems) == 1:
@@ -211,13 +212,26 @@ def _hint() -> str:
     return "`clipft train --print-config` shows the keys of train with their values; docs/config.md lists all"
 
 
-def _problem(detail: Any, origins: dict[Path_, str]) -> str:
-    path = tuple(str(part) for part in detail["loc"])
+_ALTERNATIVE = re.compile(r"(literal|tuple|constrained-\w+|function-\w+|bool|int|float|str|none)(\[.*\])?")
+"""What pydantic puts into a place where a value may be of several kinds."""
+
+
+def _problems_of(error: ValidationError, origins: dict[Path_, str]) -> list[str]:
+    """A line for each key; where a value may be of several kinds, all that it could be."""
+    by_path: dict[Path_, list[Any]] = {}
+    for detail in error.errors():
+        path = tuple(part for part in map(str, detail["loc"]) if not _ALTERNATIVE.fullmatch(part))
+        by_path.setdefault(path, []).append(detail)
+    return [_problem(path, details, origins) for path, details in by_path.items()]
+
+
+def _problem(path: Path_, details: list[Any], origins: dict[Path_, str]) -> str:
+    detail = details[0]
     where = ": ".join((*_place_of(path, origins), ".".join(path) or "the file"))
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown key{_near(path[-1], _siblings(path))}"
-    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    text = text[0].lower() + text[1:] if text else "not valid"
+    texts = [each["msg"].removeprefix("Value error, ").removeprefix("Input should be ") for each in details]
+    text = " or ".join(text[0].lower() + text[1:] for text in dict.fromkeys(texts) if text) or "not valid"
     given = detail.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     lead = "should be " if detail["msg"].startswith("Input should be ") else ""

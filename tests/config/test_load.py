@@ -311,3 +311,16 @@ def test_a_probe_with_a_cosine_head_is_refused():
 def test_a_section_with_all_its_keys_commented_out_is_empty(tmp_path):
     (tmp_path / "a.yaml").write_text("data:\n  # dir: x\n")
     assert load_config(FileConfig, tmp_path / "a.yaml").data == FileConfig().data
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("cache.enabled", "maybe", "should be a valid boolean, unable to interpret input or 'auto' (given: 'maybe')"),
+        ("data.templates", 3, "should be 'auto', 'short', 'photos' or 'drawings' or a valid tuple (given: 3)"),
+    ],
+)
+def test_a_key_that_may_be_of_several_kinds_is_one_problem(key, value, text):
+    with pytest.raises(ConfigError) as caught:
+        load_config(TrainConfig, flags={key: value})
+    assert caught.value.message.endswith(f": {key}: {text}")
