@@ -39,7 +39,7 @@ from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
 from .loop.run import Run
 from .loop.signals import Stopped, StopRequest
-from .loop.start import DamagedStart, Start, choose_start, read_start, save_start
+from .loop.start import DamagedStart, Start, choose_start, read_start, refuse_changed, save_start
 from .methods import METHODS
 from .methods.base import Method
 from .run_dir import RunDir, interrupted_run, new_run_dir, write_pointer, write_text
@@ -174,8 +174,9 @@ def _run(
     run = assemble(material, start, run_dir)
     check_space(run)
     begin_with = start_values(run.classifier, run.parameters)
-    state = _begin(run, start, on_event, is_resumed=meter is None)
-    with listing_bad([material.train_set, material.val_set], run_dir, on_event):
+    state = _begin(run, start, on_event, _digests(material), is_resumed=meter is None)
+    when = "while a few updates were rehearsed; nothing is trained yet"
+    with _stopping_at_once(run_dir, stop, when), listing_bad([material.train_set, material.val_set], run_dir, on_event):
         expected = None if is_rehearsed else rehearsed(run, with_start=False)
     on_event(plan_of(run, material, expected))
     on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=False))
@@ -198,9 +199,10 @@ def _run(
     return result
 
 
-def _begin(run: Run, start: Start, on_event: OnEvent, *, is_resumed: bool) -> TrainState:
+def _begin(run: Run, start: Start, on_event: OnEvent, digests: dict[str, str], *, is_resumed: bool) -> TrainState:
     if is_resumed and generations(run.run_dir.resume):
         state, damaged = run.load()
+        refuse_changed(run.run_dir.path, state.belongs_to, digests)
         for sentence in damaged:
             on_event(Note(f"{sentence}: the state before it is used", is_warning=True))
         on_event(Note(f"resuming {run.run_dir.path} in epoch {state.epoch + 1}, after step {state.step}"))
@@ -208,7 +210,7 @@ def _begin(run: Run, start: Start, on_event: OnEvent, *, is_resumed: bool) -> Tr
     if is_resumed:
         on_event(Note(f"{run.run_dir.path}: nothing was saved yet, the run begins with its first update"))
     cut_metrics(run.run_dir, 0)
-    state = TrainState()
+    state = TrainState(belongs_to=digests)
     append_metrics(run.run_dir, zero_shot_record(start.zero_shot), state)
     run.save(state)
     return state

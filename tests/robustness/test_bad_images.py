@@ -48,7 +48,9 @@ def test_too_many_bad_images_stop_the_run_with_the_list(place):
     for n in range(0, 12, 2):
         (place / f"data/colours/train/red/red-{n:02}.jpg").unlink()
     done = clipft_in(place, "train", "-o", "run", *TRAIN, "--set", "data.max_bad_share=0.05")
-    clean_error(done, 3, "cannot be read any more", "train/red/red-", "hint: ")
+    clean_error(done, 3, "cannot be read any more", "train/red/red-", "hint: ", "see run/problems.csv")
+    with (place / "run" / "problems.csv").open() as file:
+        assert {row["file"] for row in csv.DictReader(file)} <= {f"train/red/red-{n:02}.jpg" for n in range(0, 12, 2)}
 
 
 def test_a_class_with_no_image_left_stops_the_run(place):

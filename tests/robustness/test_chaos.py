@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from broken_runs import Breakage, assert_same, clipft_in, ended, outcome, resumed_to_the_end, start_in
+from broken_runs import Breakage, assert_same, clean_error, clipft_in, ended, outcome, resumed_to_the_end, start_in
+
+from clipft_cli.engine.loop.events import StepDone
+from clipft_cli.engine.train import train
 
 TRAIN = ("-c", "run.yaml")
 UNFREEZING = (
@@ -197,16 +200,41 @@ def test_a_finished_run_is_not_resumed(place):
     assert not (place / "run" / "resume").exists()
 
 
-def test_a_changed_config_is_not_resumed(place):
+@pytest.mark.parametrize("what", ["config", "config, and the start is lost", "data set"])
+def test_what_is_another_now_is_not_resumed(place, what):
     process = start_in(place, "train", "-o", "run", *TRAIN, "--set", "training.num_epochs=500")
-    wait_for(place / "run" / "resume")
+    wait_for(place / "run" / "checkpoint-epoch-1")
     process.kill()
     process.join()
-    config = place / "run" / "config.yaml"
-    config.write_text(config.read_text().replace("seed: 7", "seed: 6"))
+    if what == "data set":
+        (place / "data/colours/train/red/red-00.jpg").unlink()
+        assert clipft_in(place, "prepare", "data/colours").code == 0
+    else:
+        config = place / "run" / "config.yaml"
+        config.write_text(config.read_text().replace("seed: 7", "seed: 6"))
+    if what.endswith("lost"):
+        shutil.rmtree(place / "run" / "start")
     again = clipft_in(place, "train", "--resume", "run")
-    assert again.code == 5
-    assert "config is not what the run started with" in again.err
+    clean_error(
+        again, 5, f"run: cannot be resumed: {what.partition(',')[0]} is not what the run started with", "hint: "
+    )
+
+
+def test_the_state_is_saved_by_time(tiny, tmp_path):
+    """Every two hundredths of a second, and never by steps: states of one epoch lie on the disk while it goes on."""
+    seen: set[str] = set()
+
+    def look(event):
+        if isinstance(event, StepDone):
+            time.sleep(0.01)
+            seen.update(path.name for path in (tmp_path / "run" / "resume").glob("step-*"))
+
+    train(tiny.config("full", tmp_path / "run", {"checkpoint.every": "0.02s", "training.num_epochs": 1}), look)
+    assert len(seen) > 2
+    assert "step-000000005" not in seen
+    seen.clear()
+    train(tiny.config("full", tmp_path / "other", {"checkpoint.every": "1h", "training.num_epochs": 1}), look)
+    assert seen == set()
 
 
 def wait_for(path: Path, seconds: float = 20) -> None:

@@ -29,7 +29,7 @@ def _report_bad(run_dir: RunDir, datasets: Sequence[ImageDataset], on_event: OnE
         )
         on_event(
             Note(
-                f"{len(bad)} images could not be read and were replaced by others of their class:"
+                f"{len(bad)} image{'s' if len(bad) > 1 else ''} could not be read, another of the class stands in:"
                 f" see {run_dir.problems}",
                 is_warning=True,
             )

@@ -31,7 +31,8 @@ class TrainState:
     """Where a run stands. `step` counts updates of the whole run, `step_in_epoch` those of the open epoch.
 
     `loss_sum` and `n_images` are of the open epoch; `best_*` of the best epoch on val so far, `ranked`
-    the (epoch, value) pairs whose checkpoints are kept; `bad_images` are those replaced so far, by split.
+    the (epoch, value) pairs whose checkpoints are kept; `bad_images` are those replaced so far, by split;
+    `belongs_to` holds the digests of config, data set and base model.
     """
 
     epoch: int = 0
@@ -54,6 +55,7 @@ class TrainState:
     train_seconds: float = 0.0
     ranked: list[list[float]] = field(default_factory=list)
     bad_images: dict[str, list[list[Any]]] = field(default_factory=dict)
+    belongs_to: dict[str, str] = field(default_factory=dict)
 
 
 def save_state(

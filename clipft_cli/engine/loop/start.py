@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -167,10 +169,15 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
         kind, probe_c = str(content["kind"]), content["probe_c"]
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise DamagedStart(f"{folder}: is missing or damaged ({type(error).__name__})") from None
-    for what, digest in material_digests.items():
-        if content.get(what) != digest:
+    refuse_changed(folder.parent, content, material_digests)
+    return Start(head, kind, zero_shot, probe, probe_c, torch.empty(0))
+
+
+def refuse_changed(run: Path, then: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Raises CheckpointError where a digest of `now` (config, data set, base model) is not the one it was `then`."""
+    for what, digest in now.items():
+        if then.get(what) != digest:
             raise CheckpointError(
-                f"{folder.parent}: cannot be resumed: {what} is not what the run started with",
+                f"{run}: cannot be resumed: {what} is not what the run started with",
                 hint="restore it (config.yaml, data set, base weights), or start a new run",
             )
-    return Start(head, kind, zero_shot, probe, probe_c, torch.empty(0))
