@@ -217,9 +217,11 @@ def _probabilities(pixels: np.ndarray, loaded: Loaded, precision: Precision) -> 
 
     from .loop.inference import in_pieces
 
+    def forward(some: torch.Tensor) -> torch.Tensor:
+        return loaded.classifier(loaded.preprocess.normalise(some))  # type: ignore[no-any-return]
+
     with torch.inference_mode():
-        images = loaded.preprocess.normalise(torch.from_numpy(pixels).to(precision.device))
-        logits = in_pieces(loaded.classifier, images, precision).cpu().double()  # (B, C)
+        logits = in_pieces(forward, torch.from_numpy(pixels).to(precision.device), precision).cpu().double()  # (B, C)
         return (logits / loaded.temperature).softmax(dim=1).numpy()
 
 

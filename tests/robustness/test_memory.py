@@ -7,7 +7,9 @@ import signal
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from clipft_cli.cli.app import app
 from clipft_cli.engine.loop.events import Note, StepDone
 from clipft_cli.engine.loop.memory import is_out_of_memory
 from clipft_cli.engine.model.classifier import Classifier
@@ -101,6 +103,24 @@ def test_the_smaller_micro_batch_is_remembered_over_a_resume(tiny, tmp_path, sma
     count("simulated out of memory", 1, 1, "remembered over a resume")
 
 
+def test_predict_and_evaluate_take_fewer_images_at_once(tiny, tmp_path, small_memory, monkeypatch, count):
+    trained(tiny, tmp_path / "run", training__num_epochs=1)
+    monkeypatch.chdir(tmp_path)
+    commands = (["predict", "--checkpoint", "run", str(tiny.data / "test"), "--json"], ["evaluate", "--json"])
+    commands[1].extend(["--checkpoint", "run", "--set", "hardware.mixed_precision=no"])
+
+    def answers():
+        texts = [CliRunner().invoke(app, command) for command in commands]
+        assert [done.exit_code for done in texts] == [0, 0], texts[0].stderr + texts[1].stderr
+        predicted, measured = (json.loads(done.stdout.splitlines()[-1]) for done in texts)
+        return [one["predicted"] for one in predicted["results"]], measured["top1"]
+
+    whole = answers()
+    small_memory(2, "cpu", is_training=False)
+    assert answers() == whole
+    count("simulated out of memory", 2, 2, "predict and evaluate")
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -128,9 +148,6 @@ def test_where_one_image_does_not_fit_the_way_out_is_named(tiny, tmp_path, small
 
 
 def test_memory_that_runs_out_elsewhere_is_no_defect(tiny, monkeypatch):
-    from typer.testing import CliRunner
-
-    from clipft_cli.cli.app import app
     from clipft_cli.engine import train as engine
 
     def greedy(*args):
