@@ -9,6 +9,7 @@ import io
 import json
 import multiprocessing
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -204,6 +205,13 @@ def resumed_to_the_end(folder: Path, run: str, train: Sequence[str]) -> Ended:
         for path in (folder / run).iterdir():
             path.unlink()
     return clipft_in(folder, "train", "-o", run, *train)
+
+
+def chosen(n_operations: int, seed: int) -> list[int]:
+    """All file operations of a run, from 1; CLIPFT_ROBUSTNESS_SAMPLE of them, drawn by `seed`, where that is set."""
+    every = range(1, n_operations + 1)
+    sample = os.environ.get("CLIPFT_ROBUSTNESS_SAMPLE")
+    return sorted(random.Random(seed).sample(every, min(int(sample), n_operations))) if sample else list(every)
 
 
 def flip_a_bit(path: Path, seed: int = 0) -> None:

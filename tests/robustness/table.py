@@ -53,13 +53,16 @@ def text_of(record: dict[str, Any]) -> str:
     tried: dict[str, int] = defaultdict(int)
     survived: dict[str, int] = defaultdict(int)
     runs: dict[str, set[str]] = defaultdict(set)
+    samples: dict[str, set[str]] = defaultdict(set)
     for entry in record.values():
-        for kind, n_tried, n_survived, _ in entry["counts"]:
+        for kind, n_tried, n_survived, note in entry["counts"]:
             tried[kind] += n_tried
             survived[kind] += n_survived
+            samples[kind] |= {f"{n_tried:,} {note}"} if "operations" in note else set()
             runs[kind].add(f"{entry['date']} ({entry['commit']})")
     rows = [
-        f"| {kind} | {tried[kind]:,} | {survived[kind]:,} | {tried[kind] - survived[kind]:,} | {_span(runs[kind])} |"
+        f"| {'; '.join((kind, *sorted(samples[kind])))} | {tried[kind]:,} | {survived[kind]:,}"
+        f" | {tried[kind] - survived[kind]:,} | {_span(runs[kind])} |"
         for kind in sorted(tried)
     ]
     platforms = sorted({entry["platform"] for entry in record.values()})

@@ -134,7 +134,7 @@ def test_what_the_caller_ignores_stays_ignored():
 
 def test_a_stop_that_came_before_a_block_is_not_forgotten():
     with StopRequest() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Stopped), stop.at_once():
             raise AssertionError("the block must not begin")
 
