@@ -152,7 +152,8 @@ def test_and_open_clip_builds_them(tmp_path, open_clip_models, family):
     backbone = load_backbone(ModelConfig(name=str(architecture), pretrained=str(weights)))
     folder = tmp_path / "checkpoint"
     head = CosineHead(torch.randn(3, FAMILIES[family].get("embed_dim", EMBED_DIM)), 20.0)
-    card = Card("full", backbone.base, backbone.preprocess, (ClassInfo("a", "a"),), ("{}",), "cosine", None, {})
+    classes = tuple(ClassInfo(name, name) for name in "abc")
+    card = Card("full", backbone.base, backbone.preprocess, classes, ("{}",), "cosine", None, {})
     save_classifier(folder, Classifier(backbone.model, head), card)
     with torch.inference_mode():
         images = images_for(folder)
