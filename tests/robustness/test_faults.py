@@ -23,6 +23,8 @@ def survives(place: Path, whole: dict, kind: str, n: int) -> None:
         assert not list((place / run / "resume").glob(".*.tmp"))
         again = resumed_to_the_end(place, run, TRAIN)
         assert again.code == 0, again.err
+    elif (place / run / "resume").exists():  # it failed as the last thing of all, the clearing of the state
+        assert clipft_in(place, "train", "--resume", run).code == 5
     assert_same(place / run, whole, f"{kind} at operation {n}")
     shutil.rmtree(place / run)
 
