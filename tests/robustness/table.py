@@ -44,8 +44,9 @@ def updated(before: dict, lines: list[dict], known: set[str], when: dict[str, st
     """The record with the tests that ran now in place of their earlier runs, without those that are no more."""
     now: dict[str, Any] = {line["test"]: {**when, "platform": _platform(), "counts": []} for line in lines}
     for line in lines:
-        now[line["test"]]["counts"].append([line["kind"], line["tried"], line["survived"], line["note"]])
-    return {test: entry for test, entry in {**before, **now}.items() if test in known}
+        if line["kind"]:
+            now[line["test"]]["counts"].append([line["kind"], line["tried"], line["survived"], line["note"]])
+    return {test: entry for test, entry in {**before, **now}.items() if test in known and entry["counts"]}
 
 
 def text_of(record: dict[str, Any]) -> str:
