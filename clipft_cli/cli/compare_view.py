@@ -15,8 +15,8 @@ from .render import Screen
 from .train_view import TrainView
 
 if TYPE_CHECKING:
+    from ..engine.comparison.comparison import Comparison, Row
     from ..engine.loop.events import Event
-    from ..engine.report.comparison import Comparison, Row
 
 
 WIDE, GAP, MAX_NAME = 180, 2, 28
@@ -62,7 +62,7 @@ class CompareView:
 
 def show_compared(console: Console, result: Comparison) -> None:
     """What follows, then the figures, then where the page is."""
-    from ..engine.report.comparison_files import subtitle
+    from ..engine.comparison.files import subtitle
 
     console.print(Text(subtitle(result)), soft_wrap=True)
     console.print()
@@ -81,7 +81,7 @@ def show_compared(console: Console, result: Comparison) -> None:
 
 def _tables(console: Console, result: Comparison) -> list[Table]:
     """Results and costs: as many columns beside each other as the terminal is wide, the rest below."""
-    from ..engine.report.comparison_files import HEADINGS, cells, shown_columns
+    from ..engine.comparison.files import HEADINGS, cells, shown_columns
 
     is_narrow = console.width < WIDE
     table = [cells(row) for row in result.rows]
@@ -117,7 +117,7 @@ def _broken(cell: str, is_narrow: bool) -> str:
 
 
 def _pairs(result: Comparison) -> Table:
-    from ..engine.report.verdict import p_text, ranked_rows
+    from ..engine.comparison.verdict import p_text, ranked_rows
     from ..engine.report.visible import visible
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -14,6 +14,13 @@ from ..config.commands import CompareConfig, TrainConfig
 from ..config.methods import MethodName
 from ..config.recipes import check_names
 from ..errors import ConfigError
+from .comparison.comparison import Comparison, build_pairs, build_row
+from .comparison.comparison import Row as TableRow
+from .comparison.contenders import Contender, line_up, n_train_images, named_runs, refuse_other_data
+from .comparison.files import RESULTS_FILE, comparison_files
+from .comparison.finished_run import FinishedRun, open_run
+from .comparison.measured_run import Measurer
+from .comparison.verdict import recommended, verdict
 from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
@@ -24,14 +31,7 @@ from .loop.memory import reset_peak_memory
 from .methods import METHODS
 from .model.precision import device_label, set_up
 from .report.amounts import duration
-from .report.comparison import Comparison, build_pairs, build_row
-from .report.comparison import Row as TableRow
-from .report.comparison_files import RESULTS_FILE, comparison_files
-from .report.contenders import Contender, line_up, n_train_images, named_runs, refuse_other_data
-from .report.finished_run import FinishedRun, open_run
-from .report.measured_run import Measurer
 from .report.publish import publish, staging_folder
-from .report.verdict import recommended, verdict
 from .report.visible import visible
 from .run_dir import OUTPUTS
 from .train import dry_run, train

@@ -12,14 +12,14 @@ import torch
 
 from ..config.commands import EvaluateConfig
 from ..errors import CheckpointError, ModelError
+from .checkpoint.load import Loaded
+from .checkpoint.opened import opened
 from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
 from .loop.events import Note, OnEvent
 from .loop.inference import split_logits
-from .loop.loaded import Loaded
-from .loop.opened import opened
 from .model.precision import Precision, device_label, set_up
 from .report.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .report.measured_split import MeasuredSplit
@@ -86,7 +86,7 @@ def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: 
         with opened(subject.checkpoint) as files:
             return files.load(device)
 
-    from .loop.checkpoint import load_zero_shot  # open_clip, which a plain ViT does without
+    from .checkpoint.zero_shot import load_zero_shot  # open_clip, which a plain ViT does without
 
     if subject.checkpoint is None:
         return load_zero_shot(config.model, config.data, manifest, device)

@@ -18,16 +18,16 @@ import numpy as np
 
 from ..config.commands import PredictConfig
 from ..errors import ClipftError, DataError, PartialError
+from .checkpoint.opened import opened
 from .data.decode import ImageError, decode_image
 from .data.hardware import worker_count
 from .data.inputs import ImageInput, Inputs
 from .data.transforms import Preprocess
-from .loop.opened import opened
 from .report.prediction import Answer, Prediction
 from .run_dir import find_checkpoint
 
 if TYPE_CHECKING:
-    from .loop.loaded import Loaded
+    from .checkpoint.load import Loaded
     from .model.precision import Precision
 
 DECODED = tuple[ImageInput, np.ndarray | str]

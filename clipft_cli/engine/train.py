@@ -17,12 +17,13 @@ import torch
 from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, load_config
 from ..errors import InterruptedRun
+from .checkpoint.card import with_result
+from .checkpoint.save import save_classifier
+from .checkpoint.zero_shot import text_head
 from .data.changes import find_changes
 from .data.manifest import Manifest, read_manifest
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
 from .loop.bad_images import listing_bad
-from .loop.card import with_result
-from .loop.checkpoint import save_classifier, text_head
 from .loop.disk import check_space, disk_errors
 from .loop.dry_run import measure, rehearsed
 from .loop.energy import EnergyMeter, joules_of

@@ -10,8 +10,8 @@ import numpy as np
 import typer
 from log import LOG, Log
 
+from clipft_cli.engine.comparison.paired import holm, mcnemar, paired_difference
 from clipft_cli.engine.report.intervals import wilson
-from clipft_cli.engine.report.paired import holm, mcnemar, paired_difference
 
 BUDGET = 90.0
 OWN = ("full", "lora")

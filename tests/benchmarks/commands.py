@@ -40,7 +40,7 @@ def refuse_config(task: Task) -> Work:
 
 def predict(task: Task) -> Work:
     """`clipft predict` of one photograph with a fully fine-tuned checkpoint."""
-    from clipft_cli.engine.loop.checkpoint import save_classifier
+    from clipft_cli.engine.checkpoint.save import save_classifier
 
     from .own import assembled
 

@@ -91,9 +91,10 @@ def _write_run(manifest: Manifest) -> None:
     from clipft_cli.config.data import DataConfig
     from clipft_cli.config.methods import LinearProbeConfig
     from clipft_cli.config.model import ModelConfig
+    from clipft_cli.engine.checkpoint.card import with_result
+    from clipft_cli.engine.checkpoint.save import save_classifier
+    from clipft_cli.engine.checkpoint.zero_shot import load_zero_shot
     from clipft_cli.engine.data.decode import decode_image
-    from clipft_cli.engine.loop.card import with_result
-    from clipft_cli.engine.loop.checkpoint import load_zero_shot, save_classifier
     from clipft_cli.engine.methods.linear_probe import fit_probe
     from clipft_cli.engine.model.classifier import Classifier
     from clipft_cli.engine.run_dir import RunDir, write_pointer

@@ -20,10 +20,10 @@ from tiny_world import read_metrics, row_of, write_colours, write_model
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.engine.checkpoint.card import signed_json
+from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.data.decode import decode_image
 from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.card import signed_json
-from clipft_cli.engine.loop.checkpoint import load_classifier
 from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
 from clipft_cli.engine.methods import METHODS as METHODS_BUILT
 from clipft_cli.engine.model.nf4 import unpack

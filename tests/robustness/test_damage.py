@@ -12,8 +12,8 @@ from broken_runs import Breakage, assert_same, clean_error, clipft_in, flip_a_bi
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.loop.card import is_whole
-from clipft_cli.engine.loop.checkpoint import load_classifier
+from clipft_cli.engine.checkpoint.card import is_whole
+from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.errors import CheckpointError
 
 TRAIN = ("-c", "run.yaml")

@@ -10,6 +10,7 @@ import torch
 
 from ...config.commands import TrainConfig
 from ...errors import DataError, ModelError
+from ..checkpoint.card import Card, data_facts
 from ..data.dataset import ImageDataset
 from ..data.hardware import worker_count
 from ..data.loader import Loader
@@ -33,9 +34,8 @@ from ..optim.groups import build_groups
 from ..optim.schedule import warmup_steps
 from ..optim.unfreeze import UnfreezePlan, plan_unfreezing
 from ..run_dir import RunDir
-from .card import Card, data_facts
-from .frozen import plan_keeping, stages_of
 from .prefix_cache import PrefixCache, kind_of
+from .prefix_plan import plan_keeping, stages_of
 from .run import Run
 from .start import Start
 from .step import Stepper

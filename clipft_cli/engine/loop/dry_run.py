@@ -19,10 +19,10 @@ from ..run_dir import RunDir
 from .assemble import Material, assemble
 from .events import OnEvent
 from .finish import start_values
-from .frozen import work_of
 from .inference import split_logits
 from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .plan import Expected, advice, n_trainable, plan_of, plan_without_loop
+from .prefix_plan import work_of
 from .run import Run
 from .start import Start
 from .step import set_trainable

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...errors import CheckpointError
+from ..checkpoint.card import is_whole, read_card, with_result
+from ..checkpoint.save import save_classifier
 from ..model.classifier import Classifier
 from ..report.calibration import fit_temperature, reliability
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, write_pointer
-from .card import is_whole, read_card, with_result
-from .checkpoint import save_classifier
 from .events import Note, OnEvent
 from .fit import interrupted
 from .inference import ValMetrics, metrics_of

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from ...errors import InterruptedRun, TrainingError
+from ..checkpoint.card import with_result
+from ..checkpoint.save import save_classifier
 from ..data.dataset import ImageDataset
 from ..data.loader import epoch_order, in_batches
 from ..model.layers import describe_layers
 from ..run_dir import write_pointer
-from .card import with_result
-from .checkpoint import save_classifier
 from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
 from .inference import ValMetrics, metrics_of
 from .memory import peak_memory_gib

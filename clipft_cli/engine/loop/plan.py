@@ -14,7 +14,7 @@ from ..model.precision import device_label
 from ..report.amounts import duration
 from .assemble import Material
 from .events import Plan
-from .frozen import sentences
+from .prefix_plan import sentences
 from .run import Run
 
 

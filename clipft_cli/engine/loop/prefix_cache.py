@@ -19,9 +19,9 @@ from ..data.loader import Loader, Mover
 from ..model.classifier import Classifier
 from ..model.precision import Precision
 from .events import Note, OnEvent
-from .frozen import Keeping, Stage, view_of
-from .hidden import HiddenBatch, HiddenKind, reserve
 from .inference import hidden_logits, split_hidden, split_logits
+from .prefix_plan import Keeping, Stage, view_of
+from .prefix_store import HiddenBatch, HiddenKind, reserve
 from .signals import StopRequest
 from .step import AnyBatch
 

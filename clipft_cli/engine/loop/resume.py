@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...errors import CheckpointError
+from ..checkpoint.card import signed_json
+from ..checkpoint.tensors import write_tensors
 from ..data.digest import file_digest
 from ..optim.ema import EMA, copy_into
 from ..run_dir import replaced_folder
-from .card import signed_json
-from .tensors import write_tensors
 
 FORMAT = 1
 STATE_FILE = "state.json"

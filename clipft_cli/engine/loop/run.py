@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...config.commands import TrainConfig
+from ..checkpoint.card import Card
 from ..data.dataset import ImageDataset
 from ..data.loader import Loader
 from ..model.classifier import Classifier
@@ -19,7 +20,6 @@ from ..optim.ema import EMA, copy_into
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
-from .card import Card
 from .prefix_cache import PrefixCache
 from .records import cut_metrics
 from .resume import TrainState, load_state, save_state

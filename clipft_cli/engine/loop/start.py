@@ -14,6 +14,9 @@ from torch import Tensor
 
 from ...config.commands import TrainConfig
 from ...errors import CheckpointError, ModelError
+from ..checkpoint.card import signed_json
+from ..checkpoint.load import head_of
+from ..checkpoint.tensors import write_tensors
 from ..data.dataset import ImageDataset
 from ..data.digest import file_digest
 from ..data.loader import Loader
@@ -21,12 +24,9 @@ from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE, replaced_folder
-from .card import signed_json
 from .events import Note, OnEvent
 from .feature_cache import FeatureCache
 from .inference import ValMetrics, metrics_of, split_features
-from .loaded import head_of
-from .tensors import write_tensors
 
 START_FILE = "start.json"
 

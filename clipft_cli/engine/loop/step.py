@@ -18,8 +18,8 @@ from ..model.classifier import Classifier
 from ..model.precision import Precision
 from ..model.prompts import sample_prompts
 from .contrastive import backward_in_pieces, contrastive_losses
-from .hidden import HiddenBatch
 from .memory import is_out_of_memory, out_of_memory_error
+from .prefix_store import HiddenBatch
 
 AnyBatch = Batch | HiddenBatch
 

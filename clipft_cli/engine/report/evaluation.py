@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..loop.card import versions
+from ..checkpoint.card import versions
 from .metrics import Metrics, metrics_json
 from .plots import class_performance_png, confusion_png
 from .prediction_rows import predictions_csv

@@ -11,10 +11,10 @@ import numpy as np
 
 from ...config.commands import EvaluateConfig
 from ...errors import CheckpointError, ConfigError, DataError
+from ..checkpoint.card import read_card
 from ..data.class_names import ClassInfo
 from ..data.digest import file_digest
 from ..data.manifest import DATASET_FILE, Manifest
-from ..loop.card import read_card
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
 from .visible import visible
 

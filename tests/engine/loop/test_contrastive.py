@@ -16,9 +16,10 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
 from clipft_cli.config.recipes import method_recipes
+from clipft_cli.engine.checkpoint.load import load_classifier
+from clipft_cli.engine.checkpoint.zero_shot import tuned_text_head
 from clipft_cli.engine.data.loader import Batch
 from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.checkpoint import load_classifier, tuned_text_head
 from clipft_cli.engine.loop.contrastive import backward_in_pieces, contrastive_losses
 from clipft_cli.engine.loop.events import StepDone
 from clipft_cli.engine.loop.step import Stepper, set_trainable

@@ -15,10 +15,10 @@ from tiny_world import COLOURS, SIZES, TinyWorld, read_metrics, write_model
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.data.transforms import Preprocess
-from clipft_cli.engine.loop import hidden
+from clipft_cli.engine.loop import prefix_store
 from clipft_cli.engine.loop.events import Note, Plan
-from clipft_cli.engine.loop.frozen import Keeping, Stage, plan_keeping, work_of
-from clipft_cli.engine.loop.hidden import HiddenKind, reserve
+from clipft_cli.engine.loop.prefix_plan import Keeping, Stage, plan_keeping, work_of
+from clipft_cli.engine.loop.prefix_store import HiddenKind, reserve
 from clipft_cli.engine.run_dir import find_checkpoint
 from clipft_cli.engine.train import train
 
@@ -169,7 +169,7 @@ def test_nothing_is_kept_where_nothing_is_frozen_or_all_is_read_once():
 
 
 def test_much_lies_in_a_file_that_nobody_has_to_remove(tmp_path, monkeypatch):
-    monkeypatch.setattr(hidden, "MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(prefix_store, "MEMORY_SHARE", 0.0)
     room = reserve(10, HiddenKind((3, 4), torch.bfloat16), tmp_path)
     room.fill_(2.0)
     assert room.shape == (10, 3, 4)
@@ -178,7 +178,7 @@ def test_much_lies_in_a_file_that_nobody_has_to_remove(tmp_path, monkeypatch):
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(hidden, "MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(prefix_store, "MEMORY_SHARE", 0.0)
     with pytest.raises(OSError) as error:
         reserve(2**45, HiddenKind((2**10,), torch.float32), tmp_path)
     assert error.value.errno in (errno.ENOSPC, errno.EFBIG)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_world import read_metrics
 
-from clipft_cli.engine.loop.checkpoint import load_classifier
+from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.loop.events import Note
 from clipft_cli.engine.loop.inference import ValMetrics
 from clipft_cli.engine.loop.soup import averaged, greedy_soup, has_soup

@@ -15,9 +15,9 @@ from ..data.subset import draw_subset
 from ..loop.events import Note, OnEvent
 from ..methods import METHODS
 from ..optim.recipe import epochs as epochs_by_rule
+from ..report.visible import visible
 from ..run_dir import OUTPUTS, RunDir
 from .finished_run import FinishedRun, open_run
-from .visible import visible
 
 ALWAYS: tuple[MethodName, ...] = ("zero_shot", "linear_probe")
 

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..data.decode import ImageError, decode_image
+from ..report.visible import visible
 from .comparison import Row
-from .visible import visible
 
 MAX_SHOWN = 12
 SIDE_PX = 176

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from .intervals import LEVEL, Interval, percentile_interval, wilson
+from ..report.intervals import LEVEL, Interval, percentile_interval, wilson
 
 N_RESAMPLES = 10_000
 _BLOCK_VALUES = 4_000_000

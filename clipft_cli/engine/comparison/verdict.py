@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .amounts import UNKNOWN, duration, energy, gib, size
+from ..report.amounts import UNKNOWN, duration, energy, gib, size
+from ..report.intervals import Interval
+from ..report.visible import visible
 from .comparison import Pair, Row, turned
-from .intervals import Interval
-from .visible import visible
 
 
 def ranked_rows(rows: Sequence[Row]) -> list[Row]:

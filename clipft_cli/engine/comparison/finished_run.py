@@ -11,10 +11,10 @@ from typing import Any
 from ...config.commands import TrainConfig
 from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError
+from ..checkpoint.card import read_card, verify_files
 from ..data.regular import regular_text
-from ..loop.card import read_card, verify_files
+from ..report.visible import visible
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
-from .visible import visible
 
 
 @dataclass(frozen=True)

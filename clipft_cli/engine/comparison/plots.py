@@ -16,9 +16,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from .amounts import duration
+from ..report.amounts import duration
+from ..report.visible import shortened, visible
 from .comparison import Row
-from .visible import shortened, visible
 
 INK, FAINT = "#010101", "#020202"
 COLOURS = [f"#0a000{i}" for i in range(8)]

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from clipft_cli.engine.report.comparison import Row, build_pairs, mean_share
-from clipft_cli.engine.report.comparison_files import _md
-from clipft_cli.engine.report.comparison_plots import confusion, named
-from clipft_cli.engine.report.cost import Cost
+from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
+from clipft_cli.engine.comparison.cost import Cost
+from clipft_cli.engine.comparison.files import _md
+from clipft_cli.engine.comparison.paired import holm, mcnemar
+from clipft_cli.engine.comparison.plots import confusion, named
+from clipft_cli.engine.comparison.verdict import recommended, verdict
 from clipft_cli.engine.report.intervals import Interval, wilson
 from clipft_cli.engine.report.metrics import measure
-from clipft_cli.engine.report.paired import holm, mcnemar
 from clipft_cli.engine.report.scores import Scores
-from clipft_cli.engine.report.verdict import recommended, verdict
 
 
 def row(label: str, hits: np.ndarray, *, seconds: float = 10.0, trained: int = 1000, size: int = 10**6) -> Row:

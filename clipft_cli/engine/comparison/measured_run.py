@@ -10,21 +10,21 @@ import numpy as np
 from ...config.commands import CompareConfig
 from ...config.model import ModelConfig
 from ...errors import CheckpointError, ModelError
+from ..checkpoint.load import Loaded, load_classifier
+from ..checkpoint.zero_shot import text_head, tuned_text_head
 from ..data.loader import Loader
 from ..data.manifest import Manifest, Row
 from ..data.templates import choose_templates
-from ..loop.checkpoint import load_classifier, text_head, tuned_text_head
 from ..loop.events import OnEvent
 from ..loop.inference import split_logits
-from ..loop.loaded import Loaded
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Head
 from ..model.nf4 import n_weights
 from ..model.precision import Precision
+from ..report.intervals import Interval, wilson
+from ..report.measured_split import MeasuredSplit
 from .finished_run import FinishedRun
-from .intervals import Interval, wilson
-from .measured_split import MeasuredSplit
 
 CPU_BATCH, DEVICE_BATCH = 64, 256
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..loop.card import versions
-from .calibration import reliability
+from ..checkpoint.card import versions
+from ..report.calibration import reliability
+from ..report.intervals import LEVEL, Interval, wilson
+from ..report.metrics import Metrics, measure
+from ..report.scores import Scores
 from .cost import Cost, cost_of
 from .finished_run import FinishedRun
-from .intervals import LEVEL, Interval, wilson
 from .measured_run import Answer
-from .metrics import Metrics, measure
 from .paired import holm, images_needed, mcnemar, paired_difference
-from .scores import Scores
 
 FORMAT = 1
 

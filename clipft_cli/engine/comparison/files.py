@@ -11,13 +11,13 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from . import comparison_plots as plots
-from .amounts import duration, energy, gib, size
+from ..report.amounts import duration, energy, gib, size
+from ..report.intervals import Interval
+from ..report.visible import visible
+from . import plots
 from .comparison import Comparison, Row
 from .disagreements import disagreements
-from .intervals import Interval
 from .verdict import p_text, points, ranked_rows, rounded
-from .visible import visible
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
 NOT_REPORTED = "not reported"

@@ -19,7 +19,7 @@ from .card import Card, card_of, read_card, verify_files
 if TYPE_CHECKING:
     import torch
 
-    from .loaded import Loaded
+    from .load import Loaded
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Opened:
         from ..methods import METHODS
         from ..model.foreign import check_model_cfg
         from ..model.image_tower import is_plain_vit, read_image_tower
-        from .loaded import put_together
+        from .load import put_together
 
         cfg, weights = self.card.base.model_cfg, self.weights.result()
         is_own_tower = weights == self.checkpoint / TOWER_FILE
-        if weights is None or is_own_tower != METHODS[self.card.method].saves_tower:  # type: ignore[index]
+        if weights is None or is_own_tower != METHODS[self.card.method].saves_tower:
             return None
         if not is_plain_vit(cfg) or bool(cfg.get("quick_gelu")) != self.card.base.quick_gelu:
             return None
@@ -62,7 +62,7 @@ class Opened:
             return None
 
     def _whole(self, device: torch.device) -> Loaded:
-        from .checkpoint import load_verified
+        from .load import load_verified
 
         return load_verified(self.checkpoint, self.meta, device)
 

@@ -28,7 +28,7 @@ MAX_CARD_BYTES = 64 << 20
 class Card:
     """Everything about a classifier that is no tensor. `data` names the manifest; `metrics` are on val."""
 
-    method: str
+    method: MethodName
     base: BaseModel
     preprocess: Preprocess
     classes: tuple[ClassInfo, ...]

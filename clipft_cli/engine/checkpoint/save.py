@@ -1,0 +1,37 @@
+"""A fine-tuned model on disk: safetensors and JSON, checksummed, written whole or not at all, never pickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..data.digest import file_digest
+from ..methods import METHODS
+from ..model.classifier import Classifier
+from ..run_dir import (
+    ADAPTER_FILE,
+    CHECKPOINT_FILE,
+    HEAD_FILE,
+    OPEN_CLIP_CONFIG_FILE,
+    TEXT_ADAPTER_FILE,
+    TOWER_FILE,
+    replaced_folder,
+)
+from .card import Card, signed_json
+from .tensors import write_tensors
+
+
+def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
+    """Write the checkpoint `folder`, replacing one of the same name only when the new one is whole."""
+    with replaced_folder(folder) as new:
+        write_tensors(new / HEAD_FILE, classifier.head.state_dict())
+        if METHODS[card.method].saves_tower:
+            write_tensors(new / TOWER_FILE, classifier.clip.state_dict())
+        if classifier.adapters is not None:
+            write_tensors(new / ADAPTER_FILE, classifier.adapters.state_dict())
+        if classifier.text_adapters is not None:
+            write_tensors(new / TEXT_ADAPTER_FILE, classifier.text_adapters.state_dict())
+        config = {"model_cfg": card.base.model_cfg, "preprocess_cfg": card.preprocess.to_json()}
+        (new / OPEN_CLIP_CONFIG_FILE).write_text(json.dumps(config, indent=2), encoding="utf-8")
+        files = {file.name: file_digest(file) for file in sorted(new.iterdir())}
+        (new / CHECKPOINT_FILE).write_text(signed_json({**card.to_json(), "files": files}), encoding="utf-8")

@@ -1,0 +1,62 @@
+"""Heads made of class prompts, by the pretrained text tower or by a tuned one; the zero-shot classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from ...config.data import DataConfig
+from ...config.model import ModelConfig
+from ..data.manifest import ClassInfo, Manifest
+from ..data.templates import choose_templates
+from ..methods.lora import text_adapters
+from ..model.backbone import Backbone, load_backbone
+from ..model.classifier import Classifier, CosineHead, logit_scale_of
+from ..model.lora import text_tower
+from ..model.prompts import zero_shot_head
+from ..run_dir import TEXT_ADAPTER_FILE, TOWER_FILE
+from .card import Card, data_facts
+from .load import Loaded
+
+
+def load_zero_shot(model: ModelConfig, data: DataConfig, manifest: Manifest, device: torch.device) -> Loaded:
+    """The untouched pretrained model with a head of class prompts for the classes of `manifest`."""
+    backbone = load_backbone(model)
+    templates = choose_templates(data.templates, backbone.base.name)
+    card = Card(
+        method="zero_shot",
+        base=backbone.base,
+        preprocess=backbone.preprocess,
+        classes=manifest.classes,
+        templates=templates,
+        head="cosine",
+        lora=None,
+        data=data_facts(manifest),
+    )
+    head = text_head(backbone, manifest.classes, templates)
+    return Loaded(Classifier(backbone.model, head).to(device).eval(), card, card.to_json())
+
+
+def text_head(backbone: Backbone, classes: tuple[ClassInfo, ...], templates: tuple[str, ...]) -> CosineHead:
+    """The cosine head whose class vectors are the embedded prompts."""
+    names = [cls.readable for cls in classes]
+    weight = zero_shot_head(backbone.model, backbone.tokenizer, names, templates)
+    return CosineHead(weight, logit_scale_of(backbone.model))
+
+
+def tuned_text_head(
+    checkpoint: Path, card: Card, backbone: Backbone, classes: tuple[ClassInfo, ...], templates: tuple[str, ...]
+) -> CosineHead:
+    """`text_head` by the text tower of a checkpoint that was trained with the contrastive objective.
+
+    `backbone` is its base model, and becomes the tuned one.
+    """
+    if (checkpoint / TOWER_FILE).is_file():
+        backbone.model.load_state_dict(load_file(checkpoint / TOWER_FILE))
+    if card.lora is not None:
+        adapters = text_adapters(backbone.model, card.lora)
+        adapters.load_state_dict(load_file(checkpoint / TEXT_ADAPTER_FILE))
+        adapters.merge_into(text_tower(backbone.model))
+    return text_head(backbone, classes, templates)
