@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from clipft_cli.config.data import SplitName
 from clipft_cli.engine.data.decode import decode_image
 from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.data.transforms import Preprocess, shrink
+from clipft_cli.engine.data.transforms import Preprocess
 
 SOURCE_PX = 448
 """Shorter side kept of a training image: twice what the tower sees."""
@@ -56,8 +56,13 @@ def pil_images(data_dir: Path, split: SplitName, shorter_px: int | None = None) 
     rows = manifest.split(split)
     images = [decode_image(manifest.file(row).read_bytes()) for row in rows]
     if shorter_px is not None:
-        images = [shrink(image, shorter_px) for image in images]
+        images = [_shrunk(image, shorter_px) for image in images]
     return images, [row.label for row in rows]
+
+
+def _shrunk(image: Image.Image, shorter_px: int) -> Image.Image:
+    ratio = shorter_px / min(image.size)
+    return image if ratio >= 1 else ImageOps.scale(image, ratio, Image.Resampling.BICUBIC)
 
 
 class Augmented(torch.utils.data.Dataset):

@@ -36,7 +36,7 @@ WITHOUT_EPOCHS = ("zero_shot", "linear_probe")
 
 @dataclass(frozen=True)
 class Plan:
-    """Which runs: every method on every set with every seed. `variant` names what `sets` change."""
+    """Which runs: every method on every set with every seed. `variant` names what `overrides` change."""
 
     methods: tuple[str, ...]
     sets: tuple[str, ...]
@@ -54,7 +54,8 @@ def main(
     scratch: Annotated[Path, typer.Option(help="Where prepared sets and run directories go.")] = Path("recipes-runs"),
     sets: Annotated[str, typer.Option(help="Folders of `data`.")] = "food10,trash6,flowers5",
     methods: Annotated[str, typer.Option(help="; ".join(RUNNERS))] = ",".join(m for m in RUNNERS if m != "few-shot"),
-    seeds: Annotated[str, typer.Option(help="Seeds of split, order and augmentation.")] = "0",
+    seeds: Annotated[str, typer.Option(help="Seeds of training; zero-shot and the probe have none.")] = "0,1,2",
+    split_seed: Annotated[int, typer.Option(help="Seed of the split; the same for all seeds of training.")] = 0,
     budget: Annotated[float, typer.Option(help="CPU seconds of a run.")] = 90.0,
     epochs: Annotated[int, typer.Option(help="Epochs of each run in place of the budget; 0: by budget.")] = 0,
     variant: Annotated[str, typer.Option(help="Name for what --set changes, in the log.")] = "",
@@ -72,10 +73,12 @@ def main(
         budget, epochs, variant, tuple(overrides or ()), not val_only,
     )  # fmt: skip
     log = Log(log_file)
-    for name in plan.sets:
-        for seed in plan.seeds:
-            manifest = _prepared(data / name, scratch, seed)
+    for seed in plan.seeds:
+        for name in plan.sets:
+            manifest = _prepared(data / name, scratch, split_seed)
             for method in plan.methods:
+                if method in WITHOUT_EPOCHS and seed != plan.seeds[0]:
+                    continue
                 job = Job(manifest.root, weights.resolve(), scratch.resolve(), seed, 0, plan.overrides, plan.with_test)
                 if cost_only and method not in WITHOUT_EPOCHS:
                     print(method, _cost(method, job, log), flush=True)

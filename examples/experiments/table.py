@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, median
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ BUDGET = 90.0
 OWN = ("full", "lora")
 FREE = ("zero_shot", "linear_probe")
 Record = dict[str, Any]
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 def main(
@@ -30,9 +33,12 @@ def main(
     sets = list(dict.fromkeys(r["set"] for r in runs))
     parts = {
         f"Test top-1 in % (95% Wilson interval), {budget:g} CPU seconds a run": accuracy_table(runs, sets),
-        "`full` minus the others on the same test images: points (95% bootstrap), McNemar's p by Holm": paired_table(
-            runs, sets
-        ),
+        **{
+            f"`{own}` minus the others on the same test images: points (95% bootstrap), p by Holm": paired_table(
+                runs, sets, own
+            )
+            for own in OWN
+        },
         "Epochs bought, CPU seconds used; seconds until val stood at the linear probe's level": time_table(runs, sets),
         "Test top-1 at equal epochs": epochs_table(longer),
         "Starting points": starting_points(runs),
@@ -49,39 +55,43 @@ def _is_of(record: Record, budget: float) -> bool:
 
 
 def accuracy_table(runs: Sequence[Record], sets: Sequence[str]) -> str:
-    """Test top-1 with Wilson intervals, a row a method; over seeds, hits are pooled for the value alone."""
-    rows = [["method", *(f"{name} (test n={_runs(runs, name)[0]['n'][2]})" for name in sets), "mean"]]
+    """Test top-1, a row a method: means over the seeds, of Wilson's intervals too; and each seed's value."""
+    rows = [["method", "seeds", *(f"{name} (test n={_runs(runs, name)[0]['n'][2]})" for name in sets), "mean"]]
     for method in _methods(runs):
         found = [_runs(runs, name, method) for name in sets]
-        means = [float(np.mean([r["test_top1"] for r in of_set])) for of_set in found if of_set]
-        mean = f"{100 * np.mean(means):.1f}" if len(means) == len(sets) else ""
-        rows.append([method, *(_cell(of_set) for of_set in found), mean])
+        means = [fmean(r["test_top1"] for r in of_set) for of_set in found if of_set]
+        mean = f"{100 * fmean(means):.1f}" if len(means) == len(sets) else ""
+        seeds = "/".join(dict.fromkeys(str(len(of_set)) for of_set in found))
+        rows.append([method, seeds, *(_cell(of_set) for of_set in found), mean])
     return _markdown(rows)
 
 
-def paired_table(runs: Sequence[Record], sets: Sequence[str]) -> str:
-    """Own `full` against every other method on the same images: difference, bootstrap interval, McNemar's p by Holm."""
-    rows = [["full minus", *sets, "all sets together"]]
+def paired_table(runs: Sequence[Record], sets: Sequence[str], first: str) -> str:
+    """`first` against every other method on the same images: difference with its interval, McNemar's p by Holm.
+
+    Bootstrap over images and seeds; p is twice the median over the seeds, which share their images.
+    """
+    rows = [[f"{first} minus", *sets, "all sets together"]]
     lines = []
-    for method in [m for m in _methods(runs) if m != "full"]:
-        pairs = [_hits(runs, name, "full", method) for name in sets]
+    for method in [m for m in _methods(runs) if m != first]:
+        pairs = [(_hits(runs, name, first), _hits(runs, name, method)) for name in sets]
         lines.append((method, pairs, _together(pairs)))
-    whole = [_p_value(together) for _, _, together in lines]
-    adjusted = holm([p for p in whole if p is not None])
-    for (method, pairs, together), p in zip(lines, whole, strict=True):
-        last = _difference(together) + (f", p {adjusted.pop(0):.2g}" if p is not None else "")
-        rows.append([method, *(_difference(pair) for pair in pairs), last])
+    whole = [_p_value(*together) for _, _, together in lines if together is not None]
+    adjusted = iter(holm(whole))
+    for method, pairs, together in lines:
+        last = f"{_difference(*together)}, p {next(adjusted):.2g}" if together is not None else ""
+        rows.append([method, *(_difference(*pair) for pair in pairs), last])
     return _markdown(rows)
 
 
 def time_table(runs: Sequence[Record], sets: Sequence[str]) -> str:
-    """CPU seconds until val first stood at the probe's level, and two points above it."""
+    """Medians over the seeds: CPU seconds of a run, and until val first stood at the probe's level and above it."""
     head = ["method", *(f"{name}: epochs, CPU s" for name in sets)]
     rows = [[*head, *(f"{name}: s to probe / +2 / +4 points" for name in sets)]]
     for method in [m for m in _methods(runs) if m not in FREE]:
-        found = [_runs(runs, name, method)[:1] for name in sets]
-        cells = [f"{r[0]['epochs_run']}, {r[0]['cpu_seconds']:.0f}" if r else "" for r in found]
-        times = [_times(r[0], _level(runs, name)) if r else "" for r, name in zip(found, sets, strict=True)]
+        found = [_runs(runs, name, method) for name in sets]
+        cells = [f"{r[0]['epochs_run']}, {median(x['cpu_seconds'] for x in r):.0f}" if r else "" for r in found]
+        times = [_times(r, _level(runs, name)) if r else "" for r, name in zip(found, sets, strict=True)]
         rows.append([method, *cells, *times])
     return _markdown(rows)
 
@@ -134,41 +144,43 @@ def _runs(runs: Sequence[Record], name: str, method: str | None = None) -> list[
 def _cell(of_set: Sequence[Record]) -> str:
     if not of_set:
         return ""
-    hits = [hit == "1" for hit in of_set[0]["hits"]]
-    interval = wilson(sum(hits), len(hits))
-    first = f"{100 * interval.value:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
-    others = ", ".join(f"{100 * r['test_top1']:.1f}" for r in of_set[1:])
-    note = " tie: start kept" if of_set[0]["kept"].startswith("start") and of_set[0]["method"] in OWN else ""
-    return first + (f"; other seeds {others}" if others else "") + note
+    intervals = [wilson(r["hits"].count("1"), len(r["hits"])) for r in of_set]
+    value, low, high = (100 * fmean(getattr(i, part) for i in intervals) for part in ("value", "low", "high"))
+    each = f" [{', '.join(f'{100 * i.value:.1f}' for i in intervals)}]" if len(of_set) > 1 else ""
+    ties = sum(r["kept"].startswith("start") for r in of_set) if of_set[0]["method"] in OWN else 0
+    return f"{value:.1f} ({low:.1f} to {high:.1f}){each}" + (f" {ties} tied: start kept" if ties else "")
 
 
-def _hits(runs: Sequence[Record], name: str, first: str, second: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Both methods' hits on the same images, the seeds both have one after the other (each seed is a split)."""
-    of_first, of_second = ({r["seed"]: r["hits"] for r in _runs(runs, name, method)} for method in (first, second))
-    seeds = sorted(of_first.keys() & of_second.keys())
-    if not seeds:
-        return None
-    joined = ("".join(of[seed] for seed in seeds) for of in (of_first, of_second))
-    a, b = (np.array([hit == "1" for hit in hits]) for hits in joined)
-    return a, b
+def _hits(runs: Sequence[Record], name: str, method: str) -> np.ndarray:
+    """(S, N): whether image n of the test split is right under seed s."""
+    rows = [[hit == "1" for hit in r["hits"]] for r in _runs(runs, name, method)]
+    return np.array(rows, dtype=bool)
 
 
-def _together(pairs: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> tuple[np.ndarray, np.ndarray] | None:
-    known = [pair for pair in pairs if pair is not None]
-    if len(known) < len(pairs):
-        return None
-    return np.concatenate([a for a, _ in known]), np.concatenate([b for _, b in known])
+def _together(pairs: Sequence[Pair]) -> Pair | None:
+    """All sets' images one after the other, where every set has as many seeds."""
+    joined = []
+    for side in zip(*pairs, strict=True):
+        n_seeds = {len(hits) for hits in side}
+        if n_seeds & {0} or len(n_seeds) > 1:
+            return None
+        joined.append(np.concatenate(side, axis=1))
+    return joined[0], joined[1]
 
 
-def _difference(pair: tuple[np.ndarray, np.ndarray] | None) -> str:
-    if pair is None:
+def _difference(a: np.ndarray, b: np.ndarray) -> str:
+    if not len(a) or not len(b):
         return ""
-    found = paired_difference(*pair)
+    found = paired_difference(a, b)
     return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 
-def _p_value(pair: tuple[np.ndarray, np.ndarray] | None) -> float | None:
-    return None if pair is None else mcnemar(*pair).p
+def _p_value(a: np.ndarray, b: np.ndarray) -> float:
+    """Twice the median over the seeds (Meinshausen, Meier and Buehlmann 2009, section 2.2)."""
+    n_seeds = max(len(a), len(b))
+    a, b = (np.broadcast_to(hits, (n_seeds, hits.shape[1])) for hits in (a, b))
+    each = [mcnemar(x, y).p for x, y in zip(a, b, strict=True)]
+    return each[0] if n_seeds == 1 else min(1.0, 2 * median(each))
 
 
 def _level(runs: Sequence[Record], name: str) -> float:
@@ -176,12 +188,13 @@ def _level(runs: Sequence[Record], name: str) -> float:
     return float(probe[0]["val_top1"]) if probe else float("nan")
 
 
-def _times(record: Record, level: float) -> str:
-    reached = [
-        next((f"{seconds:.0f}" for seconds, top1 in record["course"] if top1 >= level + more - 1e-9), "never")
-        for more in (0.0, 0.02, 0.04)
-    ]
-    return " / ".join(reached)
+def _times(records: Sequence[Record], level: float) -> str:
+    shown = []
+    for more in (0.0, 0.02, 0.04):
+        reached = [next((s for s, top1 in r["course"] if top1 >= level + more - 1e-9), math.inf) for r in records]
+        middle = median(reached)
+        shown.append("never" if math.isinf(middle) else f"{middle:.0f}")
+    return " / ".join(shown)
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
