@@ -116,7 +116,9 @@ class TrainingConfig(Config):
     weight_decay: float = Field(0.05, ge=0, le=10, description="AdamW decay; never on 1-D or embedding weights.")
     max_grad_norm: float | None = Field(1.0, gt=0, description="Gradient norm above which it is clipped; none: never.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Probability spread over all classes.")
-    select_by: SelectionMetric = Field("top1", description="Val metric that chooses the best epoch.")
+    select_by: SelectionMetric = Field(
+        "top1", description="Val metric that chooses the best epoch; between equals, the lower loss."
+    )
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     layerwise_lr: LayerwiseLRConfig = LayerwiseLRConfig()
     progressive_unfreezing: ProgressiveUnfreezingConfig = ProgressiveUnfreezingConfig()

@@ -27,7 +27,7 @@ from clipft_cli.engine.data.manifest import read_manifest
 from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
 from clipft_cli.engine.methods import METHODS as METHODS_BUILT
 from clipft_cli.engine.model.nf4 import unpack
-from clipft_cli.engine.run_dir import find_checkpoint
+from clipft_cli.engine.run_dir import RunDir, find_checkpoint
 from clipft_cli.engine.train import dry_run, resume, train
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError, ResourceError, TrainingError
 
@@ -241,6 +241,18 @@ def test_early_stopping_waits_for_its_patience(tiny, tmp_path):
     assert result.epochs == 3  # the first is the best so far, then two without improvement
 
 
+def test_of_epochs_with_equal_accuracy_the_one_with_the_lowest_loss_is_best(tiny, tmp_path):
+    settings = {**FOUR_EPOCHS, "training.wise_ft.enabled": False, "checkpoint.keep_best": 2, "training.num_epochs": 6}
+    result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
+    records = read_metrics(tmp_path / "run")
+    top1 = max(record["val_top1"] for record in records)
+    equals = sorted((record["val_loss"], record["epoch"]) for record in records if record["val_top1"] == top1)
+    assert equals[0][1] != min(epoch for _, epoch in equals)
+    assert result.best_epoch == equals[0][1]
+    kept = {epoch for epoch, _ in RunDir(tmp_path / "run").checkpoints()}
+    assert kept >= {epoch for _, epoch in equals[:2]}
+
+
 def test_each_stage_of_unfreezing_has_the_whole_patience(tiny, tmp_path):
     schedule = [{"epoch": 0, "layers": ["classifier"]}, {"epoch": 4, "layers": ["all"]}]
     settings = {
@@ -366,8 +378,8 @@ def test_accumulation_takes_the_micro_batches_of_one_update(tiny, tmp_path):
 def test_old_checkpoints_go_the_best_and_the_newest_stay(runs):
     result, _ = runs["full"]
     kept = {path.name for path in result.run_dir.glob("checkpoint-epoch-*")}
-    values = {line["epoch"]: line["val_top1"] for line in read_metrics(result.run_dir) if line["epoch"] > 0}
-    best = sorted(values, key=lambda epoch: (-values[epoch], epoch))[:3]
+    lines = [line for line in read_metrics(result.run_dir) if line["epoch"] > 0]
+    best = [line["epoch"] for line in sorted(lines, key=lambda line: (-line["val_top1"], line["val_loss"]))[:3]]
     assert kept == {f"checkpoint-epoch-{epoch}" for epoch in {4, *best}}
 
 

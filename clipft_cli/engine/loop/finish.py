@@ -21,7 +21,7 @@ from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, wr
 from .events import Note, OnEvent
 from .fit import interrupted
 from .inference import ValMetrics, metrics_of
-from .records import selection_value
+from .records import selection_rank, selection_value
 from .resume import TrainState
 from .run import Run
 from .signals import Stopped, StopRequest
@@ -68,7 +68,7 @@ def finish(
         measured[alpha] = _measured(run, state, mixed(start, tuned, alpha), on_event, stop)
     select_by = run.config.training.select_by
     values = {a: selection_value(found, select_by) for a, (found, _) in measured.items()}
-    alpha = max(measured, key=lambda a: (values[a], -measured[a][0].loss, a))
+    alpha = max(measured, key=lambda a: (selection_rank(measured[a][0], select_by), a))
     if not wise_ft.enabled:  # nothing is mixed, and what was trained is kept unless it is worse
         alpha = 1.0 if values[1.0] >= values[0.0] else 0.0
     metrics, logits = measured[alpha]
@@ -88,7 +88,7 @@ def _tuned(
     def read(epoch: int) -> dict[str, Tensor]:
         return read_parameters(run.run_dir.checkpoint(epoch), run.parameters)
 
-    kept = [int(epoch) for epoch, _ in state.ranked if epoch != state.best_epoch]
+    kept = [int(epoch) for epoch, *_ in state.ranked if epoch != state.best_epoch]
     epochs = [state.best_epoch, *(epoch for epoch in kept if is_whole(run.run_dir.checkpoint(epoch)))]
     if not run.config.training.soup.enabled or not has_soup(list(run.parameters)) or len(epochs) == 1:
         return read(state.best_epoch), None
@@ -128,8 +128,8 @@ def _best_whole_epoch(run: Run, state: TrainState, on_event: OnEvent) -> int:
             hint="start the run again: its config is in config.yaml",
         )
     select_by = run.config.training.select_by
-    values = {epoch: selection_value(_recorded_metrics(folder), select_by) for epoch, folder in others.items()}
-    epoch = max(values, key=lambda e: (values[e], e))
+    ranks = {epoch: selection_rank(_recorded_metrics(folder), select_by) for epoch, folder in others.items()}
+    epoch = max(ranks, key=lambda e: ranks[e])
     on_event(Note(f"{best}: is missing or damaged: the next best, {others[epoch].name}, is used", is_warning=True))
     return epoch
 

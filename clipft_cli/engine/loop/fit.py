@@ -21,7 +21,7 @@ from ..run_dir import write_pointer
 from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
 from .inference import ValMetrics, metrics_of
 from .memory import peak_memory_gib
-from .records import append_metrics, selection_value
+from .records import append_metrics, selection_rank
 from .resume import TrainState
 from .run import Run
 from .signals import Stopped, StopRequest
@@ -230,15 +230,15 @@ def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float, wa
 
 def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
     training = run.config.training
-    value = selection_value(record, training.select_by)
-    is_best = state.best_value is None or value > state.best_value
-    ranked = sorted([*state.ranked, [record.epoch, value]], key=lambda pair: (-pair[1], pair[0]))
+    value, closeness = selection_rank(record, training.select_by)
+    ranked = sorted([*state.ranked, [record.epoch, value, closeness]], key=lambda row: (-row[1], -row[2], row[0]))
     state.ranked = ranked[: run.config.checkpoint.keep_best]
+    is_best = state.ranked[0][0] == record.epoch
+    # an equal metric at a lower loss is kept, but patience does not wait for it
+    is_improved = state.best_value is None or value > state.best_value
+    state.epochs_without_improvement = 0 if is_improved else state.epochs_without_improvement + 1
     if is_best:
         state.best_epoch, state.best_value = record.epoch, value
-        state.epochs_without_improvement = 0
-    else:
-        state.epochs_without_improvement += 1
     if state.epoch in run.plan.stages:
         state.epochs_without_improvement = 0  # what has just joined gets the whole of the patience
     is_last_stage = state.epoch >= run.plan.stages[-1]
@@ -263,7 +263,7 @@ def _save_checkpoint(run: Run, state: TrainState, record: EpochRecord, is_best: 
 def _prune(run: Run, state: TrainState) -> None:
     """Only the newest and the best epochs' checkpoints stay; what a state before this one left ahead stays too."""
     rule = run.config.checkpoint
-    keep = {state.best_epoch, *(int(epoch) for epoch, _ in state.ranked)}
+    keep = {state.best_epoch, *(int(epoch) for epoch, *_ in state.ranked)}
     for epoch, folder in run.run_dir.checkpoints():
         if epoch <= state.epoch - rule.keep_last and epoch not in keep:
             run.run_dir.remove(folder)

@@ -49,3 +49,9 @@ def selection_value(metrics: ValMetrics | EpochRecord, select_by: str) -> float:
     if isinstance(metrics, EpochRecord):
         metrics = ValMetrics(metrics.val_loss, metrics.val_top1, metrics.val_top5, metrics.val_macro_f1)
     return {"top1": metrics.top1, "macro_f1": metrics.macro_f1, "loss": -metrics.loss}[select_by]
+
+
+def selection_rank(metrics: ValMetrics | EpochRecord, select_by: str) -> tuple[float, float]:
+    """`selection_value`, and the lower loss between equals: on a small val many epochs have the same accuracy."""
+    loss = metrics.val_loss if isinstance(metrics, EpochRecord) else metrics.loss
+    return selection_value(metrics, select_by), -loss

@@ -31,7 +31,7 @@ class TrainState:
     """Where a run stands. `step` counts updates of the whole run, `step_in_epoch` those of the open epoch.
 
     `loss_sum` and `n_images` are of the open epoch; `best_*` of the best epoch on val so far, `ranked`
-    the (epoch, value) pairs whose checkpoints are kept; `bad_images` are those replaced so far, by split;
+    the (epoch, value, -loss) whose checkpoints are kept, best first; `bad_images` are those replaced so far, by split;
     `belongs_to` holds the digests of config, data set and base model.
     """
 

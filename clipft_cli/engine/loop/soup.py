@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...config.optim import SelectionMetric
 from .inference import ValMetrics
-from .records import selection_value
+from .records import selection_rank, selection_value
 
 Weights = Mapping[str, Tensor]
 
@@ -57,7 +57,7 @@ def greedy_soup(
         mix = averaged(others)
         metrics = measure(mix)
         tried.append((epoch, selection_value(metrics, select_by)))
-        if _rank(metrics, select_by) >= _rank(kept, select_by):
+        if selection_rank(metrics, select_by) >= selection_rank(kept, select_by):
             chosen.append(epoch)
             members, weights, kept = others, mix, metrics
     return Soup(tuple(chosen), tuple(tried)), weights
@@ -95,7 +95,3 @@ def _mean_product(downs: Sequence[Tensor], ups: Sequence[Tensor]) -> tuple[Tenso
     down[:rank] = ((v[:rank] * root[:, None]) @ right.T).to(down.dtype)
     up[:, :rank] = (left @ (u[:, :rank] * root)).to(up.dtype)
     return down, up
-
-
-def _rank(metrics: ValMetrics, select_by: SelectionMetric) -> tuple[float, float]:
-    return selection_value(metrics, select_by), -metrics.loss
