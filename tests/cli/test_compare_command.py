@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -111,6 +112,37 @@ def test_a_method_and_its_own_run_are_one_row(compared):
     outcome = compare("outputs/lora", "lora", "lora", "--no-train", "--json")
     labels = [row["label"] for row in json.loads(outcome.stdout)["rows"]]
     assert labels == ["zero_shot", "linear_probe", "lora"]
+
+
+def test_runs_that_would_be_called_the_same_go_by_the_names_they_were_given(compared):
+    for source, copy in (("lora", "outputs/lora-2"), ("lora", "outputs/mine"), ("full", "mine")):
+        shutil.copytree(f"outputs/{source}", copy)
+    os.utime("outputs/lora-2/summary.json", (2e9, 2e9))  # the newest: what `lora` stands for
+    outcome = compare("outputs/lora", "lora", "mine/", "outputs/mine", "outputs/full", "--no-train", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    assert {row["label"]: row["runs"] for row in json.loads(outcome.stdout)["rows"]} == {
+        "zero_shot": ["outputs/zero_shot"],
+        "linear_probe": ["outputs/linear_probe"],
+        "outputs/lora": ["outputs/lora"],
+        "lora": ["outputs/lora-2"],
+        "mine": ["mine"],
+        "outputs/mine": ["outputs/mine"],
+        "full": ["outputs/full"],
+    }
+
+
+def test_a_method_is_not_left_out_for_a_run_of_the_same_name(compared):
+    outcome = compare("outputs/lora", "lora", "--no-train", epochs=2)
+    assert outcome.exit_code == 2
+    assert "no finished run on this data set, and --no-train: lora (preset lora, seed 0)" in outcome.stderr
+
+
+def test_a_named_run_gets_its_other_seeds_on_the_data_where_it_lies_now(compared):
+    (compared.root / "data" / "colours").rename("moved")
+    arguments = ["outputs/lora", "--data-dir", "moved", "--seeds", "2", "--json", *sets(*QUICK)]
+    outcome = CliRunner().invoke(app, ["compare", *arguments])
+    assert outcome.exit_code == 0, outcome.output
+    assert [row["seeds"] for row in json.loads(outcome.stdout)["rows"]] == [[0], [0], [0, 1]]
 
 
 def test_other_epochs_or_seed_are_not_taken(compared):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,14 +77,10 @@ def line_up(
 ) -> list[Contender]:
     """Who is compared, in the order named, with every finished run that can be taken as it is."""
     n_seeds = config.compare.seeds
-    found: list[Contender] = []
-    for name in (*ALWAYS, *(name for name in config.compare.names if name not in ALWAYS)):
+    found: dict[str, Contender] = {}
+    for name in dict.fromkeys((*ALWAYS, *config.compare.names)):
         if name in named:
-            run = named[name]
-            seeds = _seeds(run.config, n_seeds)
-            contender = Contender(_label(name), run.config, seeds, {seeds[0]: run})
-            if _needs_one_seed(run.config):
-                contender = replace(contender, seeds=seeds[:1])
+            contender = _contender_of(name, named[name], n_seeds, manifest)
         else:
             recipe = recipes[name]  # type: ignore[index]
             seeds = _seeds(recipe, 1 if _needs_one_seed(recipe) else n_seeds)
@@ -93,9 +90,9 @@ def line_up(
             if earlier is not None:
                 _say_reused(earlier, contender, seed, on_event)
                 contender = contender.with_run(seed, earlier)
-        if not _is_listed(contender, found):
-            found.append(contender)
-    return found
+        if not _is_listed(contender, found.values()):
+            found[name] = contender
+    return _told_apart(found)
 
 
 def n_train_images(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
@@ -105,9 +102,21 @@ def n_train_images(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
     return len(draw_subset(rows, fraction=data.fraction, few_shot=data.few_shot, seed=seed))
 
 
-def _label(name: str) -> str:
+def _contender_of(name: str, run: FinishedRun, n_seeds: int, manifest: Manifest) -> Contender:
+    """A run that was named; its other seeds are trained as it was, on this data set where it lies now."""
     path = Path(name)
-    return path.name if path.parent == OUTPUTS else str(path)
+    recipe = run.config.model_copy(update={"data": run.config.data.model_copy(update={"dir": manifest.root})})
+    seeds = _seeds(recipe, 1 if _needs_one_seed(recipe) else n_seeds)
+    return Contender(path.name if path.parent == OUTPUTS else str(path), recipe, seeds, {seeds[0]: run})
+
+
+def _told_apart(found: Mapping[str, Contender]) -> list[Contender]:
+    """Those whose labels are the same are called by the names they were given."""
+    times = Counter(contender.label for contender in found.values())
+    return [
+        replace(contender, label=str(Path(name))) if times[contender.label] > 1 else contender
+        for name, contender in found.items()
+    ]
 
 
 def _seeds(recipe: TrainConfig, n: int) -> tuple[int, ...]:
@@ -183,8 +192,6 @@ def _epochs(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
 def _is_listed(contender: Contender, found: Iterable[Contender]) -> bool:
     """Whether its runs are another's already: `lora` and `outputs/lora` may be one."""
     paths = {run.path.resolve() for run in contender.runs.values()}
-    if any(contender.label == other.label and not paths for other in found):
-        return True
     return bool(paths) and any(paths <= {run.path.resolve() for run in other.runs.values()} for other in found)
 
 
