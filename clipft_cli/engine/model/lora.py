@@ -25,6 +25,9 @@ from .nf4 import FrozenWeight, dense, frozen_linear, unpack
 
 TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
 
+_SHORTEST = 1e-12
+"""What a row's length is divided by at least: a row of zeros (a pruned one) has no direction, and stays what it is."""
+
 
 def resolve_targets(names: Iterable[str]) -> tuple[str, ...]:
     """Names of projections, ours, open_clip's or Hugging Face's -> the `TARGETS` they mean, in fixed order.
@@ -85,7 +88,7 @@ class LoraDelta(nn.Module):
             return None, up
         with torch.no_grad():  # the norm counts as a constant: same accuracy, less memory (Liu et al. 2024, 4.3)
             length = _row_norms(dense(weight) + self.scale * self.lora_B @ self.lora_A)
-        ratio = (self.magnitude / length)[:, None]
+        ratio = (self.magnitude / length.clamp(min=_SHORTEST))[:, None]
         return 1 - self.strength + self.strength * ratio, up * ratio
 
     @torch.no_grad()

@@ -90,6 +90,18 @@ def test_new_adapters_leave_the_pretrained_output_bit_for_bit(visual, targets, k
     assert torch.equal(FastViT(visual, adapters)(IMAGES), FastViT(visual)(IMAGES))
 
 
+def test_dora_leaves_rows_of_zeros_as_they_are(visual):
+    block = visual.transformer.resblocks[1]
+    with torch.no_grad():
+        block.mlp.c_fc.weight[5] = 0
+        block.attn.in_proj_weight[100] = 0
+    adapters = LoraAdapters.for_vit(visual, ["all"], **SHAPE, use_dora=True)
+    features = FastViT(visual, adapters)(IMAGES)
+    assert torch.equal(features, FastViT(visual)(IMAGES))
+    features.square().sum().backward()
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in adapters.parameters())
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("targets", [["v"], ["q", "v"], ["k", "fc2"], ["all"]], ids=str)
 def test_output_and_gradients_equal_the_weights_written_out(visual, targets, kind):
