@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from ..config.commands import EvaluateConfig
-from ..errors import CheckpointError, ModelError
-from .checkpoint.load import Loaded
+from ..errors import ModelError
+from .checkpoint.card import card_of
+from .checkpoint.load import Loaded, load_base
 from .checkpoint.opened import opened
 from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
+from .data.templates import choose_templates
 from .loop.events import Note, OnEvent
 from .loop.inference import split_logits
 from .model.precision import Precision, device_label, set_up
@@ -86,24 +88,14 @@ def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: 
         with opened(subject.checkpoint) as files:
             return files.load(device)
 
-    from .checkpoint.zero_shot import load_zero_shot  # open_clip, which a plain ViT does without
+    from .checkpoint.zero_shot import zero_shot  # open_clip, which a plain ViT does without
+    from .model.backbone import load_backbone
 
     if subject.checkpoint is None:
-        return load_zero_shot(config.model, config.data, manifest, device)
-    try:
-        base, templates = subject.meta["base"], tuple(subject.meta["templates"])
-        model = config.model.model_copy(update={"name": str(base["name"]), "pretrained": base["pretrained"]})
-        data = config.data.model_copy(update={"templates": templates})
-        expected = str(base["weights_sha256"])
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{subject.checkpoint}: does not say which pretrained model it started from") from None
-    loaded = load_zero_shot(model, data, manifest, device)
-    if loaded.card.base.weights_sha256 != expected:
-        raise CheckpointError(
-            f"{subject.checkpoint}: started from other weights than those of {base['name']} found here",
-            hint="restore the weights this run was trained from",
-        )
-    return loaded
+        backbone = load_backbone(config.model)
+        return zero_shot(backbone, choose_templates(config.data.templates, backbone.base.name), manifest, device)
+    card = card_of(subject.checkpoint, subject.meta)
+    return zero_shot(load_base(subject.checkpoint, card.base), card.templates, manifest, device)
 
 
 def _notes(

@@ -123,7 +123,7 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
             material.eval_batch,
             material.config,
             on_event,
-            FeatureCache.of(material.config.cache, material.weights_digest),
+            FeatureCache.of(material.config.cache, material.base_digest),
         )
     save_start(run_dir.start, start, _digests(material))
     return start

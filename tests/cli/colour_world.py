@@ -88,14 +88,14 @@ def _write_run(manifest: Manifest) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from clipft_cli.config.data import DataConfig
     from clipft_cli.config.methods import LinearProbeConfig
     from clipft_cli.config.model import ModelConfig
     from clipft_cli.engine.checkpoint.card import with_result
     from clipft_cli.engine.checkpoint.save import save_classifier
-    from clipft_cli.engine.checkpoint.zero_shot import load_zero_shot
+    from clipft_cli.engine.checkpoint.zero_shot import zero_shot
     from clipft_cli.engine.data.decode import decode_image
     from clipft_cli.engine.methods.linear_probe import fit_probe
+    from clipft_cli.engine.model.backbone import load_backbone
     from clipft_cli.engine.model.classifier import Classifier
     from clipft_cli.engine.run_dir import RunDir, write_pointer
 
@@ -105,7 +105,7 @@ def _write_run(manifest: Manifest) -> None:
     weights = open_clip.create_model("colour-clip").state_dict()
     save_file({name: value.contiguous() for name, value in weights.items()}, "colour-clip.safetensors")
     model = ModelConfig(name="colour-clip.json", pretrained="colour-clip.safetensors")
-    loaded = load_zero_shot(model, DataConfig(templates=("a {}.",)), manifest, torch.device("cpu"))
+    loaded = zero_shot(load_backbone(model), ("a {}.",), manifest, torch.device("cpu"))
     with torch.no_grad():
         rows = manifest.split("train")
         pixels = [loaded.preprocess.pixels(decode_image(manifest.file(row))) for row in rows]

@@ -446,8 +446,20 @@ def test_adapters_on_another_base_are_refused(tiny, tmp_path, open_clip_models):
     settings = {"model.name": str(architecture), "model.pretrained": str(weights), "training.num_epochs": 1}
     result = train(tiny.config("lora", tmp_path / "run", settings), Recorder())
     load_classifier(result.checkpoint, CPU)
+    described = architecture.read_text()
+    architecture.write_text(json.dumps({**json.loads(described), "quick_gelu": True}))
+    with pytest.raises(CheckpointError, match="belongs to another base model: the architecture of"):
+        load_classifier(result.checkpoint, CPU)
+    architecture.write_text(described)
+    away = weights.rename(tmp_path / "elsewhere.safetensors")
+    with pytest.raises(CheckpointError, match="its base model is not there") as error:
+        load_classifier(result.checkpoint, CPU)
+    assert "or a link to where it is now" in error.value.hint
+    weights.symlink_to(away)
+    load_classifier(result.checkpoint, CPU)
+    weights.unlink()
     shutil.copy(write_model(tmp_path, seed=1)[1], weights)
-    with pytest.raises(CheckpointError, match="belongs to another base model"):
+    with pytest.raises(CheckpointError, match="belongs to another base model: the weights"):
         load_classifier(result.checkpoint, CPU)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -18,10 +18,14 @@ from ...errors import CheckpointError, ClipftError
 from ..data.manifest import ClassInfo
 from ..data.transforms import Preprocess
 from ..methods import METHODS
+from ..model.base_model import BaseModel
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.foreign import check_model_cfg
 from ..run_dir import ADAPTER_FILE, CHECKPOINT_FILE, HEAD_FILE, TOWER_FILE
 from .card import Card, card_of, does_not_fit, read_card, verify_files
+
+if TYPE_CHECKING:
+    from ..model.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
 
 def _tower(checkpoint: Path, card: Card) -> nn.Module:
     if not METHODS[card.method].saves_tower:
-        return _base_of(checkpoint, card)
+        return load_base(checkpoint, card.base).model
     from ..model.backbone import build_untrained  # open_clip
 
     check_model_cfg(card.base.model_cfg, str(checkpoint / CHECKPOINT_FILE))
@@ -110,15 +114,31 @@ def _tower(checkpoint: Path, card: Card) -> nn.Module:
     return clip
 
 
-def _base_of(checkpoint: Path, card: Card) -> nn.Module:
+def load_base(checkpoint: Path, base: BaseModel) -> Backbone:
+    """The pretrained model `checkpoint` started from.
+
+    Raises CheckpointError where it is not there, or what is there is another.
+    """
     from ..model.backbone import load_backbone  # open_clip
 
-    cache_dir = Path(card.base.cache_dir) if card.base.cache_dir else None
-    backbone = load_backbone(ModelConfig(name=card.base.name, pretrained=card.base.pretrained, cache_dir=cache_dir))
-    if backbone.base.weights_sha256 != card.base.weights_sha256:
+    missing = next((path for path in (base.name, base.pretrained) if path and _is_gone(Path(path))), None)
+    if missing is not None:
         raise CheckpointError(
-            f"{checkpoint}: belongs to another base model: the weights of {card.base.name}"
-            f" ({card.base.pretrained or 'its own'}) found here have a different digest",
-            hint="restore the weights this run was trained with",
+            f"{checkpoint}: its base model is not there: {missing}: no such file",
+            hint="put it back, or a link to where it is now (ln -s FILE PATH)",
         )
-    return backbone.model
+    cache_dir = Path(base.cache_dir) if base.cache_dir else None
+    backbone = load_backbone(ModelConfig(name=base.name, pretrained=base.pretrained, cache_dir=cache_dir))
+    if backbone.base.digest != base.digest:
+        has_its_weights = backbone.base.weights_sha256 == base.weights_sha256
+        what = "architecture" if has_its_weights else f"weights ({base.pretrained or 'its own'})"
+        raise CheckpointError(
+            f"{checkpoint}: belongs to another base model: the {what} of {base.name} found here: a different digest",
+            hint="restore the model this run was trained from",
+        )
+    return backbone
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether it is a recorded file or folder, which are absolute, and is there no more."""
+    return path.is_absolute() and not path.exists()

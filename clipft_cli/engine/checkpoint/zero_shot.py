@@ -7,12 +7,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ...config.data import DataConfig
-from ...config.model import ModelConfig
 from ..data.manifest import ClassInfo, Manifest
-from ..data.templates import choose_templates
 from ..methods.lora import text_adapters
-from ..model.backbone import Backbone, load_backbone
+from ..model.backbone import Backbone
 from ..model.classifier import Classifier, CosineHead, logit_scale_of
 from ..model.lora import text_tower
 from ..model.prompts import zero_shot_head
@@ -21,10 +18,8 @@ from .card import Card, data_facts
 from .load import Loaded
 
 
-def load_zero_shot(model: ModelConfig, data: DataConfig, manifest: Manifest, device: torch.device) -> Loaded:
+def zero_shot(backbone: Backbone, templates: tuple[str, ...], manifest: Manifest, device: torch.device) -> Loaded:
     """The untouched pretrained model with a head of class prompts for the classes of `manifest`."""
-    backbone = load_backbone(model)
-    templates = choose_templates(data.templates, backbone.base.name)
     card = Card(
         method="zero_shot",
         base=backbone.base,

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...config.commands import CompareConfig
-from ...config.model import ModelConfig
 from ...errors import CheckpointError, ModelError
-from ..checkpoint.load import Loaded, load_classifier
+from ..checkpoint.load import Loaded, load_base, load_classifier
 from ..checkpoint.zero_shot import text_head, tuned_text_head
 from ..data.loader import Loader
 from ..data.manifest import Manifest, Row
@@ -18,7 +17,6 @@ from ..data.templates import choose_templates
 from ..loop.events import OnEvent
 from ..loop.inference import split_logits
 from ..methods import METHODS
-from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Head
 from ..model.nf4 import n_weights
 from ..model.precision import Precision
@@ -108,9 +106,9 @@ class Measurer:
         """Accuracy of this image tower, under a text head, on the other data set's classes."""
         assert self.other is not None
         is_untouched = loaded.classifier.adapters is None and not METHODS[loaded.card.method].saves_tower  # type: ignore[index]
-        weights = loaded.card.base.weights_sha256
-        if is_untouched and weights in self._pretrained:
-            return self._pretrained[weights]
+        base = loaded.card.base.digest
+        if is_untouched and base in self._pretrained:
+            return self._pretrained[base]
         rows = self.other.split("test")
         loaded.classifier.head = self._text_head(run, loaded).to(self.precision.device)
         label = f"retention of {run.path.name}"
@@ -121,7 +119,7 @@ class Measurer:
         is_right = logits.argmax(axis=1)[kept] == images.labels[kept]
         share = wilson(int(is_right.sum()), len(kept))
         if is_untouched:
-            self._pretrained[weights] = share
+            self._pretrained[base] = share
         return share
 
     def _text_head(self, run: FinishedRun, loaded: Loaded) -> Head:
@@ -130,9 +128,7 @@ class Measurer:
         is_tuned = loaded.card.objective == "contrastive"
         key = (base.name, base.pretrained, str(run.checkpoint) if is_tuned else "")
         if key not in self._heads:
-            backbone: Backbone = load_backbone(ModelConfig(name=base.name, pretrained=base.pretrained))
-            if backbone.base.weights_sha256 != base.weights_sha256:
-                raise CheckpointError(f"the weights of {base.name} found here are not those the runs started from")
+            backbone = load_base(run.checkpoint, base)
             templates = choose_templates(self.config.data.templates, base.name)
             self._heads[key] = (
                 tuned_text_head(run.checkpoint, loaded.card, backbone, self.other.classes, templates)

@@ -66,13 +66,13 @@ class Material:
     @property
     def digests(self) -> dict[str, str]:
         """What a resumed run must find unchanged."""
-        return {"data set": self.manifest.digest, "base model": self.weights_digest}
+        return {"data set": self.manifest.digest, "base model": self.base_digest}
 
     @property
-    def weights_digest(self) -> str:
-        """Of the pretrained weights as the method starts from them."""
+    def base_digest(self) -> str:
+        """Of the pretrained model as the method starts from it."""
         is_packed = packed_gib(self.backbone.model)[0] > 0
-        return self.backbone.base.weights_sha256 + ("-nf4" if is_packed else "")
+        return self.backbone.base.digest + ("-nf4" if is_packed else "")
 
 
 def load_material(config: TrainConfig, manifest: Manifest) -> Material:

@@ -30,20 +30,20 @@ _KEY, _DIGEST, _FEATURES = "key", "sha256", "features"
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Files of features, none larger together than `max_bytes`. `weights` is the digest of the pretrained model.
+    """Files of features, none larger together than `max_bytes`. `model` is the digest of the pretrained one.
 
     Where the folder cannot be made, read or written, there is no cache, and nothing else is different.
     """
 
     folder: Path
     max_bytes: int
-    weights: str
+    model: str
 
     @classmethod
-    def of(cls, config: CacheConfig, weights: str) -> FeatureCache:
+    def of(cls, config: CacheConfig, model: str) -> FeatureCache:
         """As `config` has it; one that keeps nothing where the cache is turned off."""
         max_bytes = 0 if config.enabled is False else int(config.features_gb * 2**30)
-        return cls(config.dir or cache_folder() / "features", max_bytes, weights)
+        return cls(config.dir or cache_folder() / "features", max_bytes, model)
 
     def features(
         self,
@@ -78,7 +78,7 @@ class FeatureCache:
         ]
         parts = {
             "format": FORMAT,
-            "weights": self.weights,
+            "model": self.model,
             "transform": dataset.preprocess.to_json(),
             "manifest": dataset.manifest.digest,
             "files": files,

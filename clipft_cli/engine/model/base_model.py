@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +24,12 @@ class BaseModel:
     cache_dir: str | None = None
     file: str | None = None
     file_sha256: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of the function: with another activation or number of heads, the same tensors are another model."""
+        parts = json.dumps([self.weights_sha256, self.quick_gelu, self.model_cfg], sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """As stored in a checkpoint."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_world import TinyWorld, write_colours
+from tiny_world import TinyWorld, write_colours, write_model
 
 from clipft_cli.engine.data.dataset import ImageDataset
 from clipft_cli.engine.data.manifest import read_manifest
@@ -67,8 +68,22 @@ def change_the_data(world: TinyWorld) -> TinyWorld:
     return world
 
 
-@pytest.mark.parametrize("change", [change_a_weight, change_the_data])
-def test_another_model_or_data_set_is_computed_anew(world, change):
+def change_the_activation(world: TinyWorld) -> TinyWorld:
+    """The tensors stay what they are."""
+    architecture, _ = write_model(world.root, "quickgelu")
+    return TinyWorld(world.root, architecture, world.weights, world.data)
+
+
+def change_the_heads(world: TinyWorld) -> TinyWorld:
+    described = json.loads(world.architecture.read_text())
+    described["vision_cfg"]["head_width"] //= 2
+    architecture = world.root / "more-heads.json"
+    architecture.write_text(json.dumps(described))
+    return TinyWorld(world.root, architecture, world.weights, world.data)
+
+
+@pytest.mark.parametrize("change", [change_a_weight, change_the_activation, change_the_heads, change_the_data])
+def test_another_model_or_data_set_is_computed_anew(world, change, open_clip_models):
     probe(world, "first")
     assert probe(change(world), "second")[1] == 0
 
