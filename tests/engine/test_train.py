@@ -109,7 +109,7 @@ def test_epoch_zero_is_open_clips_own_zero_shot_classifier(runs, tiny, method):
     images, labels = val_images(tiny)
     model = open_clip.create_model(tiny.architecture.stem, pretrained=str(tiny.weights)).eval()
     if method == "qlora":  # the packed tower is what it starts from
-        METHODS_BUILT["qlora"].prepare(model)
+        METHODS_BUILT["qlora"].prepare(model, TrainConfig())
         unpack(model.visual)
     names = [cls.readable for cls in read_manifest(tiny.data).classes]
     templates = load_classifier(runs[method][0].checkpoint, CPU).card.templates
@@ -186,6 +186,16 @@ def test_the_plan_says_what_trains(runs):
         assert plan.total_steps == plan.steps_per_epoch * plan.num_epochs == 5 * 4
         assert [event.step for event in events.of(StepDone)] == list(range(1, 21))
         assert [event.record.epoch for event in events.of(EpochDone)] == [0, 1, 2, 3, 4]
+
+
+def test_the_plan_says_which_projections_a_tower_does_not_have(tiny, tmp_path, open_clip_models):
+    architecture, weights = write_model(tmp_path, "convnext")
+    settings = {"model.name": str(architecture), "model.pretrained": str(weights), "training.num_epochs": 1}
+    events = Recorder()
+    train(tiny.config("lora", tmp_path / "run", settings), events)
+    assert dict(events.of(Plan)[0].facts)["adapters"] == (
+        "on fc1, fc2; this tower has no linear layer that can be adapted for q, k, v, out"
+    )
 
 
 def test_an_existing_run_is_never_overwritten(tiny, tmp_path):
@@ -461,6 +471,16 @@ def test_adapters_on_another_base_are_refused(tiny, tmp_path, open_clip_models):
     shutil.copy(write_model(tmp_path, seed=1)[1], weights)
     with pytest.raises(CheckpointError, match="belongs to another base model: the weights"):
         load_classifier(result.checkpoint, CPU)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if METHODS_BUILT[method].has_adapters])
+def test_a_tower_that_adapters_cannot_reach_leaves_no_run_behind(tiny, tmp_path, open_clip_models, method):
+    architecture, weights = write_model(tmp_path, "convnext")
+    settings = {"model.name": str(architecture), "model.pretrained": str(weights), "lora.target_modules": ["q", "v"]}
+    with pytest.raises(ModelError, match="ConvNeXt has no linear layers LoRA can adapt for q, v") as error:
+        train(tiny.config(method, tmp_path / "run", settings), Recorder())
+    assert error.value.hint.startswith("it has some for fc1, fc2 (lora.target_modules); or fine-tune all of it")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture

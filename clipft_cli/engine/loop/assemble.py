@@ -84,7 +84,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
     backbone = load_backbone(config.model)
-    METHODS[config.method].prepare(backbone.model)
+    METHODS[config.method].prepare(backbone.model, config)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     augmentation = Augmentation(data.augmentation, data.crop_scale_min, data.horizontal_flip)
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))

@@ -9,6 +9,7 @@ import torch
 
 from ..data.method_tree import MethodPick, pick_method
 from ..model.layers import describe_layers
+from ..model.lora import resolve_targets
 from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import device_label
 from ..report.amounts import duration
@@ -133,8 +134,22 @@ def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
             f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
         ),
         *(("frozen", sentence) for keeping in run.prefix.plan for sentence in sentences(keeping, config)),
+        *_adapter_facts(run),
         *_packed_facts(run),
     )
+
+
+def _adapter_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """What was asked for and is not there to be adapted; nothing where all of it is."""
+    if run.classifier.adapters is None:
+        return ()
+    reached = {name.rpartition(".")[2] for name in run.classifier.adapters.by_name}
+    targets = resolve_targets(run.config.lora.target_modules)
+    left_out = [target for target in targets if target not in reached]
+    if not left_out:
+        return ()
+    on = ", ".join(target for target in targets if target in reached)
+    return (("adapters", f"on {on}; this tower has no linear layer that can be adapted for {', '.join(left_out)}"),)
 
 
 def _packed_facts(run: Run) -> tuple[tuple[str, str], ...]:

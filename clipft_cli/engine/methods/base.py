@@ -22,8 +22,8 @@ class Method:
     `trains_by_epochs` is False where the loop is not needed. `saves_tower` says that the tower's weights change,
     so that a checkpoint holds all of open_clip's; else adapters and head, with what they belong to.
     `has_adapters` says that the `lora` section is its own. `require()` raises MissingExtraError where a package
-    it needs is missing. `prepare(clip)` makes the pretrained model what the method starts from, before anything is
-    measured on it; for all but QLoRA that is the model as it is.
+    it needs is missing. `prepare(clip, config)` makes the pretrained model what the method starts from, before anything
+    is measured on it (for all but QLoRA that is the model as it is), and raises ModelError for one it cannot train.
     """
 
     name: MethodName
@@ -33,7 +33,7 @@ class Method:
     saves_tower: bool
     has_adapters: bool = False
     require: Callable[[], None] = lambda: None
-    prepare: Callable[[nn.Module], None] = lambda clip: None
+    prepare: Callable[[nn.Module, TrainConfig], None] = lambda clip, config: None
 
 
 def head_parameters(classifier: Classifier) -> tuple[str, ...]:

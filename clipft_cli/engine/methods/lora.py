@@ -15,9 +15,20 @@ from ..model.classifier import Classifier, Head
 from ..model.image_tower import is_named
 from ..model.layers import TEXT, Layer, head_layer, image_layers, text_layers
 from ..model.lora import LoraAdapters
-from ..model.lora_linear import attach_to_linears
+from ..model.lora_linear import attach_to_linears, wanted_linears
 from ..model.vit import why_unsupported
 from .base import Method, head_parameters
+
+
+def prepare(clip: nn.Module, config: TrainConfig) -> None:
+    """Nothing is changed. Raises ModelError for an image tower that adapters cannot reach."""
+    visual: nn.Module = clip.visual  # type: ignore[assignment]
+    reason = why_unsupported(visual)
+    if reason is None:
+        return
+    if is_named(visual, "VisionTransformer"):
+        raise ModelError(f"LoRA cannot reach this image tower: {reason}", hint="use --method full")
+    wanted_linears(visual, config.lora.target_modules)
 
 
 def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
@@ -25,11 +36,9 @@ def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
 
     Raises ModelError for a tower that adapters cannot reach.
     """
+    prepare(clip, config)
     visual: nn.Module = clip.visual  # type: ignore[assignment]
-    reason = why_unsupported(visual)
-    if reason is not None and is_named(visual, "VisionTransformer"):
-        raise ModelError(f"LoRA cannot reach this image tower: {reason}", hint="use --method full")
-    make = LoraAdapters.for_vit if reason is None else attach_to_linears
+    make = LoraAdapters.for_vit if why_unsupported(visual) is None else attach_to_linears
     return Classifier(
         clip,
         head,
@@ -76,4 +85,4 @@ def _adapted(tower: tuple[Layer, ...], adapters: LoraAdapters, prefix: str, kind
     return [replace(layer, parameters=tuple(adapted[layer.name])) for layer in tower if layer.name in adapted]
 
 
-LORA = Method("lora", attach, layers, trains_by_epochs=True, saves_tower=False, has_adapters=True)
+LORA = Method("lora", attach, layers, trains_by_epochs=True, saves_tower=False, has_adapters=True, prepare=prepare)

@@ -8,7 +8,6 @@ from torch import nn
 
 from ...config.commands import TrainConfig
 from ..model.classifier import Classifier, Head
-from ..model.image_tower import is_named
 from ..model.lora_linear import pack_linears
 from ..model.nf4 import pack, require_bitsandbytes
 from ..model.vit import why_unsupported
@@ -16,19 +15,20 @@ from . import lora
 from .base import Method
 
 
-def prepare(clip: nn.Module) -> None:
+def prepare(clip: nn.Module, config: TrainConfig) -> None:
     """Put the image tower's linear weights into NF4, where they are not.
 
-    Raises MissingExtraError without bitsandbytes.
+    Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
     """
     require_bitsandbytes()
+    lora.prepare(clip, config)
     visual: Any = clip.visual
     if why_unsupported(visual) is None:
         for block in visual.transformer.resblocks:
             pack(block.attn, "in_proj_weight")
             for layer in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
                 pack(layer, "weight")
-    elif not is_named(visual, "VisionTransformer"):  # of those, `lora` says what is in the way
+    else:
         pack_linears(visual)
 
 
@@ -37,7 +37,7 @@ def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
 
     Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
     """
-    prepare(clip)
+    prepare(clip, config)
     return lora.attach(clip, head, config)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from .image_tower import is_named
-from .lora import LoraAdapters, LoraDelta, adapted_linear, delta_maker, resolve_targets
+from .lora import TARGETS, LoraAdapters, LoraDelta, adapted_linear, delta_maker, resolve_targets
 from .nf4 import FrozenWeight, pack
 
 # A layer's last name -> the targets its rows serve; a fused layer is cut in equal shares.
@@ -93,20 +93,31 @@ def attach_to_linears(
     The tower's own forward goes on working, and its parameters and keys stay what they were.
     Raises ModelError if it has no layer to adapt.
     """
-    wanted = resolve_targets(targets)
     new = delta_maker(r, alpha, dropout, rslora, use_dora, seed)
-    deltas = {
-        f"{path}.{part}": new(_share(layer, path, part))
+    return LinearAdapters({name: new(rows) for name, rows in wanted_linears(tower, targets).items()}, tower)
+
+
+def wanted_linears(tower: nn.Module, targets: Iterable[str]) -> dict[str, FrozenWeight]:
+    """The rows (out, in) that `targets` mean in a tower, as views, by `{layer}.{target}`.
+
+    Raises ModelError, naming what is linear there, if there are none.
+    """
+    wanted = resolve_targets(targets)
+    every = {
+        f"{path}.{part}": _share(layer, path, part)
         for path, layer in _adaptable_linears(tower)
         for part in _PARTS[path.rpartition(".")[2]]
-        if part in wanted
     }
-    if not deltas:
+    found = {name: rows for name, rows in every.items() if name.rpartition(".")[2] in wanted}
+    if not found:
+        others = [target for target in TARGETS if any(name.endswith(f".{target}") for name in every)]
+        adaptable = f"it has some for {', '.join(others)} (lora.target_modules); or " if others else ""
+        family = type(getattr(tower, "trunk", tower)).__name__
         raise ModelError(
-            f"{type(tower).__name__} has no linear layers LoRA can adapt for {', '.join(wanted)}",
-            hint="fine-tune all of it with `--method full`",
+            f"{family} has no linear layers LoRA can adapt for {', '.join(wanted)}",
+            hint=f"{adaptable}fine-tune all of it with `--method full`",
         )
-    return LinearAdapters(deltas, tower)
+    return found
 
 
 def pack_linears(tower: nn.Module) -> None:
