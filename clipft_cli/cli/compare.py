@@ -29,7 +29,7 @@ def compare(
     no_train: Annotated[
         bool | None, typer.Option("--no-train", help=help_of("compare.no_train"), show_default=False)
     ] = None,
-    split: Annotated[str | None, typer.Option(metavar="test|val", help=help_of("compare.split"))] = None,
+    split: Annotated[str | None, typer.Option(metavar="test", help=help_of("compare.split"))] = None,
     output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("compare.output_dir"))] = None,
     retention: Annotated[Path | None, typer.Option(metavar="DIR", help=help_of("compare.retention"))] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,

@@ -107,7 +107,9 @@ class CompareOptions(Config):
         allow_inf_nan=False,
         description="Wall-clock for all that is trained (30m, 2h, 90s); none: no limit.",
     )
-    split: SplitName = Field("test", description="Images to compare on.")
+    split: SplitName = Field(
+        "test", description="Images to compare on; val has chosen every run's epoch and is refused."
+    )
     no_train: bool = Field(False, description="Train nothing: refuse where a finished run is missing.")
     output_dir: Path | None = Field(None, description="Where the comparison goes; none: outputs/compare, numbered.")
     retention: Path | None = Field(
@@ -127,9 +129,11 @@ class CompareOptions(Config):
 
     @field_validator("split")
     @classmethod
-    def _images_not_trained_on(cls, value: SplitName) -> SplitName:
+    def _images_that_chose_nothing(cls, value: SplitName) -> SplitName:
         if value == "train":
             raise ValueError("these images were trained on, which compares nothing; use test")
+        if value == "val":
+            raise ValueError("val has chosen epoch, mix and temperature of every run, it is no judge of them; use test")
         return value
 
 

@@ -152,7 +152,7 @@ def test_other_epochs_or_seed_are_not_taken(compared):
     outcome = compare("lora", "--no-train", "--seeds", "2")
     assert outcome.exit_code == 2
     assert "no finished run on this data set, and --no-train: lora (preset lora, seed 1)" in outcome.stderr
-    assert "clipft train --method lora" in outcome.stderr
+    assert "leave out --no-train, then it is trained now" in outcome.stderr
 
 
 def test_several_seeds_are_the_same_for_all_and_said(compared):
@@ -235,7 +235,7 @@ def test_retention_is_the_zero_shot_skill_left(compared):
         (("outputs/nowhere",), 5, "outputs/nowhere: no such run"),
         (("data/colours",), 5, "is no run directory"),
         (("lora", "--split", "train"), 2, "these images were trained on"),
-        (("lora", "--split", "val"), 5, "selected on val"),
+        (("lora", "--split", "val"), 2, "val has chosen epoch, mix and temperature of every run"),
         (("lora", "--budget", "soon"), 2, "must be a duration such as 90s"),
         (("lora", "--seeds", "0"), 2, "greater than or equal to 1"),
         (("lora", "--retention", "nowhere"), 3, "nowhere: no such data folder"),
@@ -286,6 +286,17 @@ def test_a_damaged_checkpoint_is_refused(compared):
         outcome = compare(name)
         assert outcome.exit_code == 5
         assert "head.safetensors: is damaged (its checksum differs)" in outcome.stderr
+
+
+def test_a_damaged_run_on_other_data_is_no_obstacle(compared):
+    shutil.copytree("outputs/lora", "outputs/other")
+    card = _card(Path("outputs/other"))
+    _rewrite(card, lambda content: content["data"].update(manifest_digest="f" * 64))
+    (card.parent / "head.safetensors").write_bytes(b"damaged")
+    os.utime("outputs/other/summary.json", (2e9, 2e9))
+    outcome = compare("lora", "--no-train")
+    assert outcome.exit_code == 0, outcome.output
+    assert "lora, seed 0: taking the finished run outputs/lora" in outcome.stderr
 
 
 def test_an_unfinished_run_is_refused(compared):

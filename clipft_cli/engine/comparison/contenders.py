@@ -11,13 +11,14 @@ from ...config.commands import CompareConfig, TrainConfig
 from ...config.methods import MethodName
 from ...config.recipes import is_run_name
 from ...errors import CheckpointError, ConfigError, DataError
+from ..checkpoint.card import read_card
 from ..data.manifest import Manifest
 from ..data.subset import draw_subset
 from ..loop.events import Note, OnEvent
 from ..methods import METHODS
 from ..optim.recipe import epochs as epochs_by_rule
 from ..report.visible import visible
-from ..run_dir import OUTPUTS, RunDir
+from ..run_dir import OUTPUTS, RunDir, find_checkpoint
 from .finished_run import FinishedRun, open_run
 
 ALWAYS: tuple[MethodName, ...] = ("zero_shot", "linear_probe")
@@ -163,8 +164,10 @@ def _open_if_like(path: Path, recipe: TrainConfig, seed: int, manifest: Manifest
         return None
     if METHODS[recipe.method].trains_by_epochs and config.training.num_epochs != _epochs(recipe, manifest, seed):
         return None
+    if _is_of_other_data(path, manifest):
+        return None
     try:
-        return _same_data(open_run(path, split), manifest)
+        return open_run(path, split)
     except CheckpointError as error:
         raise CheckpointError(
             error.message, hint="it is the newest run that would be compared: restore, move or remove it"
@@ -180,8 +183,13 @@ def _placed(name: str) -> str:
     return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
-def _same_data(run: FinishedRun, manifest: Manifest) -> FinishedRun | None:
-    return run if run.manifest_digest == manifest.digest else None
+def _is_of_other_data(path: Path, manifest: Manifest) -> bool:
+    """Whether the run says that it is; asked before its files are read and verified."""
+    try:
+        facts = read_card(find_checkpoint(path)).get("data")
+    except CheckpointError:
+        return False
+    return not isinstance(facts, Mapping) or facts.get("manifest_digest") != manifest.digest
 
 
 def _epochs(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
