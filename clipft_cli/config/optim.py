@@ -117,7 +117,9 @@ class TrainingConfig(Config):
     max_grad_norm: float | None = Field(1.0, gt=0, description="Gradient norm above which it is clipped; none: never.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Probability spread over all classes.")
     select_by: SelectionMetric = Field(
-        "top1", description="Val metric that chooses the best epoch; between equals, the lower loss."
+        "top1",
+        description="Val metric that chooses start, epochs and mix: no run ends below its start in it;"
+        " between epochs that are equal, the lower loss.",
     )
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     layerwise_lr: LayerwiseLRConfig = LayerwiseLRConfig()

@@ -111,7 +111,8 @@ def _write_run(manifest: Manifest) -> None:
         pixels = [loaded.preprocess.pixels(decode_image(manifest.file(row))) for row in rows]
         features = loaded.classifier.features(loaded.preprocess.normalise(torch.from_numpy(np.stack(pixels))))
     labelled = features, torch.tensor([row.label for row in rows])
-    probe = fit_probe(labelled, labelled, len(manifest.classes), LinearProbeConfig(c_values=(1e4,)))
+    only = LinearProbeConfig(c_values=(1e4,))
+    probe = fit_probe(labelled, features, len(manifest.classes), only, lambda logits: 0.0)
     classifier = Classifier(loaded.classifier.clip, probe.head())
     run = RunDir(Path("outputs/full"))
     for epoch, temperature in ((1, 1.0), (2, 0.7)):

@@ -659,6 +659,15 @@ def test_without_a_mix_too_no_run_ends_below_its_start(tiny, tmp_path):
     assert "the start is kept" in events.notes
 
 
+def test_a_run_chosen_by_loss_says_so_and_its_curve_is_of_accuracy(tiny, tmp_path):
+    events = Recorder()
+    result = train(tiny.config("full", tmp_path / "run", {"training.select_by": "loss"}), events)
+    assert result.best.loss <= result.start.loss
+    assert "(WiSE-FT), loss on val: 0: " in events.notes
+    assert "-" not in events.notes.partition("(WiSE-FT), loss on val:")[2].partition(";")[0]
+    assert dict(result.alpha_curve)[result.alpha] == result.best.top1
+
+
 def test_where_fine_tuning_does_not_help_the_start_is_kept(tiny, tmp_path):
     settings = {"model.head_start": "probe", "training.learning_rate": 2.0, "training.ema.enabled": False}
     events = Recorder()

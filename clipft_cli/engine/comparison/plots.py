@@ -61,7 +61,7 @@ def accuracy_against(rows: Sequence[Row], cost: Callable[[Row], float | None], l
 
 
 def alpha_curves(rows: Sequence[Row]) -> Markup | None:
-    """Val against the share of the fine-tuned weights (WiSE-FT); None where no run has swept it."""
+    """Top-1 on val against the share of the fine-tuned weights (WiSE-FT); None where no run has swept it."""
     figure, axes = _figure(3.0)
     n = 0
     for i, row in enumerate(rows):
@@ -73,7 +73,7 @@ def alpha_curves(rows: Sequence[Row]) -> Markup | None:
     if not n:
         return None
     axes.set_xlabel("alpha: 0 the start, 1 fine-tuned")
-    _percent(axes, "value on val")
+    _percent(axes, "top-1 on val")
     _legend(figure, n)
     return _svg(figure)
 

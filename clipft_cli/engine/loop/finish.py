@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ...config.optim import SelectionMetric
 from ...errors import CheckpointError
 from ..checkpoint.card import is_whole, read_card, with_result
 from ..checkpoint.save import save_classifier
@@ -30,7 +31,10 @@ from .soup import Soup, greedy_soup, has_soup
 
 @dataclass(frozen=True)
 class Finished:
-    """What was kept: `alpha` 1 is the best epoch as it was, 0 the start (then `fell_back`)."""
+    """What was kept: `alpha` 1 is the best epoch as it was, 0 the start (then `fell_back`).
+
+    `curve` holds (alpha, top-1 on val) of each mix, whatever the metric that chose.
+    """
 
     checkpoint: Path
     alpha: float
@@ -75,8 +79,10 @@ def finish(
     run.put(mixed(start, tuned, alpha))
     temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
     checkpoint = _save(run, state, alpha, soup, metrics, temperature)
-    curve = tuple((a, values[a]) for a in sorted(values)) if wise_ft.enabled else ()
-    _say(alpha, curve, temperature, before, after, on_event)
+    curve = tuple((a, measured[a][0].top1) for a in sorted(measured)) if wise_ft.enabled else ()
+    if wise_ft.enabled:
+        on_event(Note(_mix_sentence(values, select_by, alpha)))
+    _say(alpha, temperature, before, after, on_event)
     return Finished(checkpoint, alpha, metrics, curve, temperature, before, after, soup)
 
 
@@ -99,7 +105,7 @@ def _tuned(
         lambda mix: _measured(run, state, mix, on_event, stop)[0],
         run.config.training.select_by,
     )
-    on_event(Note(soup.sentence()))
+    on_event(Note(soup.sentence(run.config.training.select_by)))
     return weights, soup
 
 
@@ -197,17 +203,12 @@ def _save(
     return folder
 
 
-def _say(
-    alpha: float,
-    curve: tuple[tuple[float, float], ...],
-    temperature: float,
-    before: float,
-    after: float,
-    on_event: OnEvent,
-) -> None:
-    if len(curve) > 1:
-        shown = ", ".join(f"{a:g}: {value:.3f}" for a, value in curve)
-        on_event(Note(f"mix of start and fine-tuned weights (WiSE-FT) on val: {shown}; kept alpha {alpha:g}"))
+def _mix_sentence(values: Mapping[float, float], select_by: SelectionMetric, alpha: float) -> str:
+    shown = ", ".join(f"{a:g}: {abs(values[a]):.3f}" for a in sorted(values))
+    return f"mix of start and fine-tuned weights (WiSE-FT), {select_by} on val: {shown}; kept alpha {alpha:g}"
+
+
+def _say(alpha: float, temperature: float, before: float, after: float, on_event: OnEvent) -> None:
     if alpha == 0.0:
         on_event(Note("fine-tuning did not beat its start on val: the start is kept", is_warning=True))
     on_event(

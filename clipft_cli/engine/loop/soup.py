@@ -28,13 +28,13 @@ class Soup:
     epochs: tuple[int, ...]
     tried: tuple[tuple[int, float], ...]
 
-    def sentence(self) -> str:
-        """What was tried, and what of it is kept."""
+    def sentence(self, select_by: SelectionMetric) -> str:
+        """What was tried, by the metric that chose, and what of it is kept."""
         (best, alone), *others = self.tried
         added = ", ".join(
-            f"with {epoch} {value:.3f}{'' if epoch in self.epochs else ' (left out)'}" for epoch, value in others
+            f"with {epoch} {abs(value):.3f}{'' if epoch in self.epochs else ' (left out)'}" for epoch, value in others
         )
-        return f"soup of the best epochs on val: epoch {best} alone {alone:.3f}, {added}"
+        return f"soup of the best epochs, {select_by} on val: epoch {best} alone {abs(alone):.3f}, {added}"
 
 
 def greedy_soup(

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ...config.commands import TrainConfig
+from ...config.optim import SelectionMetric
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.card import signed_json
 from ..checkpoint.load import head_of
@@ -27,6 +28,7 @@ from ..run_dir import HEAD_FILE, replaced_folder
 from .events import Note, OnEvent
 from .feature_cache import FeatureCache
 from .inference import ValMetrics, metrics_of, split_features
+from .records import selection_value
 
 START_FILE = "start.json"
 
@@ -64,7 +66,7 @@ def choose_start(
     on_event: OnEvent,
     kept: FeatureCache,
 ) -> Start:
-    """Measure zero-shot on val, a linear probe where it may be the start, and take the better.
+    """Measure zero-shot on val, a linear probe where it may be the start, and take the better by `select_by`.
 
     Features are read from `kept` where it has them. Raises ModelError where the model gives no numbers.
     Source of the probe's start: Kumar et al. 2022 (LP-FT).
@@ -87,12 +89,18 @@ def choose_start(
     if not _wants_probe(config):
         return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
     train = features_of(train_set, "train", "features"), torch.from_numpy(train_set.labels)
-    probe = fit_probe(train, (val_features, val_labels), len(text.weight), config.linear_probe)
+    select_by = config.training.select_by
+
+    def value_of(logits: Tensor) -> float:
+        return selection_value(metrics_of(logits, val_labels), select_by)
+
+    probe = fit_probe(train, val_features, len(text.weight), config.linear_probe, value_of)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
-    is_worse = measured.top1 < zero_shot.top1
-    is_chosen = measured.top1 > zero_shot.top1 or (_must_probe(config) and not is_worse)
-    on_event(Note(_sentence(zero_shot, measured, probe, is_chosen), is_warning=_must_probe(config) and is_worse))
+    gain = selection_value(measured, select_by) - selection_value(zero_shot, select_by)
+    is_chosen = gain > 0 or (_must_probe(config) and gain == 0)
+    told = _sentence(zero_shot, measured, probe, select_by, is_chosen)
+    on_event(Note(told, is_warning=_must_probe(config) and not is_chosen))
     if is_chosen:
         return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
     return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)
@@ -129,11 +137,14 @@ def _logits(head: Head, features: Tensor) -> Tensor:
         return head.cpu()(features).clone()  # type: ignore[no-any-return]
 
 
-def _sentence(zero_shot: ValMetrics, measured: ValMetrics, probe: Probe, is_chosen: bool) -> str:
+def _sentence(
+    zero_shot: ValMetrics, measured: ValMetrics, probe: Probe, select_by: SelectionMetric, is_chosen: bool
+) -> str:
     start = "the probe's weights" if is_chosen else "the class prompts"
+    by = f"; by {select_by}" if select_by != "top1" else ";"
     return (
         f"start: zero-shot {zero_shot.top1:.1%}, linear probe {measured.top1:.1%} top-1 on val"
-        f" (C={probe.c:g}); starting from {start}"
+        f" (C={probe.c:g}){by} starting from {start}"
     )
 
 

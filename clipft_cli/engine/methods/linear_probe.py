@@ -5,7 +5,9 @@ Source: Radford et al. 2021, section 3.2 and appendix A.3 (L-BFGS, sweep over th
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +23,11 @@ from .base import Method, head_parameters, plain_classifier
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe: `weight` (C, D) and `bias` (C,) on unit features, its `c`, and top-1 on val."""
+    """A fitted probe: `weight` (C, D) and `bias` (C,) on unit features, and its `c`."""
 
     weight: Tensor
     bias: Tensor
     c: float
-    val_top1: float
 
     def head(self) -> LinearHead:
         """The head with these weights, scaled so that a class vector is about 1 long."""
@@ -35,27 +36,33 @@ class Probe:
 
 
 def fit_probe(
-    train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], n_classes: int, config: LinearProbeConfig
+    train: tuple[Tensor, Tensor],
+    val: Tensor,
+    n_classes: int,
+    config: LinearProbeConfig,
+    value_of: Callable[[Tensor], float],
 ) -> Probe:
-    """The probe that is best on val (the strongest regularisation among equals).
+    """The probe with the logits of highest value on val (the strongest regularisation among equals).
 
-    `train` and `val` are features (N, D), of any length, and labels (N,).
+    `train` are features (N, D), of any length, and labels (N,); `val` are features (M, D), and `value_of` says what
+    logits (M, C) are worth.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    train_x, val_x = (F.normalize(features, dim=-1).numpy() for features, _ in (train, val))
-    train_y, val_y = train[1].numpy(), val[1].numpy()
+    train_x, train_y = F.normalize(train[0], dim=-1).numpy(), train[1].numpy()
     best: Probe | None = None
+    best_value = -math.inf
     for c in sorted(config.c_values):
         model = LogisticRegression(C=c, max_iter=config.max_iter, tol=1e-4)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(train_x, train_y)
-        top1 = float((model.predict(val_x) == val_y).mean())
-        if best is None or top1 > best.val_top1:
-            weight, bias = _all_classes(model.coef_, model.intercept_, model.classes_, n_classes)
-            best = Probe(weight, bias, c, top1)
+        probe = Probe(*_all_classes(model.coef_, model.intercept_, model.classes_, n_classes), c)
+        with torch.no_grad():
+            value = value_of(probe.head()(val))
+        if best is None or value > best_value:
+            best, best_value = probe, value
     assert best is not None  # c_values is never empty
     return best
 

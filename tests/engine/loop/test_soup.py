@@ -32,8 +32,8 @@ def test_an_epoch_that_helps_stays_and_one_that_does_not_is_left_out():
     assert soup.epochs == (2, 4, 3)
     assert soup.tried == ((2, 0.5), (4, 0.6), (1, 0.55), (3, 0.6))
     assert float(weights["w"]) == 3.0
-    assert soup.sentence() == (
-        "soup of the best epochs on val: epoch 2 alone 0.500, with 4 0.600, with 1 0.550 (left out), with 3 0.600"
+    assert soup.sentence("top1") == (
+        "soup of the best epochs, top1 on val: epoch 2 alone 0.500, with 4 0.600, with 1 0.550 (left out), with 3 0.600"
     )
 
 
@@ -110,7 +110,7 @@ def test_a_run_keeps_what_val_agrees_with_and_says_so(tiny, tmp_path, method):
     assert len(soup["tried"]) == 3
     assert set(soup["epochs"]) <= {epoch for epoch, _ in soup["tried"]}
     assert dict(result.alpha_curve)[1.0] >= max(values.values())
-    assert any(text.startswith("soup of the best epochs on val: epoch") for text in notes)
+    assert any(text.startswith("soup of the best epochs, top1 on val: epoch") for text in notes)
     assert (result.checkpoint == result.run_dir / "checkpoint-final") == (len(soup["epochs"]) > 1 or result.alpha < 1)
     assert load_classifier(result.checkpoint, torch.device("cpu")).card.metrics["val_top1"] == result.best.top1
 

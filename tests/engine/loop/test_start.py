@@ -8,12 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clipft_cli.config.commands import TrainConfig
 from clipft_cli.engine.data.dataset import ImageDataset
 from clipft_cli.engine.data.manifest import read_manifest
 from clipft_cli.engine.loop.assemble import load_material
+from clipft_cli.engine.loop.events import Note
 from clipft_cli.engine.loop.feature_cache import FeatureCache
 from clipft_cli.engine.loop.inference import split_features
-from clipft_cli.engine.loop.start import choose_start
+from clipft_cli.engine.loop.start import Start, choose_start
 from clipft_cli.engine.model.classifier import Classifier, CosineHead
 
 
@@ -33,6 +35,13 @@ def knowing_head(material):
     return CosineHead(F.normalize(means - unit.mean(0), dim=-1), 10.0)
 
 
+def started(material, head: CosineHead, train_set: ImageDataset, config: TrainConfig) -> tuple[Start, list[Note]]:
+    notes: list[Note] = []
+    parts = (train_set, material.val_set, material.loader, material.precision, 32)
+    no_cache = FeatureCache.of(material.config.cache.model_copy(update={"enabled": False}), "")
+    return choose_start(material.backbone.model, head, *parts, config, notes.append, no_cache), notes
+
+
 @pytest.mark.parametrize(("shift", "kind"), [(0, "probe"), (1, "text")])
 def test_a_probe_worse_than_zero_shot_on_val_is_not_kept_even_where_it_was_asked_for(
     material, knowing_head, shift, kind
@@ -40,10 +49,19 @@ def test_a_probe_worse_than_zero_shot_on_val_is_not_kept_even_where_it_was_asked
     """With every training label wrong, a probe is worse than the prompts."""
     rows = [replace(row, label=(row.label + shift) % 3) for row in material.train_set.rows]
     train_set = ImageDataset(material.manifest, rows, material.backbone.preprocess)
-    parts = (train_set, material.val_set, material.loader, material.precision, 32)
-    notes = []
-    no_cache = FeatureCache.of(material.config.cache.model_copy(update={"enabled": False}), "")
-    start = choose_start(material.backbone.model, knowing_head, *parts, material.config, notes.append, no_cache)
+    start, notes = started(material, knowing_head, train_set, material.config)
     assert start.kind == kind
     assert start.metrics.top1 == max(start.zero_shot.top1, start.probe.top1)
     assert notes[-1].is_warning is (kind == "text")
+
+
+@pytest.mark.parametrize(("select_by", "kind"), [("top1", "probe"), ("macro_f1", "probe"), ("loss", "text")])
+def test_the_metric_that_chooses_epochs_chooses_the_start(tiny, tmp_path, material, knowing_head, select_by, kind):
+    """The prompts confuse two classes now and then; a probe under heavy regularisation is right and sure of nothing."""
+    rows = knowing_head.weight.detach()
+    head = CosineHead(torch.stack([rows[0], rows[1], F.normalize(rows[2] + 1.2 * rows[1], dim=0)]), 10.0)
+    settings = {"training.select_by": select_by, "model.head": "linear", "linear_probe.c_values": [1e-4]}
+    start, _ = started(material, head, material.train_set, tiny.config("full", tmp_path, settings))
+    assert start.zero_shot.top1 < start.probe.top1
+    assert start.zero_shot.loss < start.probe.loss
+    assert start.kind == kind
