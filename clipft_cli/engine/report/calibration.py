@@ -13,7 +13,7 @@ from .intervals import LEVEL, N_RESAMPLES, Interval, resample_images, uniform_bl
 N_BINS = 15
 """Bins of equal width between 0 and 1, as in Guo et al. 2017."""
 
-_LOG_TEMPERATURE_RANGE = (-3.5, 3.5)
+_LOG_TEMPERATURE_RANGE = (-7.0, 7.0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> flo
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature of lowest NLL for logits (N, C), between 0.03 and 33.
+    """The temperature of lowest NLL for logits (N, C), between 0.001 and 1,100.
 
     One number, fitted on val: it moves probabilities, never a prediction. A share 1 / (N + 2) of each label goes
     to the next best class, or a val without mistakes would make every probability 1.
