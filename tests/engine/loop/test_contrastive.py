@@ -12,13 +12,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from tiny_world import read_metrics, write_model
 
-from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.commands import CompareConfig, TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
 from clipft_cli.config.recipes import method_recipes
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.zero_shot import tuned_text_head
-from clipft_cli.engine.data.loader import Batch
+from clipft_cli.engine.comparison.finished_run import open_run
+from clipft_cli.engine.comparison.measured_run import Measurer
+from clipft_cli.engine.data.loader import Batch, Loader
 from clipft_cli.engine.data.manifest import read_manifest
 from clipft_cli.engine.loop.contrastive import backward_in_pieces, contrastive_losses
 from clipft_cli.engine.loop.events import StepDone
@@ -258,6 +260,16 @@ def test_the_saved_head_is_what_the_saved_text_tower_makes_of_the_prompts(runs, 
     base = load_backbone(ModelConfig(name=str(tiny.architecture), pretrained=str(tiny.weights)))
     head = tuned_text_head(checkpoint, loaded.card, base, loaded.classes, loaded.card.templates)
     torch.testing.assert_close(head.weight, loaded.classifier.head.weight, rtol=1e-4, atol=1e-5)
+
+
+def test_retention_is_asked_of_the_tuned_text_tower(runs, tiny):
+    """On the run's own classes, what the text tower knows is what the head is."""
+    manifest = read_manifest(tiny.data)
+    rows = manifest.split("test")
+    measurer = Measurer(CompareConfig(), manifest, rows, Precision(CPU, None), Loader(0), other=manifest)
+    answer = measurer.answer(open_run(runs["full"].run_dir, "test"), lambda event: None)
+    right = answer.logits.argmax(axis=1) == [row.label for row in rows]
+    assert answer.retention.value == right.mean()
 
 
 def test_open_clip_loads_both_tuned_towers(runs, tiny):

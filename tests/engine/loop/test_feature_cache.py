@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -120,6 +121,8 @@ def test_what_decides_the_features_decides_the_file(val, tmp_path):
     assert ask(FeatureCache(tmp_path, 2**20, "other weights"), val)
     larger = ImageDataset(val.manifest, val.rows, Preprocess((40, 40), (0.5,) * 3, (0.5,) * 3))
     assert ask(cache, larger)
+    renamed = replace(val.manifest, digest="another")
+    assert ask(cache, ImageDataset(renamed, val.rows, val.preprocess))
     fewer = ImageDataset(val.manifest, val.rows[::-1], val.preprocess)
     assert ask(cache, fewer)
 

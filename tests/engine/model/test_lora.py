@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from clipft_cli.engine.model.lora import TARGETS, LoraAdapters, LoraDelta, resolve_targets
+from clipft_cli.engine.model.lora import TARGETS, LoraAdapters, LoraDelta, adapted_linear, resolve_targets
 from clipft_cli.engine.model.lora_linear import LoraLinear, attach_to_linears
 from clipft_cli.engine.model.vit import FastViT, encode_text
 from clipft_cli.errors import ConfigError, ModelError
@@ -205,6 +205,26 @@ def test_dropout_works_in_training_alone(visual):
     adapters.eval()
     assert torch.equal(fast(IMAGES), fast(IMAGES))
     torch.testing.assert_close(fast(IMAGES), explicit_features(visual, adapters), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [0, 2])
+@pytest.mark.parametrize("target", TARGETS)
+def test_dropout_falls_on_the_input_of_each_projection(visual, target, block):
+    """The last block takes other ways to keys and values than those below it."""
+    adapters = trained(LoraAdapters.for_vit(visual, [target], **SHAPE, dropout=0.5, blocks=[block]))
+    fast = FastViT(visual, adapters)
+    assert (fast(IMAGES) - fast(IMAGES)).abs().max() > 1e-3
+
+
+def test_dropout_leaves_the_frozen_product_alone_and_scales_what_it_keeps():
+    delta = LoraDelta(torch.randn(6, 5), r=2, alpha=4, dropout=0.5)
+    torch.nn.init.normal_(delta.lora_B)
+    rows, weight = torch.randn(7, 5), torch.randn(6, 5)
+    torch.manual_seed(3)
+    dropped = nn.functional.dropout(rows, 0.5)
+    torch.manual_seed(3)
+    out = adapted_linear(rows, weight, None, [delta])
+    torch.testing.assert_close(out, rows @ weight.T + 2 * dropped @ delta.lora_A.T @ delta.lora_B.T)
 
 
 def test_the_scale_is_alpha_over_r_or_over_its_root():
