@@ -90,7 +90,7 @@ def check_names(names: Iterable[str]) -> None:
         )
     for name in names:
         if name not in get_args(MethodName) and not is_run_name(name):
-            near = difflib.get_close_matches(name, get_args(MethodName), n=1)
+            near = difflib.get_close_matches(name.lower(), get_args(MethodName), n=1)
             guess = f", did you mean '{near[0]}'?" if near else ""
             raise ConfigError(
                 f"{name!r} is neither a method nor a run directory here{guess}",

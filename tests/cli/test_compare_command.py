@@ -232,6 +232,7 @@ def test_retention_is_the_zero_shot_skill_left(compared):
     [
         ((), 2, "nothing is named to compare"),
         (("lorra",), 2, "'lorra' is neither a method nor a run directory here, did you mean 'lora'?"),
+        (("LoRA",), 2, "'LoRA' is neither a method nor a run directory here, did you mean 'lora'?"),
         (("outputs/nowhere",), 5, "outputs/nowhere: no such run"),
         (("data/colours",), 5, "is no run directory"),
         (("lora", "--split", "train"), 2, "these images were trained on"),
@@ -286,6 +287,14 @@ def test_a_damaged_checkpoint_is_refused(compared):
         outcome = compare(name)
         assert outcome.exit_code == 5
         assert "head.safetensors: is damaged (its checksum differs)" in outcome.stderr
+
+
+def test_a_run_that_was_begun_is_pointed_to_before_it_is_trained_anew(compared):
+    (compared.root / "outputs" / "lora" / "summary.json").unlink()
+    outcome = compare("lora", "--no-train")
+    assert outcome.exit_code == 2
+    assert "lora, seed 0: outputs/lora is not finished and cannot be taken" in outcome.stderr
+    assert "`clipft train --resume outputs/lora` goes on with it, then it is" in outcome.stderr
 
 
 def test_a_damaged_run_on_other_data_is_no_obstacle(compared):

@@ -47,10 +47,12 @@ class Row:
     cost: Cost
 
     @property
-    def fell_back(self) -> bool:
-        """Whether the first seed's run kept its start, for want of a gain on val."""
-        facts = self.runs[0].summary
-        return bool(facts.get("epochs")) and facts.get("alpha") == 0
+    def fell_back(self) -> tuple[int, ...]:
+        """Seeds whose run kept its start, for want of a gain on val."""
+        facts = [run.summary for run in self.runs]
+        return tuple(
+            seed for seed, fact in zip(self.seeds, facts, strict=True) if fact.get("epochs") and fact.get("alpha") == 0
+        )
 
     @property
     def kept(self) -> str:
@@ -59,10 +61,12 @@ class Row:
         epochs, alpha, best = (facts.get(key) for key in ("epochs", "alpha", "best_epoch"))
         if not epochs:
             return "probe" if facts.get("start_kind") == "probe" else "prompts"
-        if self.fell_back:
+        if self.seeds[0] in self.fell_back:
             return f"its start ({'probe' if facts.get('start_kind') == 'probe' else 'prompts'})"
-        soup = facts.get("soup_epochs")
-        which = f"epochs {', '.join(map(str, soup))}" if isinstance(soup, list) and len(soup) > 1 else f"epoch {best}"
+        soup = facts.get("soup")
+        mixed = soup.get("epochs") if isinstance(soup, Mapping) else None
+        is_soup = isinstance(mixed, list) and len(mixed) > 1
+        which = f"soup of epochs {str(mixed)[1:-1]}" if is_soup else f"epoch {best}"
         return f"{which} of {epochs}" + (f", alpha {alpha:g}" if isinstance(alpha, float) and alpha < 1 else "")
 
     def to_json(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -91,6 +91,8 @@ def line_up(
             if earlier is not None:
                 _say_reused(earlier, contender, seed, on_event)
                 contender = contender.with_run(seed, earlier)
+            else:
+                _say_begun(contender, seed, manifest, on_event)
         if not _is_listed(contender, found.values()):
             found[name] = contender
     return _told_apart(found)
@@ -132,46 +134,60 @@ def _needs_one_seed(recipe: TrainConfig) -> bool:
 
 def _newest_like(recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
     """The newest finished run in outputs/ of the same data, method, preset, epochs, model and seed."""
-    try:
-        folders = [path for path in OUTPUTS.iterdir() if path.is_dir() and RunDir(path).is_finished]
-    except OSError:
-        return None
-    newest_first = sorted(folders, key=lambda path: RunDir(path).summary.stat().st_mtime, reverse=True)
-    for path in newest_first:
-        if not RunDir(path).config.is_file():
+    for path, _ in _runs_like(recipe, seed, manifest, is_finished=True):
+        if _is_of_other_data(path, manifest):
             continue
         try:
-            run = _open_if_like(path, recipe, seed, manifest, split)
-        except ConfigError:
-            continue  # its config.yaml is of another version
-        if run is not None:
-            return run
+            return open_run(path, split)
+        except CheckpointError as error:
+            raise CheckpointError(
+                error.message, hint="it is the newest run that would be compared: restore, move or remove it"
+            ) from None
     return None
 
 
-def _open_if_like(path: Path, recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
+def _say_begun(contender: Contender, seed: int, manifest: Manifest, on_event: OnEvent) -> None:
+    """Where such a run was begun and not finished: that it can be, and need not be trained anew."""
+    for path, config in _runs_like(contender.recipe, seed, manifest, is_finished=False):
+        if config.data.dir.resolve() == manifest.root.resolve():
+            told = f"{contender.label}, seed {seed}: {visible(str(path))} is not finished and cannot be taken;"
+            how = f" `clipft train --resume {visible(str(path))}` goes on with it, then it is"
+            return on_event(Note(told + how, is_warning=True))
+    return None
+
+
+def _runs_like(
+    recipe: TrainConfig, seed: int, manifest: Manifest, *, is_finished: bool
+) -> Iterator[tuple[Path, TrainConfig]]:
+    """Runs in outputs/ of the same method, preset, epochs, model and seed, the newest first."""
     from ...config.load import load_config
 
-    config = load_config(TrainConfig, RunDir(path).config)
-    is_like = (
+    try:
+        runs = [RunDir(path) for path in OUTPUTS.iterdir()]
+    except OSError:
+        return
+    found = [run for run in runs if run.config.is_file() and run.is_finished == is_finished]
+    dated = {run: (run.summary if is_finished else run.config).stat().st_mtime for run in found}
+    for run in sorted(found, key=lambda run: dated[run], reverse=True):
+        try:
+            config = load_config(TrainConfig, run.config)
+        except ConfigError:
+            continue  # it is of another version
+        if _is_like(config, recipe, seed, manifest):
+            yield run.path, config
+
+
+def _is_like(config: TrainConfig, recipe: TrainConfig, seed: int, manifest: Manifest) -> bool:
+    return (
         config.method == recipe.method
         and (config.preset or config.method) == (recipe.preset or recipe.method)
         and (config.seed == seed or _needs_one_seed(recipe))
         and _model_of(config) == _model_of(recipe)
         and (config.data.few_shot, config.data.fraction) == (recipe.data.few_shot, recipe.data.fraction)
+        and (
+            not METHODS[recipe.method].trains_by_epochs or config.training.num_epochs == _epochs(recipe, manifest, seed)
+        )
     )
-    if not is_like:
-        return None
-    if METHODS[recipe.method].trains_by_epochs and config.training.num_epochs != _epochs(recipe, manifest, seed):
-        return None
-    if _is_of_other_data(path, manifest):
-        return None
-    try:
-        return open_run(path, split)
-    except CheckpointError as error:
-        raise CheckpointError(
-            error.message, hint="it is the newest run that would be compared: restore, move or remove it"
-        ) from None
 
 
 def _model_of(config: TrainConfig) -> tuple[str, str]:

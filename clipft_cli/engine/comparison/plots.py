@@ -97,8 +97,11 @@ def learning_curves(rows: Sequence[Row]) -> Markup | None:
     return _svg(figure)
 
 
-def calibration(rows: Sequence[Row]) -> Markup:
-    """Accuracy against confidence in the bins that hold at least 5 images; the diagonal is honest."""
+def calibration(rows: Sequence[Row]) -> Markup | None:
+    """Accuracy against confidence in the bins that hold at least 5 images, None where none does; the diagonal is
+    honest."""
+    if not any((row.metrics[0].reliability.counts >= MIN_IN_BIN).any() for row in rows):
+        return None
     figure, axes = _figure(3.6)
     axes.plot([0, 1], [0, 1], color=FAINT, lw=1)
     for i, row in enumerate(rows):

@@ -124,8 +124,11 @@ def _fallen_back(rows: Sequence[Row]) -> list[str]:
     fallen = [row for row in rows if row.fell_back]
     if not fallen:
         return []
+    told = [
+        shown(row) + (f" (seed {', '.join(map(str, row.fell_back))})" if len(row.seeds) > 1 else "") for row in fallen
+    ]
     return [
-        f"{_names(fallen)}: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."
+        f"{_listed(told)}: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."
     ]
 
 
@@ -146,7 +149,10 @@ def _retained(rows: Sequence[Row]) -> list[str]:
 
 
 def _names(rows: Sequence[Row]) -> str:
-    names = [shown(row) for row in rows]
+    return _listed([shown(row) for row in rows])
+
+
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -13,7 +13,7 @@ from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
 from clipft_cli.engine.comparison.cost import Cost
 from clipft_cli.engine.comparison.files import _md
 from clipft_cli.engine.comparison.paired import holm, mcnemar
-from clipft_cli.engine.comparison.plots import confusion, named
+from clipft_cli.engine.comparison.plots import calibration, confusion, named
 from clipft_cli.engine.comparison.verdict import recommended, verdict
 from clipft_cli.engine.report.intervals import Interval, wilson
 from clipft_cli.engine.report.metrics import measure
@@ -131,3 +131,27 @@ def test_a_run_that_kept_its_start_is_told_as_a_tie():
     assert rows[1].kept == "its start (probe)"
     told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
     assert told == ["lora: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."]
+
+
+def test_of_several_seeds_those_that_kept_their_start_are_named():
+    runs = tuple(SimpleNamespace(summary={"epochs": 3, "alpha": alpha}) for alpha in (0.5, 0.0, 0.0))
+    rows = [row("linear_probe", answers(150)), replace(row("lora", np.stack([answers(150)] * 3)), runs=runs)]
+    told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
+    assert told[0].startswith("lora (seed 1, 2): fine-tuning did not beat its start on val")
+
+
+def test_a_soup_that_was_kept_is_told():
+    facts = {"epochs": 6, "best_epoch": 4, "alpha": 0.75, "soup": {"epochs": [4, 6], "tried": []}}
+    mixed = replace(row("lora", answers(150)), runs=(SimpleNamespace(summary=facts),))
+    assert mixed.kept == "soup of epochs 4, 6 of 6, alpha 0.75"
+
+
+def test_a_calibration_plot_that_would_be_empty_is_left_out():
+    labels = np.arange(4)
+    rows = {}
+    for n in (1, 2):
+        scores = Scores(np.tile(np.eye(4, dtype=np.float32), (n, 1)), np.tile(labels, n), np.arange(4 * n), {})
+        measured = replace(row("full", answers(4 * n, 4 * n)), metrics=(measure(scores, [("a", "a")] * 4),))
+        rows[n] = calibration([measured])
+    assert rows[1] is None  # four images in one bin
+    assert "<svg" in rows[2]
