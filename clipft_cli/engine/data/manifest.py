@@ -14,8 +14,8 @@ from typing import Any, get_args
 
 from ...config.data import SplitName
 from ...errors import DataError
-from .regular import regular_text
 from .class_names import CLASSES_FILE, CLASSES_HEADER, ClassInfo, classes_text, read_class_names
+from .regular import regular_text
 from .write import write_text
 
 DATASET_FILE = "dataset.json"

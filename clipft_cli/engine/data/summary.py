@@ -14,7 +14,6 @@ from .problems import ProblemSummary
 from .templates import TEMPLATE_SETS
 
 
-
 @dataclass(frozen=True)
 class ClassCounts:
     """One class: its folder, the words of its prompt, and how many images each split has."""

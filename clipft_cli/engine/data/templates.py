@@ -24,7 +24,8 @@ TEMPLATE_SETS: dict[str, tuple[str, ...]] = {
         "a photo of a {}.",
     ),
 }
-"""Named sets, `a {}` before vowels too, as in CLIP's own prompts; `auto` is `drawings` for the embedded model and `photos` for all others."""
+"""Named sets, `a {}` before vowels too, as in CLIP's own prompts; `auto` is `drawings` for the embedded model and
+`photos` for all others."""
 
 
 def choose_templates(wish: TemplateSet | Sequence[str], model_name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Decoded images in a file: the same pixels, never of a damaged, stale or half-written file, and done without if need be."""
+"""Decoded images in a file: the same pixels, never of a damaged, stale or half-written file, or done without."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def manifest(tmp_path):
 
 def train_set(manifest, cache_gb: float = 1.0, augmentation: Augmentation = STANDARD) -> ImageDataset:
     rows = manifest.split("train")
-    return ImageDataset(
-        manifest, rows, PREPROCESS, augmentation=augmentation, cache_gb=cache_gb, max_bad_share=1.0
-    )
+    return ImageDataset(manifest, rows, PREPROCESS, augmentation=augmentation, cache_gb=cache_gb, max_bad_share=1.0)
 
 
 def packed(manifest, heard: Heard | None = None, **settings) -> ImageDataset:
@@ -142,9 +140,7 @@ def test_damaged_pixels_are_never_served_and_the_file_is_gone(manifest, cache):
     heard = Heard()
     images = packed(manifest, heard)
     assert np.array_equal(views(images), plain)
-    assert heard == [
-        (f"{path}: is damaged; what is damaged is decoded anew, and the file with the next run", True)
-    ]
+    assert heard == [(f"{path}: is damaged; what is damaged is decoded anew, and the file with the next run", True)]
     assert not path.exists()
 
 
@@ -240,7 +236,9 @@ def test_a_full_disk_is_said_once_and_done_without(manifest, cache, monkeypatch)
     plain, heard = views(train_set(manifest, cache_gb=0)), Heard()
     monkeypatch.setattr(pack_images, "RESERVE", 2**62)
     images = packed(manifest, heard)
-    assert heard == [(f"{cache}: decoded images cannot be kept there (the disk is full); the run goes on without", True)]
+    assert heard == [
+        (f"{cache}: decoded images cannot be kept there (the disk is full); the run goes on without", True)
+    ]
     assert np.array_equal(views(images), plain)
     assert not list(cache.glob("*.pixels"))
 
