@@ -85,7 +85,7 @@ def save_state(
         }
         (new / STATE_FILE).write_text(signed_json(content), encoding="utf-8")
     for old in generations(folder)[:-KEPT]:
-        _remove(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def load_state(
@@ -153,7 +153,7 @@ def _restore(
         saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         optimizer.state.pop(parameter, None)  # what had no moments then has none now: after a rollback too
         if saved:
-            optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in saved.items()}
+            optimizer.state[parameter] = {key: _placed(value, parameter) for key, value in saved.items()}
     if scaler.is_enabled():
         scaler.load_state_dict(dict(content["scaler"]))
     if ema is not None:
@@ -161,12 +161,15 @@ def _restore(
         ema.steps = int(content["ema_steps"])
 
 
+def _placed(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """On the parameter's device; a moment in its memory layout too, which the fused optimizer takes for granted."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
 def _optimizer_names(
     parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> dict[str, nn.Parameter]:
     owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     return {name: parameter for name, parameter in parameters.items() if id(parameter) in owned}
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

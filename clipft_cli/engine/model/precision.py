@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class Precision:
     @property
     def name(self) -> str:
         """`bf16`, `fp16` or `fp32`."""
-        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32") if self.dtype else "fp32"
+        return {torch.bfloat16: "bf16", torch.float16: "fp16", None: "fp32"}[self.dtype]
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Matrix products in `dtype`, everything delicate in float32."""
@@ -73,6 +74,8 @@ def set_up(hardware: HardwareConfig) -> Precision:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
     if hardware.deterministic:
+        # read when cuBLAS makes its first handle; without it sums are in no fixed order (cuBLAS manual, section 2.1.4)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     return choose_precision(hardware.mixed_precision, device)
 
