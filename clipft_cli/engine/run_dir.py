@@ -14,6 +14,7 @@ from typing import Any
 import filelock
 
 from ..errors import CheckpointError, ResourceError
+from .data.write import write_text
 
 OUTPUTS = Path("outputs")
 CHECKPOINT_FILE = "checkpoint.json"
@@ -178,53 +179,6 @@ def interrupted_run(path: Path | None, outputs: Path = OUTPUTS) -> RunDir:
 def write_pointer(pointer: Path, checkpoint: Path, **facts: Any) -> None:
     """A small JSON file beside the checkpoints that names one of them."""
     write_text(pointer, json.dumps({"checkpoint": checkpoint.name, **facts}) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `path` whole or not at all: under another name, synced, renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut, where the system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextlib.contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` at the end, whole; on an error it is removed."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for file in temporary.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-        sync_folder(temporary)
-        if target.exists():
-            old = target.with_name(f".{target.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(target, old)
-            os.rename(temporary, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(temporary, target)
-        sync_folder(target.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _follow(pointer: Path) -> Path:

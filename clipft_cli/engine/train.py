@@ -22,6 +22,7 @@ from .checkpoint.save import save_classifier
 from .checkpoint.zero_shot import text_head
 from .data.changes import find_changes
 from .data.manifest import Manifest, read_manifest
+from .data.write import write_text
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
 from .loop.bad_images import listing_bad
 from .loop.disk import check_space, disk_errors
@@ -43,7 +44,7 @@ from .loop.signals import Stopped, StopRequest
 from .loop.start import DamagedStart, Start, choose_start, read_start, refuse_changed, save_start
 from .methods import METHODS
 from .methods.base import Method
-from .run_dir import RunDir, interrupted_run, new_run_dir, write_pointer, write_text
+from .run_dir import RunDir, interrupted_run, new_run_dir, write_pointer
 
 
 def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False) -> TrainResult:

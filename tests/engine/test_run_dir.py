@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from pathlib import Path
@@ -16,9 +15,7 @@ from clipft_cli.engine.run_dir import (
     new_run_dir,
     newest_run,
     newest_unfinished_run,
-    replaced_folder,
     write_pointer,
-    write_text,
 )
 from clipft_cli.errors import CheckpointError, ResourceError
 
@@ -114,30 +111,6 @@ def test_a_missing_or_empty_folder_is_refused_naming_what_there_is(tmp_path):
             find_checkpoint(path, tmp_path / "outputs")
         assert caught.value.message.startswith(f"{path}: ")
         assert caught.value.hint == f"finished runs: {tmp_path / 'outputs' / 'full'}"
-
-
-def test_text_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "metrics.jsonl"
-    write_text(path, "one\n")
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        write_text(path, "two\n")
-    assert path.read_text() == "one\n"
-
-
-def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "checkpoint"
-    with replaced_folder(target) as new:
-        (new / "a").write_text("one")
-    with contextlib.suppress(OSError), replaced_folder(target) as new:
-        (new / "a").write_text("tw")
-        raise OSError("disk full")
-    assert (target / "a").read_text() == "one"
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
-    with replaced_folder(target) as new:
-        (new / "b").write_text("three")
-    assert [path.name for path in target.iterdir()] == ["b"]
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_checkpoints_come_in_the_order_of_epochs(tmp_path):

@@ -201,7 +201,8 @@ def resumed_to_the_end(folder: Path, run: str, train: Sequence[str]) -> Ended:
     if (folder / run / "config.yaml").is_file():
         return clipft_in(folder, "train", "--resume", run)
     if (folder / run).is_dir():
-        assert {path.name for path in (folder / run).iterdir()} <= {".lock", ".config.yaml.tmp"}
+        names = {path.name for path in (folder / run).iterdir()}
+        assert all(name == ".lock" or name.startswith(".config.yaml.") for name in names)
         for path in (folder / run).iterdir():
             path.unlink()
     return clipft_in(folder, "train", "-o", run, *train)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ..data.digest import file_digest
+from ..data.write import replaced_folder
 from ..methods import METHODS
 from ..model.classifier import Classifier
 from ..run_dir import (
@@ -15,7 +16,6 @@ from ..run_dir import (
     OPEN_CLIP_CONFIG_FILE,
     TEXT_ADAPTER_FILE,
     TOWER_FILE,
-    replaced_folder,
 )
 from .card import Card, signed_json
 from .tensors import write_tensors

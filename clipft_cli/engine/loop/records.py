@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ..run_dir import RunDir, write_text
+from ..data.write import write_text
+from ..run_dir import RunDir
 from .events import EpochRecord
 from .inference import ValMetrics
 from .resume import TrainState

@@ -17,8 +17,8 @@ from ...errors import CheckpointError
 from ..checkpoint.card import signed_json
 from ..checkpoint.tensors import write_tensors
 from ..data.digest import file_digest
+from ..data.write import replaced_folder
 from ..optim.ema import EMA, copy_into
-from ..run_dir import replaced_folder
 
 FORMAT = 1
 STATE_FILE = "state.json"

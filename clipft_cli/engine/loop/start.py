@@ -21,10 +21,11 @@ from ..checkpoint.tensors import write_tensors
 from ..data.dataset import ImageDataset
 from ..data.digest import file_digest
 from ..data.loader import Loader
+from ..data.write import replaced_folder
 from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.precision import Precision
-from ..run_dir import HEAD_FILE, replaced_folder
+from ..run_dir import HEAD_FILE
 from .events import Note, OnEvent
 from .feature_cache import FeatureCache
 from .inference import ValMetrics, metrics_of, split_features

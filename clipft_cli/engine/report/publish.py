@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import ResourceError
+from ..data.write import sync_folder
 
 
 @contextlib.contextmanager
@@ -52,13 +53,4 @@ def publish(staging: Path, files: Mapping[str, bytes], last: str) -> None:
     (target / last).unlink(missing_ok=True)
     for name in sorted(files, key=lambda name: name == last):
         os.replace(staging / name, target / name)
-    _sync(target)
-
-
-def _sync(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    sync_folder(target)
