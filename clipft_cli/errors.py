@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 
 class ClipftError(Exception):
     """A failure a person can act on. `hint` is the next thing to type or to change."""
@@ -109,10 +111,20 @@ EXIT_CODES: dict[int, str] = {
     **SIGNAL_CODES,
 }
 
-OUT_OF_MEMORY_WORDS = (
+SIGNALS = tuple(code - 128 for code in SIGNAL_CODES if code - 128 in signal.valid_signals())
+"""Those signals, as far as this system has them."""
+
+_OUT_OF_MEMORY_WORDS = (
     "out of memory",  # CUDA, MPS, XPU
     "not enough memory",
     "allocate memory",  # the CPU's allocator: "can't", the system: "Cannot"
     "alloc_failed",  # cuBLAS, cuDNN: CUBLAS_STATUS_ALLOC_FAILED
 )
-"""By which a RuntimeError says, in lower case, that an allocation failed."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that an allocation failed, on any device. torch's own kind is told by its name."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"MemoryError", "OutOfMemoryError"}:
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS)

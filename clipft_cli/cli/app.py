@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import EXIT_CODES, OUT_OF_MEMORY_WORDS, SIGNAL_CODES, ClipftError, ConfigError, ResourceError
+from ..errors import EXIT_CODES, SIGNAL_CODES, ClipftError, ConfigError, ResourceError, is_out_of_memory
 from .interrupt import leave_if_interrupted, signals_raise
 from .options import mode_of
 from .render import error_object, print_json, show_error
@@ -64,7 +64,7 @@ class ErrorBoundary(TyperGroup):
                 if "--json" in given and hasattr(error, "format_message"):
                     print_json(error_object(ConfigError(error.format_message())))
                 raise  # usage errors: typer shows them, with exit code 2
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 failure = ResourceError(
                     "out of memory",
                     hint="try a smaller --set data.batch_size, `--set hardware.gradient_checkpointing=true`,"
@@ -94,14 +94,6 @@ def _report_interruption(ctx: Any, code: int) -> None:
         typer.echo(text, err=True)
         if mode_of(ctx).as_json:
             print_json(error_object(ClipftError(text), exit_code=code, kind=SIGNAL_CODES[code]))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Also torch's own, which is told by its name: torch is not imported here."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or (
-        "RuntimeError" in kinds and any(words in str(error).lower() for words in OUT_OF_MEMORY_WORDS)
-    )
 
 
 def _os_error_text(error: OSError) -> str:

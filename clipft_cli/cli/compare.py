@@ -20,7 +20,9 @@ def compare(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="METHOD|RUN", help="lora, full, zero_shot, linear_probe, or run directories.", show_default=False
+            metavar="METHOD|RUN",
+            help="full, lora, qlora, linear_probe, zero_shot, or run directories.",
+            show_default=False,
         ),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"))] = None,

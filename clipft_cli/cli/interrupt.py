@@ -10,9 +10,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from ..errors import SIGNAL_CODES, InterruptedRun
-
-SIGNALS = tuple(code - 128 for code in SIGNAL_CODES if code - 128 in signal.valid_signals())
+from ..errors import SIGNAL_CODES, SIGNALS, InterruptedRun
 
 
 class Interrupted(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ def mode_of(context: typer.Context) -> Mode:
     return mode
 
 
-def _remember(name: str):  # type: ignore[no-untyped-def]
+def _remember(name: str) -> Callable[[typer.Context, bool], bool]:
     def callback(context: typer.Context, value: bool) -> bool:
         setattr(mode_of(context), name, value)
         return value

@@ -90,21 +90,12 @@ class Screen:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on stdout; numbers that are not finite become null, what a terminal acts on is escaped."""
+    from ..engine.report.amounts import finite
     from ..engine.report.visible import json_escaped
 
-    text = json.dumps(_finite(data), ensure_ascii=False, default=str, allow_nan=False)
+    text = json.dumps(finite(data), ensure_ascii=False, default=str, allow_nan=False)
     sys.stdout.write(json_escaped(text) + "\n")
     sys.stdout.flush()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value
 
 
 def show_error(error: ClipftError, mode: Mode) -> None:

@@ -25,7 +25,7 @@ def train(
     output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("output_dir"))] = None,
     seed: Annotated[int | None, typer.Option(help=help_of("seed"))] = None,
     few_shot: Annotated[int | None, typer.Option(metavar="K", help=help_of("data.few_shot"))] = None,
-    device: Annotated[str | None, typer.Option(help=help_of("hardware.device"))] = None,
+    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run: RUN, or the newest one.")
     ] = False,

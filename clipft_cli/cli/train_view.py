@@ -69,7 +69,7 @@ class TrainView:
         if plan.groups:
             self.screen.say(_group_table(plan))
         if len(plan.stages) > 1:
-            for epoch, (what,) in plan.stages:
+            for epoch, what in plan.stages:
                 self.screen.say(f"  from epoch {epoch + 1} trains: {what}")
 
     def _on_epochdone(self, event: Any) -> None:
@@ -145,6 +145,8 @@ def _group_table(plan: Plan) -> Table:
 
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: best against zero-shot, where it lies, what to type next."""
+    from ..engine.report.amounts import duration
+
     gain = (result.best.top1 - result.zero_shot.top1) * 100
     out.print(
         f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)",
@@ -155,7 +157,7 @@ def show_trained(out: Console, result: TrainResult) -> None:
         mix = f", mixed with the start at alpha {result.alpha:g}" if 0 < result.alpha < 1 else ""
         early = ", stopped early" if result.stopped_early else ""
         out.print(
-            f"kept: {kept}{mix}; {result.epochs} epochs in {_duration(result.train_seconds)}{early},"
+            f"kept: {kept}{mix}; {result.epochs} epochs in {duration(result.train_seconds)}{early},"
             f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
             f" peak memory {result.peak_memory_gib:.1f} GiB",
             soft_wrap=True,
@@ -168,17 +170,13 @@ def show_trained(out: Console, result: TrainResult) -> None:
 
 def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
     """What a rehearsal measured, and what the decision tree would take."""
+    from ..engine.report.amounts import duration
+
     epochs, advice = rehearsed["epochs"], rehearsed["advice"]
     out.print(
         f"dry run: {rehearsed['images_per_second']:.0f} images/s, peak memory"
-        f" {rehearsed['peak_memory_gib']:.1f} GiB; about {_duration(rehearsed['estimated_seconds'])}"
+        f" {rehearsed['peak_memory_gib']:.1f} GiB; about {duration(rehearsed['estimated_seconds'])}"
         f"{f' for {epochs} epochs' if epochs else ''}; nothing was written",
         soft_wrap=True,
     )
     out.print(f"the decision tree says {advice['tree']}, here {advice['method']} ({advice['why']})", soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -213,8 +213,3 @@ class FileConfig(TrainConfig):
     evaluate: EvaluateOptions = EvaluateOptions()
     predict: PredictOptions = PredictOptions()
     compare: CompareOptions = CompareOptions()
-
-
-CommandConfig = Annotated[
-    PrepareConfig | TrainConfig | EvaluateConfig | PredictConfig | CompareConfig, "what load_config can return"
-]

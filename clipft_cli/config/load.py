@@ -57,7 +57,7 @@ def load_config(
     merged, origins = _merge_layers(layers, problems)
     preset = _choose_preset(merged, origins, problems)
     merged = _merge(preset, merged)
-    config = _validate(merged, origins, file, problems)
+    config = _validate(merged, origins, problems)
     return slice_type.model_validate(
         {name: getattr(config, name) for name in slice_type.model_fields},
     )
@@ -193,7 +193,7 @@ def _choose_preset(merged: dict[str, Any], origins: dict[Path_, str], problems: 
     return {**values, "preset": name}
 
 
-def _validate(merged: dict[str, Any], origins: dict[Path_, str], file: Path | None, problems: list[str]) -> FileConfig:
+def _validate(merged: dict[str, Any], origins: dict[Path_, str], problems: list[str]) -> FileConfig:
     config: FileConfig | None = None
     try:
         config = FileConfig.model_validate(merged)

@@ -132,7 +132,7 @@ class TrainingConfig(Config):
         description="After several non-finite updates in a row: stop, or roll back to the last"
         " checkpoint with half the learning rate.",
     )
-    non_finite_limit: int = Field(3, ge=1, description="Non-finite updates in a row that are skipped, not more.")
+    non_finite_limit: int = Field(3, ge=1, description="Non-finite updates in a row that make a run stop or roll back.")
 
     @field_validator("num_epochs", mode="wrap")
     @classmethod

@@ -21,7 +21,7 @@ from .data.loader import Loader
 from .data.manifest import Manifest, Row, read_manifest
 from .data.templates import choose_templates
 from .loop.events import Note, OnEvent
-from .loop.inference import split_logits
+from .loop.inference import split_logits, usual_batch
 from .model.precision import Precision, device_label, set_up
 from .report.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .report.measured_split import MeasuredSplit
@@ -37,8 +37,6 @@ from .report.subject import (
     reports_dir,
 )
 from .report.visible import visible
-
-CPU_BATCH, DEVICE_BATCH = 64, 256
 
 
 def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> Evaluation:
@@ -131,8 +129,7 @@ def _logits(
     config: EvaluateConfig, loaded: Loaded, images: MeasuredSplit, precision: Precision, on_event: OnEvent
 ) -> tuple[np.ndarray, float]:
     """(N, C) float32, and the seconds it took."""
-    default = CPU_BATCH if precision.device.type == "cpu" else DEVICE_BATCH
-    batch_size = config.evaluate.batch_size or default
+    batch_size = config.evaluate.batch_size or usual_batch(precision.device)
     started = time.perf_counter()
     with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
         logits = split_logits(

@@ -175,7 +175,7 @@ def _run(
 
     run = assemble(material, start, run_dir)
     check_space(run)
-    begin_with = start_values(run.classifier, run.parameters)
+    begin_with = start_values(run.parameters)
     state = _begin(run, start, on_event, _digests(material), is_resumed=meter is None)
     when = "while a few updates were rehearsed; nothing is trained yet"
     with _stopping_at_once(run_dir, stop, when), listing_bad([material.train_set, material.val_set], run_dir, on_event):

@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
 from clipft_cli.engine.loop.events import Note, StepDone
-from clipft_cli.engine.loop.memory import is_out_of_memory
 from clipft_cli.engine.model.classifier import Classifier
 from clipft_cli.engine.train import resume, train
-from clipft_cli.errors import InterruptedRun, ResourceError
+from clipft_cli.errors import InterruptedRun, ResourceError, is_out_of_memory
 
 ERRORS = {
     "cuda": lambda: torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),

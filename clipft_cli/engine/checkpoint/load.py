@@ -103,14 +103,14 @@ def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
 def _tower(checkpoint: Path, card: Card) -> nn.Module:
     if not METHODS[card.method].saves_tower:
         return load_base(checkpoint, card.base).model
-    from ..model.backbone import build_untrained  # open_clip
+    from ..model.backbone import build_untrained, has_quick_gelu  # open_clip
 
     check_model_cfg(card.base.model_cfg, str(checkpoint / CHECKPOINT_FILE))
     clip = build_untrained(card.base.model_cfg)
     clip.load_state_dict(load_file(checkpoint / TOWER_FILE))
-    has_quick_gelu = any(type(module).__name__ == "QuickGELU" for module in clip.modules())
-    if has_quick_gelu != card.base.quick_gelu:
-        raise CheckpointError(f"{checkpoint}: the activation built (QuickGELU: {has_quick_gelu}) is not its own")
+    is_quick = has_quick_gelu(clip)
+    if is_quick != card.base.quick_gelu:
+        raise CheckpointError(f"{checkpoint}: the activation built (QuickGELU: {is_quick}) is not its own")
     return clip
 
 

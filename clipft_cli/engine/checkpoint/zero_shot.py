@@ -11,7 +11,7 @@ from ..data.manifest import ClassInfo, Manifest
 from ..methods.lora import text_adapters
 from ..model.backbone import Backbone
 from ..model.classifier import Classifier, CosineHead, logit_scale_of
-from ..model.lora import text_tower
+from ..model.layers import text_tower
 from ..model.prompts import zero_shot_head
 from ..run_dir import TEXT_ADAPTER_FILE, TOWER_FILE
 from .card import Card, data_facts

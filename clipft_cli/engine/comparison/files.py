@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
 
-from ..report.amounts import duration, energy, gib, size
+from ..report.amounts import duration, energy, finite, gib, size
 from ..report.intervals import Interval
 from ..report.visible import visible
 from . import plots
@@ -41,7 +40,7 @@ HEADINGS = (
 
 def comparison_files(comparison: Comparison) -> dict[str, bytes]:
     """File name -> content."""
-    text = json.dumps(_finite(comparison.to_json()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(finite(comparison.to_json()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     files = {RESULTS_FILE: text, TEXT_FILE: comparison_md(comparison), PAGE_FILE: comparison_html(comparison)}
     return {name: content.encode("utf-8", "backslashreplace") for name, content in files.items()}
 
@@ -216,13 +215,3 @@ def _md(text: str) -> str:
 
 def _md_row(items: Sequence[str]) -> str:
     return "| " + " | ".join(_md(item) for item in items) + " |"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value

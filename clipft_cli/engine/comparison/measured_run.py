@@ -15,7 +15,7 @@ from ..data.loader import Loader
 from ..data.manifest import Manifest, Row
 from ..data.templates import choose_templates
 from ..loop.events import OnEvent
-from ..loop.inference import split_logits
+from ..loop.inference import split_logits, usual_batch
 from ..methods import METHODS
 from ..model.classifier import Head
 from ..model.nf4 import n_weights
@@ -23,8 +23,6 @@ from ..model.precision import Precision
 from ..report.intervals import Interval, wilson
 from ..report.measured_split import MeasuredSplit
 from .finished_run import FinishedRun
-
-CPU_BATCH, DEVICE_BATCH = 64, 256
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Measurer:
     @property
     def batch_size(self) -> int:
         """Images in one batch."""
-        return self.config.compare.batch_size or (CPU_BATCH if self.precision.device.type == "cpu" else DEVICE_BATCH)
+        return self.config.compare.batch_size or usual_batch(self.precision.device)
 
     def answer(self, run: FinishedRun, on_event: OnEvent) -> Answer:
         """Measure one run. Raises CheckpointError, ModelError or DataError."""

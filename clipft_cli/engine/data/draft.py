@@ -12,7 +12,7 @@ from ...config.data import SplitName
 from ...errors import DataError
 from .checks import Picture, look_at_all
 from .class_names import CLASSES_FILE, ClassInfo, edited_names
-from .class_sizes import check_class_sizes
+from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes
 from .duplicates import remove_duplicates
 from .listing import Item, Listing, choose_classes
 from .names import readable_names, shown, storable
@@ -60,7 +60,7 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
     classes = _class_infos(names, target)
-    _warn_about_splits(pictures, splits, classes, listing, warnings, options.split)
+    _warn_about_splits(pictures, splits, classes, warnings, options.split)
     return Draft(pictures, groups, splits, classes, problems, warnings)
 
 
@@ -124,7 +124,7 @@ def _only_with_train(
     learnable = {p.item.label for p in pictures if p.item.split in (None, "train")}
     for picture in pictures:
         if picture.item.label not in learnable:
-            problems.append(Problem(picture.item.name, "its class has no training images", "", picture.item.label))
+            problems.append(Problem(picture.item.name, NO_TRAINING_IMAGES, "", picture.item.label))
     kept = [i for i, picture in enumerate(pictures) if picture.item.label in learnable]
     return [pictures[i] for i in kept], [groups[i] for i in kept]
 
@@ -144,7 +144,6 @@ def _warn_about_splits(
     pictures: Sequence[Picture],
     splits: Sequence[SplitName],
     classes: Sequence[ClassInfo],
-    listing: Listing,
     warnings: list[str],
     shares: tuple[float, float, float],
 ) -> None:

@@ -81,7 +81,7 @@ def rehearsed(run: Run, *, with_start: bool) -> Expected:
     `with_start`: whether the passes that measure its start are still to come.
     """
     scaler = run.stepper.scaler.state_dict()
-    before = start_values(run.classifier, run.parameters)
+    before = start_values(run.parameters)
     try:
         speed = _few_updates(run)
     finally:

@@ -35,11 +35,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to happen: facts as (label, value) lines, groups, and the stages of unfreezing."""
+    """What is about to happen: facts as (label, value) lines, groups, and the stages of unfreezing as
+    (first epoch, from 0; what trains from then on)."""
 
     facts: tuple[tuple[str, str], ...]
     groups: tuple[Group, ...]
-    stages: tuple[tuple[int, tuple[str, ...]], ...]
+    stages: tuple[tuple[int, str], ...]
     num_epochs: int
     total_steps: int
     steps_per_epoch: int

@@ -16,7 +16,6 @@ from ...config.optim import SelectionMetric
 from ...errors import CheckpointError
 from ..checkpoint.card import is_whole, read_card, with_result
 from ..checkpoint.save import save_classifier
-from ..model.classifier import Classifier
 from ..report.calibration import fit_temperature, reliability
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, write_pointer
 from .events import Note, OnEvent
@@ -181,7 +180,7 @@ def read_parameters(checkpoint: Path, parameters: Mapping[str, nn.Parameter]) ->
     return {name: tensors[name] for name in parameters}
 
 
-def start_values(classifier: Classifier, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+def start_values(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Copies of the trainable parameters, on the CPU."""
     return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
 

@@ -44,7 +44,7 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
         run.stepper.freeze_below(run.prefix.stage_of(state.epoch).cut)
         try:
             _train_epoch(run, state, on_event, stop)
-            _close_epoch(run, state, state.epoch_seconds, on_event, stop)
+            _close_epoch(run, state, on_event, stop)
         except _NonFinite as trouble:
             state = _roll_back(run, state, trouble, on_event)
             continue
@@ -177,8 +177,9 @@ def _is_save_due(run: Run, state: TrainState, seconds: float) -> bool:
     return by_steps or (rule.every is not None and seconds >= rule.every)
 
 
-def _close_epoch(run: Run, state: TrainState, seconds: float, on_event: OnEvent, stop: StopRequest) -> None:
+def _close_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> None:
     """Measure on val, record, save; all with the averaged weights where there are any."""
+    seconds = state.epoch_seconds
     wait_share = min(1.0, run.loader.take_waited() / max(seconds, 1e-9))
     averaged = run.ema.swapped_in(run.parameters) if run.ema is not None else contextlib.nullcontext()
     with averaged:

@@ -11,13 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...errors import is_out_of_memory
 from ..data.dataset import ImageDataset
 from ..data.loader import Loader, in_batches
 from ..model.classifier import Classifier
 from ..model.precision import Precision
 from .events import Note, OnEvent, Progress
-from .memory import is_out_of_memory, out_of_memory_error
+from .memory import out_of_memory_error
 from .signals import StopRequest
+
+
+def usual_batch(device: torch.device) -> int:
+    """Images in one batch of an evaluation where none was asked for."""
+    return 64 if device.type == "cpu" else 256
 
 
 @dataclass(frozen=True)

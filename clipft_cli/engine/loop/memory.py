@@ -1,4 +1,4 @@
-"""Running out of memory: recognised by its many names, measured, and explained."""
+"""Memory: the most that was held, and what is said where it runs out."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ...errors import OUT_OF_MEMORY_WORDS, ResourceError
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that an allocation failed, on any device."""
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY_WORDS)
+from ...errors import ResourceError
 
 
 def out_of_memory_error(what: str = "not even one image at a time fits") -> ResourceError:

@@ -33,7 +33,7 @@ class Expected:
 def plan_of(run: Run, material: Material, expected: Expected | None = None) -> Plan:
     """The plan of an assembled run; with what to expect of it where it was rehearsed."""
     config = run.config
-    stages = tuple((epoch, (describe_layers(run.layers, run.plan.trains(epoch)),)) for epoch in run.plan.stages)
+    stages = tuple((epoch, describe_layers(run.layers, run.plan.trains(epoch))) for epoch in run.plan.stages)
     return Plan(
         facts=(
             *material_facts(material),

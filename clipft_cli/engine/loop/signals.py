@@ -9,9 +9,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
-from ...errors import SIGNAL_CODES
-
-SIGNALS = tuple(code - 128 for code in SIGNAL_CODES if code - 128 in signal.valid_signals())
+from ...errors import SIGNALS
 
 
 class Stopped(BaseException):

@@ -25,7 +25,7 @@ from torch import nn
 
 from ...config.model import ModelConfig
 from ...demo import tiny
-from ...errors import CheckpointError, DownloadError, MissingExtraError, ModelError
+from ...errors import CheckpointError, ClipftError, DownloadError, MissingExtraError, ModelError
 from ..data.digest import file_digest
 from ..data.regular import regular_text
 from ..data.transforms import Preprocess
@@ -61,7 +61,7 @@ def load_backbone(config: ModelConfig) -> Backbone:
     base = BaseModel(
         name.name,
         name.pretrained,
-        _has_quick_gelu(model),
+        has_quick_gelu(model),
         weights_digest(model),
         model_cfg,
         str(config.cache_dir.resolve()) if config.cache_dir else None,
@@ -153,7 +153,7 @@ def _check_foreign(name: ModelName, cache_dir: Path | None) -> None:
         raise ModelError(f"{name.name}: {OPEN_CLIP_CONFIG_FILE} is not readable JSON ({error})") from None
     except Exception as error:
         raise _explain(name, error) from error
-    check_model_cfg(content.get("model_cfg") if isinstance(content, dict) else None, f"{name.name}")
+    check_model_cfg(content.get("model_cfg") if isinstance(content, dict) else None, name.name)
 
 
 def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:
@@ -202,7 +202,7 @@ def _tag_wants_quick_gelu(name: ModelName) -> bool:
     return wanted
 
 
-def _explain(name: ModelName, error: Exception) -> ModelError | DownloadError:
+def _explain(name: ModelName, error: Exception) -> ClipftError:
     text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
     if "not found in built-ins" in str(error):
         return ModelError(
@@ -215,7 +215,7 @@ def _explain(name: ModelName, error: Exception) -> ModelError | DownloadError:
             " --set model.pretrained=FILE, or try the embedded model with --set model.name=clipft-tiny",
         )
     if isinstance(error, FileNotFoundError | json.JSONDecodeError | OSError):
-        return CheckpointError(f"{name.weights or name.name}: {text}")  # type: ignore[return-value]
+        return CheckpointError(f"{name.weights or name.name}: {text}")
     return ModelError(
         f"{name.weights}: does not fit the architecture {name.name}: {text}",
         hint="model.name must be the architecture these weights were trained with",
@@ -242,7 +242,8 @@ def _preprocess_cfg(model: nn.Module) -> dict[str, Any]:
     return open_clip.model.get_model_preprocess_cfg(model)  # type: ignore[no-any-return]
 
 
-def _has_quick_gelu(model: nn.Module) -> bool:
+def has_quick_gelu(model: nn.Module) -> bool:
+    """Whether the activation really built is QuickGELU, whatever a description says."""
     return any(type(module).__name__ == "QuickGELU" for module in model.modules())
 
 

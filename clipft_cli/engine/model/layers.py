@@ -58,12 +58,17 @@ def image_layers(visual: nn.Module, prefix: str = "clip.visual.") -> tuple[Layer
     return tuple(layer for layer in layers if layer.parameters)
 
 
+def text_tower(clip: nn.Module) -> Any:
+    """The module that holds the text transformer: `CustomTextCLIP.text`, or the flat `CLIP` itself."""
+    return clip.text if isinstance(getattr(clip, "text", None), nn.Module) else clip
+
+
 def text_layers(clip: nn.Module) -> tuple[Layer, ...]:
     """The text tower's layers in order, from tokens to class vectors: where it trains, it is the head.
 
     Every parameter of the tower is in exactly one; CLIP's temperature is in none.
     """
-    tower: Any = clip.text if isinstance(getattr(clip, "text", None), nn.Module) else clip
+    tower = text_tower(clip)
     prefix = "clip." if tower is clip else "clip.text."
     groups: dict[str, list[str]] = {STEM: []}
     top = []

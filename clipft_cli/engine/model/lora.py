@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ...config.methods import LORA_TARGETS
 from ...errors import ConfigError, ModelError
 from .image_tower import is_named
+from .layers import text_tower
 from .nf4 import FrozenWeight, dense, frozen_linear, unpack
 
 TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
@@ -227,11 +228,6 @@ class LoraAdapters(nn.Module):
         """The rows of the tower's weights that a delta changes, as a view."""
         _, index, target = name.split(".")
         return _block_rows(_residual_blocks(tower)[int(index)], target)
-
-
-def text_tower(model: nn.Module) -> Any:
-    """The module that holds the text transformer: `CustomTextCLIP.text`, or the flat `CLIP` itself."""
-    return model.text if isinstance(getattr(model, "text", None), nn.Module) else model
 
 
 def _residual_blocks(tower: nn.Module) -> nn.ModuleList:

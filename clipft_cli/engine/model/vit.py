@@ -18,7 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 from .attention import block_forward, embed_patches, last_block_forward
 from .image_tower import VisionTransformer, is_named
-from .lora import LoraAdapters, text_tower
+from .layers import text_tower
+from .lora import LoraAdapters
 
 
 def why_unsupported(visual: nn.Module) -> str | None:

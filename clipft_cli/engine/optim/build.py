@@ -44,7 +44,7 @@ class LearningRates:
 
     @property
     def n_rewarm(self) -> int:
-        """Warm-up steps of layers that join after the start: a tenth of an epoch to an epoch."""
+        """Warm-up steps of layers that join after the start: half the run's own warm-up, half an epoch at most."""
         return max(1, min(self.n_warmup, self.steps_per_epoch) // 2)
 
     def at(self, step: int, scale: float = 1.0) -> list[float]:

@@ -1,6 +1,10 @@
-"""Amounts as a person reads them; a dash where one is not known."""
+"""Amounts as a person reads them, with a dash where one is not known; and as JSON can hold them."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
 
 UNKNOWN = "–"
 
@@ -35,3 +39,12 @@ def energy(joules: float) -> str:
     if hours >= 1000:
         return f"{hours / 1000:.2g} kWh"
     return f"{hours:.0f} Wh" if hours >= 10 else f"{hours:.2g} Wh"
+
+
+def finite(value: Any) -> Any:
+    """`value`, of mappings, lists and plain values, for JSON: what is no number (nan, inf) becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,7 +14,6 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
 from clipft_cli.engine.data.loader import Batch
-from clipft_cli.engine.loop.memory import is_out_of_memory
 from clipft_cli.engine.loop.step import Stepper, set_trainable
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.model.backbone import Backbone, load_backbone
@@ -22,7 +21,7 @@ from clipft_cli.engine.model.classifier import CosineHead
 from clipft_cli.engine.model.precision import Precision
 from clipft_cli.engine.optim.build import build_optimizer
 from clipft_cli.engine.optim.groups import build_groups
-from clipft_cli.errors import ResourceError
+from clipft_cli.errors import ResourceError, is_out_of_memory
 
 N = 14
 NO_MEMORY = (
