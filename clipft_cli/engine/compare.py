@@ -20,7 +20,7 @@ from .comparison.contenders import Contender, line_up, n_train_images, named_run
 from .comparison.files import RESULTS_FILE, comparison_files
 from .comparison.finished_run import FinishedRun, open_run
 from .comparison.measured_run import Measurer
-from .comparison.verdict import recommended, verdict
+from .comparison.verdict import differing_bases, recommended, verdict
 from .data.changes import find_changes
 from .data.hardware import worker_count
 from .data.loader import Loader
@@ -69,9 +69,9 @@ def compare(
         contenders, n_seeds, cut = _trained(config, contenders, manifest, on_event)
         measured, measurer = _measured(config, contenders, n_seeds, manifest, rows, other, on_event)
         pairs = build_pairs(measured, config.compare.correction)
-        bases = {row.runs[0].weights_digest for row in measured}
-        if len(bases) > 1:
-            told.append("the runs started from different pretrained models: methods are not all that differs")
+        for text in differing_bases(measured):
+            on_event(Note(text, is_warning=True))
+            told.append(text)
         comparison = Comparison(
             split=config.compare.split,
             data={

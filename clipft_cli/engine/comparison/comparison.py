@@ -49,9 +49,8 @@ class Row:
     @property
     def fell_back(self) -> tuple[int, ...]:
         """Seeds whose run kept its start, for want of a gain on val."""
-        facts = [run.summary for run in self.runs]
         return tuple(
-            seed for seed, fact in zip(self.seeds, facts, strict=True) if fact.get("epochs") and fact.get("alpha") == 0
+            seed for seed, run in zip(self.seeds, self.runs, strict=True) if _is_its_start(self.method, run.summary)
         )
 
     @property
@@ -164,6 +163,12 @@ class Comparison:
             "output_dir": str(self.output_dir),
             "versions": versions(),
         }
+
+
+def _is_its_start(method: str, summary: Mapping[str, Any]) -> bool:
+    if method == "linear_probe":  # where the prompts are better on val, they stay
+        return summary.get("start_kind") == "text"
+    return bool(summary.get("epochs")) and summary.get("alpha") == 0
 
 
 def build_row(

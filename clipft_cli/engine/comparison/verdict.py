@@ -8,6 +8,7 @@ from ..report.amounts import UNKNOWN, duration, energy, gib, size
 from ..report.intervals import Interval
 from ..report.visible import visible
 from .comparison import Pair, Row, turned
+from .contenders import ALWAYS
 
 
 def ranked_rows(rows: Sequence[Row]) -> list[Row]:
@@ -42,6 +43,17 @@ def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
     best, *others = ranked_rows(rows)
     equal = [row for row in others if not _between(best.label, row.label, pairs).is_shown]
     return min([best, *equal], key=_price)
+
+
+def differing_bases(rows: Sequence[Row]) -> list[str]:
+    """A sentence where the rows started from several pretrained models, with each of them."""
+    started: dict[str | None, list[Row]] = {}
+    for row in rows:
+        started.setdefault(row.runs[0].weights_digest, []).append(row)
+    if len(started) == 1:
+        return []
+    each = "; ".join(f"{visible(some[0].model)} ({_names(some)})" for some in started.values())
+    return [f"the runs started from different pretrained models, methods are not all that differs: {each}"]
 
 
 def shown(row: Row) -> str:
@@ -127,16 +139,17 @@ def _fallen_back(rows: Sequence[Row]) -> list[str]:
     told = [
         shown(row) + (f" (seed {', '.join(map(str, row.fell_back))})" if len(row.seeds) > 1 else "") for row in fallen
     ]
-    return [
-        f"{_listed(told)}: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."
-    ]
+    return [f"{_listed(told)}: training did not beat its start on val, so the start was kept: that is a tie with it."]
 
 
 def _retained(rows: Sequence[Row]) -> list[str]:
-    """What is left of the zero-shot skill on the second data set, where one was named."""
+    """What is left of the zero-shot skill on the second data set, where one was named: of one base model's."""
     before = next((row for row in rows if row.method == "zero_shot" and row.retention is not None), None)
-    after = [row for row in rows if row.method not in ("zero_shot", "linear_probe") and row.retention is not None]
-    if before is None or before.retention is None or not after:
+    if before is None or before.retention is None:
+        return []
+    base = before.runs[0].weights_digest
+    after = [row for row in rows if row.method not in ALWAYS and row.runs[0].weights_digest == base]
+    if not after:
         return []
     told = [
         f"{shown(row)} {row.retention.value:.1%} ({100 * (row.retention.value - before.retention.value):+.1f} points)"

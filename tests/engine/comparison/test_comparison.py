@@ -14,7 +14,7 @@ from clipft_cli.engine.comparison.cost import Cost
 from clipft_cli.engine.comparison.files import _md
 from clipft_cli.engine.comparison.paired import holm, mcnemar
 from clipft_cli.engine.comparison.plots import calibration, confusion, named
-from clipft_cli.engine.comparison.verdict import recommended, verdict
+from clipft_cli.engine.comparison.verdict import differing_bases, recommended, verdict
 from clipft_cli.engine.report.intervals import Interval, wilson
 from clipft_cli.engine.report.metrics import measure
 from clipft_cli.engine.report.scores import Scores
@@ -130,14 +130,14 @@ def test_a_run_that_kept_its_start_is_told_as_a_tie():
     rows = [row("linear_probe", answers(150)), replace(row("lora", answers(150)), runs=(kept,))]
     assert rows[1].kept == "its start (probe)"
     told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
-    assert told == ["lora: fine-tuning did not beat its start on val, so the start was kept: that is a tie with it."]
+    assert told == ["lora: training did not beat its start on val, so the start was kept: that is a tie with it."]
 
 
 def test_of_several_seeds_those_that_kept_their_start_are_named():
     runs = tuple(SimpleNamespace(summary={"epochs": 3, "alpha": alpha}) for alpha in (0.5, 0.0, 0.0))
     rows = [row("linear_probe", answers(150)), replace(row("lora", np.stack([answers(150)] * 3)), runs=runs)]
     told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
-    assert told[0].startswith("lora (seed 1, 2): fine-tuning did not beat its start on val")
+    assert told[0].startswith("lora (seed 1, 2): training did not beat its start on val")
 
 
 def test_a_soup_that_was_kept_is_told():
@@ -155,3 +155,26 @@ def test_a_calibration_plot_that_would_be_empty_is_left_out():
         rows[n] = calibration([measured])
     assert rows[1] is None  # four images in one bin
     assert "<svg" in rows[2]
+
+
+def test_a_probe_that_lost_to_the_prompts_is_a_tie_with_them():
+    runs = (SimpleNamespace(summary={"epochs": 0, "alpha": 1.0, "start_kind": "text"}, meta={}, path=Path("p")),)
+    rows = [row("zero_shot", answers(150), trained=0), replace(row("linear_probe", answers(150)), runs=runs)]
+    assert rows[1].kept == "prompts"
+    assert verdict(rows, build_pairs(rows, "holm"), "holm")[-1].startswith(
+        "linear_probe: training did not beat its start"
+    )
+
+
+def test_retention_is_told_of_one_base_model_and_several_are_named():
+    def started(label: str, base: str, left: float) -> Row:
+        run = SimpleNamespace(summary={}, meta={}, path=Path(label), weights_digest=base)
+        return replace(row(label, answers(150)), runs=(run,), model=base, retention=Interval(left, 0.0, 1.0))
+
+    rows = [started("zero_shot", "small", 0.8), started("lora", "small", 0.7), started("full", "large", 0.9)]
+    told = verdict(rows, build_pairs(rows, "holm"), "holm")[-1]
+    assert told == "Retention, zero-shot on the second data set: 80.0% before, after it lora 70.0% (-10.0 points)."
+    assert differing_bases(rows)[0].endswith(
+        "methods are not all that differs: small (zero_shot and lora); large (full)"
+    )
+    assert differing_bases(rows[:2]) == []
