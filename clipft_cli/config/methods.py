@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -32,7 +33,7 @@ LORA_TARGETS: dict[str, tuple[str, ...]] = {
 
 
 class LoraConfig(Config):
-    """Low-rank deltas beside frozen weights (Hu et al. 2021)."""
+    """Low-rank deltas beside frozen weights (Hu et al. 2021); on the text tower too where that trains."""
 
     ALIASES: ClassVar = {"alpha": "lora_alpha", "dropout": "lora_dropout", "rank": "r"}
 
@@ -82,6 +83,6 @@ class LinearProbeConfig(Config):
     @field_validator("c_values")
     @classmethod
     def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if any(c <= 0 for c in value):
-            raise ValueError("every strength must be greater than 0")
+        if not all(0 < c < math.inf for c in value):
+            raise ValueError("every strength must be a number greater than 0")
         return value

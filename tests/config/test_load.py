@@ -210,6 +210,7 @@ def test_a_template_takes_exactly_one_class_name(write, template):
 @pytest.mark.parametrize("key", ["training.learning_rate", "training.weight_decay", "lora.lora_alpha"])
 def test_numbers_are_finite(key, value):
     assert key in refused(None, f"{key}={value}")
+    assert "greater than 0" in refused(None, f"linear_probe.c_values=[1.0, {value}]")
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from clipft_cli.engine.loop.finish import calibrate, mixed
+from clipft_cli.engine.loop.inference import metrics_of
 from clipft_cli.engine.report.calibration import fit_temperature
+from clipft_cli.engine.report.metrics import macro_f1_interval
 
 GENERATOR = torch.Generator().manual_seed(0)
 SHAPES = {"adapters.q.lora_A": (2, 5), "adapters.q.lora_B": (7, 2), "head.weight": (3, 5)}
@@ -27,6 +29,15 @@ def test_of_adapters_alpha_is_the_scale(alpha):
     torch.testing.assert_close(
         mix["head.weight"], (1 - alpha) * start["head.weight"] + alpha * tuned["head.weight"], rtol=1e-5, atol=1e-6
     )
+
+
+def test_macro_f1_on_val_is_that_of_a_report():
+    """Over the classes that occur: the third has no image here."""
+    logits = torch.eye(3)[torch.tensor([0, 0, 1, 2])]
+    labels = torch.tensor([0, 0, 1, 1])
+    predicted = logits.argmax(dim=1).numpy()
+    report = macro_f1_interval(labels.numpy(), predicted, 3, n_resamples=10)
+    assert metrics_of(logits, labels).macro_f1 == pytest.approx(report.value) == pytest.approx((1 + 2 / 3) / 2)
 
 
 def small_val(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
