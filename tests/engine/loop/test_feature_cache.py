@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -40,11 +41,13 @@ def world(tiny, tmp_path) -> TinyWorld:
     return TinyWorld(tmp_path, tiny.architecture, tiny.weights, tmp_path / "colours")
 
 
-def probe(world: TinyWorld, name: str, **settings: object) -> tuple[dict[str, torch.Tensor], int]:
-    """The head of a linear probe, and how many splits' features were read."""
+def probe(
+    world: TinyWorld, name: str, method: str = "linear_probe", **settings: object
+) -> tuple[dict[str, torch.Tensor], int]:
+    """The head of a run, and how many splits' features were read."""
     recorder = Recorder()
-    changes = {"cache.dir": str(world.root / "kept"), "cache.features_gb": 1, **settings}
-    result = train(world.config("linear_probe", world.root / name, changes), recorder)
+    changes = {"cache.dir": str(world.root / "kept"), "cache.features_gb": 1, "training.num_epochs": 1, **settings}
+    result = train(world.config(method, world.root / name, changes), recorder)
     n_read = sum("features of" in note and "read from" in note for note in recorder.notes)
     return load_file(result.checkpoint / "head.safetensors"), n_read
 
@@ -87,6 +90,14 @@ def change_the_heads(world: TinyWorld) -> TinyWorld:
 def test_another_model_or_data_set_is_computed_anew(world, change, open_clip_models):
     probe(world, "first")
     assert probe(change(world), "second")[1] == 0
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+def test_a_tower_in_four_bits_has_features_of_its_own(world):
+    probe(world, "first")
+    assert probe(world, "lora", "lora")[1] == 2
+    assert probe(world, "packed", "qlora")[1] == 0
+    assert probe(world, "packed again", "qlora")[1] == 2
 
 
 def test_another_number_format_is_computed_anew_and_false_reads_nothing(world):
