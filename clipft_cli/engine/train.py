@@ -193,9 +193,8 @@ def _run(
 
         state = fit(run, state, tell, stop)
         finished = finish(run, state, begin_with, on_event, stop)
-        logits = run.prefix.val_logits(run.config.training.epochs - 1)
         run.prefix.close(on_event)
-        board.add_mistakes(run.val_set, logits, state.step)
+        board.add_mistakes(run.val_set, finished.logits, state.step)
     result = result_of(run, state, start, finished, time.perf_counter() - began, joules_of(meter))
     _close(run_dir, result)
     return result

@@ -501,6 +501,7 @@ def test_images_that_went_bad_are_counted_and_listed(tiny, tmp_path, data):
     assert "train/blue/blue-00.jpg" in listed
     assert "replaced by train/blue/blue-01.png" in listed
     assert "1 removed (train/blue/blue-00.jpg)" in events.notes
+    assert events.notes.count("1 image could not be read, another of the class stands in: see ") == 1
 
 
 def test_too_many_bad_images_stop_the_run(tiny, tmp_path, data):

@@ -189,7 +189,8 @@ def _prefix_cache(
     config, precision = material.config, material.precision
     n_epochs = config.training.epochs
     n_mixes = config.checkpoint.keep_best - 1 if config.training.soup.enabled else 0
-    after_training = 1 + n_mixes + (len(config.training.wise_ft.alphas) if config.training.wise_ft.enabled else 1)
+    wise_ft = config.training.wise_ft
+    after_training = n_mixes + len({0.0, 1.0, *(wise_ft.alphas if wise_ft.enabled else ())})  # as `finish` measures
     keepings = []
     for stage in stages_of(classifier, layers, plan, n_epochs):
         n_val_reads = stage.n_epochs + (after_training if stage.stop == n_epochs else 0)

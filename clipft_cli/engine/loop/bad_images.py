@@ -13,27 +13,27 @@ from .events import Note, OnEvent
 
 @contextlib.contextmanager
 def listing_bad(datasets: Sequence[ImageDataset], run_dir: RunDir, on_event: OnEvent) -> Iterator[None]:
-    """At the end of the block, with an error or without, the bad images of `datasets` are in problems.csv."""
+    """At the end of the block, with an error or without, the bad images of `datasets` are in problems.csv.
+
+    One sentence tells of them where the block has found any.
+    """
+    n_before = len(_bad_of(datasets))
     try:
         yield
     finally:
-        _report_bad(run_dir, datasets, on_event)
+        bad = _bad_of(datasets)
+        if bad:
+            write_problems(run_dir.problems, [Problem(image.path, image.reason, _replaced_by(image)) for image in bad])
+        if len(bad) > n_before:
+            on_event(Note(_sentence(len(bad), run_dir), is_warning=True))
 
 
-def _report_bad(run_dir: RunDir, datasets: Sequence[ImageDataset], on_event: OnEvent) -> None:
-    bad = [image for dataset in datasets for image in dataset.bad.values()]
-    if bad:
-        write_problems(
-            run_dir.problems,
-            [Problem(image.path, image.reason, _replaced_by(image)) for image in bad],
-        )
-        on_event(
-            Note(
-                f"{len(bad)} image{'s' if len(bad) > 1 else ''} could not be read, another of the class stands in:"
-                f" see {run_dir.problems}",
-                is_warning=True,
-            )
-        )
+def _bad_of(datasets: Sequence[ImageDataset]) -> list[BadImage]:
+    return [image for dataset in datasets for image in dataset.bad.values()]
+
+
+def _sentence(n: int, run_dir: RunDir) -> str:
+    return f"{n} image{'s' if n > 1 else ''} could not be read, another of the class stands in: see {run_dir.problems}"
 
 
 def _replaced_by(image: BadImage) -> str:

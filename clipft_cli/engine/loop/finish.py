@@ -32,7 +32,8 @@ from .soup import Soup, greedy_soup, has_soup
 class Finished:
     """What was kept: `alpha` 1 is the best epoch as it was, 0 the start (then `fell_back`).
 
-    `curve` holds (alpha, top-1 on val) of each mix, whatever the metric that chose.
+    `curve` holds (alpha, top-1 on val) of each mix, whatever the metric that chose; `logits` (N, C) are the kept
+    model's on val.
     """
 
     checkpoint: Path
@@ -42,6 +43,7 @@ class Finished:
     temperature: float
     ece_before: float
     ece_after: float
+    logits: Tensor
     soup: Soup | None = None
 
     @property
@@ -82,7 +84,7 @@ def finish(
     if wise_ft.enabled:
         on_event(Note(_mix_sentence(values, select_by, alpha)))
     _say(alpha, temperature, before, after, on_event)
-    return Finished(checkpoint, alpha, metrics, curve, temperature, before, after, soup)
+    return Finished(checkpoint, alpha, metrics, curve, temperature, before, after, logits, soup)
 
 
 def _tuned(
