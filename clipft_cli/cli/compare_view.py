@@ -64,7 +64,7 @@ def show_compared(console: Console, result: Comparison) -> None:
     """What follows, then the figures, then where the page is."""
     from ..engine.comparison.files import subtitle
 
-    console.print(Text(subtitle(result)), soft_wrap=True)
+    console.print(Text(subtitle(result)), soft_wrap=not console.is_terminal)
     console.print()
     for table in _tables(console, result):
         console.print(table)
@@ -74,7 +74,7 @@ def show_compared(console: Console, result: Comparison) -> None:
     for number, sentence in enumerate(result.verdict):
         console.print(Text(sentence, style="bold" if number == 0 else ""), soft_wrap=not console.is_terminal)
     console.print()
-    console.print(Text(_how(result)), soft_wrap=True)
+    console.print(Text(_how(result)), soft_wrap=not console.is_terminal)
     console.print(Text(f"written: {result.output_dir}/compare.html, compare.md, compare.json"), soft_wrap=True)
     console.print(Text(f"next: {_next(result)}"), soft_wrap=True)
 

@@ -44,13 +44,16 @@ def paired_difference(
         raise ValueError(f"the two need the same images, at least one: {a.shape[1]} and {b.shape[1]}")
     rng = np.random.default_rng(seed)
     n = a.shape[1]
-    rows = max(1, _BLOCK_VALUES // n)
+    # images that all seeds answer alike are alike: (S, K) answers and how many images have them, K at most N
+    kinds, counts = np.unique(np.vstack([a, b]), axis=1, return_counts=True)
+    first_kinds, second_kinds = kinds[: len(a)], kinds[len(a) :]
+    rows = max(1, _BLOCK_VALUES // len(counts))
     resampled = []
     for done in range(0, n_resamples, rows):
         r = min(rows, n_resamples - done)
-        # times each image is drawn (r, N): the difference is linear in them
-        images = rng.multinomial(n, np.full(n, 1 / n), size=r)
-        per_image = _draw_seeds(rng, a, r) - _draw_seeds(rng, b, r)  # (r, N), or (1, N) with one seed each
+        # times each kind is drawn (r, K): the difference is linear in them
+        images = rng.multinomial(n, counts / n, size=r)
+        per_image = _draw_seeds(rng, first_kinds, r) - _draw_seeds(rng, second_kinds, r)  # (r, K), or (1, K)
         resampled.append((images * per_image).sum(axis=1) / n)
     value, all_resampled = float(a.mean() - b.mean()), np.concatenate(resampled)
     if np.ptp(all_resampled) == 0:
@@ -60,7 +63,7 @@ def paired_difference(
 
 
 def _draw_seeds(rng: np.random.Generator, hits: np.ndarray, r: int) -> np.ndarray:
-    """Mean over resampled seeds: (r, N) of hits (S, N); (1, N) for one seed.
+    """Mean over resampled seeds: (r, K) of hits (S, K); (1, K) for one seed.
 
     The variance of a resampled mean is (S - 1) / S of the unbiased one, half of it for two seeds: distances from the
     mean are scaled up by the root of what is missing.
