@@ -133,20 +133,21 @@ def _adaptable_linears(tower: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
         parent_path, _, name = path.rpartition(".")
         if type(layer) not in (nn.Linear, LoraLinear) or name not in _PARTS:
             continue
-        if name == "proj" and "attn" not in parent_path.rpartition(".")[2]:
+        parent = tower.get_submodule(parent_path)
+        if name == "proj" and not any(hasattr(parent, query) for query in ("qkv", "q", "q_proj")):
             continue  # the projection of a head or of a patch embedding
-        if not _reads_weights_directly(tower.get_submodule(parent_path)):
+        if not _reads_weights_directly(parent, name):
             yield path, layer
 
 
-def _reads_weights_directly(parent: nn.Module) -> bool:
-    """Whether a module hands its layers' weights to a function: an adapted layer would never be called.
+def _reads_weights_directly(parent: nn.Module, name: str) -> bool:
+    """Whether a module hands this layer's weight to a function: an adapted layer would never be called.
 
-    timm's BEiT and EVA do so for q, k, v where the bias is kept apart.
+    timm's BEiT, EVA and Swin v2 do so for q, k, v where the bias is kept apart.
     """
     if isinstance(parent, nn.MultiheadAttention) or is_named(parent, "AttentionPool2d"):
         return True
-    return getattr(parent, "q_bias", None) is not None
+    return name == "qkv" and getattr(parent, "q_bias", None) is not None
 
 
 def _share(layer: Any, path: str, target: str) -> FrozenWeight:

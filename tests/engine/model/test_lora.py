@@ -9,6 +9,8 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from timm.models.eva import Eva
+from timm.models.fastvit import Attention as FastVitAttention
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -345,6 +347,28 @@ def test_layers_whose_weights_are_read_past_their_forward_are_left_out(visual):
     """nn.MultiheadAttention never calls its out_proj: an adapter there would be a silent nothing."""
     adapters = attach_to_linears(visual, ["all"], **SHAPE)
     assert {name.split(".")[-2] for name in adapters.by_name} == {"c_fc", "c_proj"}
+
+
+@pytest.mark.parametrize("qkv_fused", [True, False])
+def test_of_eva_the_fused_projection_alone_is_left_out(qkv_fused):
+    """Its attention reads the weight of a fused q, k, v, whose bias is kept apart, and calls every other layer."""
+    tower = Eva(32, 16, embed_dim=32, depth=2, num_heads=2, num_classes=8, qkv_fused=qkv_fused).requires_grad_(False)
+    adapters = trained(attach_to_linears(tower.eval(), ["all"], **SHAPE))
+    targets = {name.rpartition(".")[2] for name in adapters.by_name}
+    assert targets == {"out", "fc1", "fc2"} | (set() if qkv_fused else {"q", "k", "v"})
+    adapted = tower(IMAGES)
+    adapted.sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in adapters.parameters())
+    adapters.merge_into(tower)
+    torch.testing.assert_close(tower(IMAGES), adapted, rtol=1e-3, atol=1e-4)
+
+
+def test_an_attention_under_another_name_has_its_output_projection():
+    """That of MobileCLIP's towers is a `token_mixer`."""
+    tower = nn.ModuleDict({"token_mixer": FastVitAttention(32, head_dim=16), "head": nn.ModuleDict()})
+    tower["head"]["proj"] = nn.Linear(32, 8)
+    adapters = attach_to_linears(tower.requires_grad_(False), ["all"], **SHAPE)
+    assert set(adapters.by_name) == {f"token_mixer.{name}" for name in ("qkv.q", "qkv.k", "qkv.v", "proj.out")}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
