@@ -24,7 +24,11 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
     beaten = [row for row in others if against[row.label].is_shown]
     equal = [row for row in others if not against[row.label].is_shown]
     choice = recommended(rows, pairs)
-    lines = [_headline(best, beaten, equal, choice, n)]
+    cheaper = [row for row in equal if _price(row) < _price(best)]
+    if choice is best:
+        lines = [_headline(best, beaten, equal, cheaper, n)]
+    else:
+        lines = [_headline_of_the_cheapest(choice, best, against[choice.label], n)]
     lines += [_sentence(best, row, against[row.label], correction, n) for row in others]
     both = {row.method: row for row in rows if row.label in ("lora", "full")}
     if len(both) == 2 and best.label not in ("lora", "full"):
@@ -32,17 +36,16 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
         lines.append(_sentence(first, second, _between(first.label, second.label, pairs), correction, n))
     if choice is not best:
         lines.append(_cost_sentence(choice, best))
-    elif beaten:
-        dearest_rival = ranked_rows(beaten)[0]
-        lines.append(_cost_sentence(best, dearest_rival))
+    elif beaten or cheaper:
+        lines.append(_cost_sentence(best, ranked_rows(beaten or cheaper)[0]))
     return (*lines, *_fallen_back(rows), *_retained(rows))
 
 
 def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
-    """The cheapest of those that are not shown to be worse than the best."""
+    """The cheapest of those that may be as good as the best: advice needs less than a claim, the interval decides."""
     best, *others = ranked_rows(rows)
-    equal = [row for row in others if not _between(best.label, row.label, pairs).is_shown]
-    return min([best, *equal], key=_price)
+    as_good = [row for row in others if _between(best.label, row.label, pairs).difference.low <= 0]
+    return min([best, *as_good], key=_price)
 
 
 def differing_bases(rows: Sequence[Row]) -> list[str]:
@@ -71,18 +74,26 @@ def p_text(p: float) -> str:
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
 
 
-def _headline(best: Row, beaten: list[Row], equal: list[Row], choice: Row, n: int) -> str:
+def _headline(best: Row, beaten: list[Row], equal: list[Row], cheaper: list[Row], n: int) -> str:
+    told = f"Use {shown(best)}: {best.top1.value:.1%} top-1 on {_images(n)}"
     if not equal:
-        return f"Use {shown(best)}: {best.top1.value:.1%} top-1 on {n:,} images, shown better than {_names(beaten)}."
-    if choice is best:
-        return (
-            f"Use {shown(best)}: {best.top1.value:.1%} top-1 on {n:,} images. No difference is shown to"
-            f" {_names(equal)}, but none of them costs less."
-        )
+        return f"{told}, shown better than {_names(beaten)}."
+    told += f". No difference is shown to {_names(equal)}"
+    if not cheaper:
+        return f"{told}, but none of them costs less."
+    return f"{told}; {_names(cheaper)} would cost less, but by the interval alone would be worse."
+
+
+def _headline_of_the_cheapest(choice: Row, best: Row, pair: Pair, n: int) -> str:
     return (
-        f"Use {shown(choice)}: no difference shown at this n ({n:,} images) between it ({choice.top1.value:.1%} top-1)"
-        f" and the best, {shown(best)} ({best.top1.value:.1%}), and it is the cheapest of those."
+        f"Use {shown(choice)}: no difference shown at this n ({_images(n)}) between it ({choice.top1.value:.1%} top-1)"
+        f" and the best, {shown(best)} ({best.top1.value:.1%}), and it is the cheapest of those;"
+        f" it may be up to {100 * pair.difference.high:.1f} points worse."
     )
+
+
+def _images(n: int) -> str:
+    return f"{n:,} image{'s' if n != 1 else ''}"
 
 
 def _sentence(first: Row, second: Row, pair: Pair, correction: str, n: int) -> str:

@@ -66,8 +66,23 @@ def test_without_a_shown_difference_the_cheapest_is_advised_and_images_are_named
     assert recommended(rows, pairs).label == "lora"
     lines = verdict(rows, pairs, "holm")
     assert lines[0].startswith("Use lora: no difference shown at this n (200 images) between it (75.0% top-1)")
+    assert lines[0].endswith("it is the cheapest of those; it may be up to 3.5 points worse.")
     assert "no difference shown at this n; about" in lines[1]
     assert "images would be needed" in lines[1]
+
+
+def test_a_method_that_the_interval_alone_calls_worse_is_not_advised_for_being_cheap():
+    rows = [row("zero_shot", answers(1, 5), seconds=1, trained=0), row("full", answers(5, 5), seconds=60)]
+    pairs = build_pairs(rows, "holm")
+    assert not pairs[0].is_shown  # four images that differ prove nothing
+    assert recommended(rows, pairs).label == "full"
+    lines = verdict(rows, pairs, "holm")
+    assert lines[0] == (
+        "Use full: 100.0% top-1 on 5 images. No difference is shown to zero_shot;"
+        " zero_shot would cost less, but by the interval alone would be worse."
+    )
+    assert "no difference shown at this n (by the interval alone there would be one)" in lines[1]
+    assert lines[-1] == "full costs 60 s of training instead of 1.0 s (zero_shot)."
 
 
 def test_equal_answers_promise_no_number_of_images():
