@@ -25,7 +25,9 @@ class CacheConfig(Config):
         " so that augmented images can be kept too; none: ever new ones.",
     )
     max_gb: float = Field(
-        8.0, ge=0, description="Most that is kept of one stage, in GiB, in memory or in a file of the run directory."
+        8.0,
+        ge=0,
+        description="GiB that one stage may keep, in memory or in a file of the run directory.",
     )
     features_gb: float = Field(
         2.0,

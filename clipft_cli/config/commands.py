@@ -74,7 +74,7 @@ class EvaluateOptions(Config):
     split: SplitName = Field("test", description="Images to measure on.")
     data_dir: Path | None = Field(None, description="Prepared data set; none: the one the run was trained on.")
     output_dir: Path | None = Field(None, description="Where reports go; none: inside the run.")
-    zero_shot: bool = Field(False, description="Measure the untouched pretrained model.")
+    zero_shot: bool = Field(False, description="Measure the pretrained model as it is.")
     batch_size: int | None = Field(None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere.")
 
 
@@ -100,12 +100,12 @@ class CompareOptions(Config):
     """What is compared, and what may be trained for it."""
 
     names: tuple[str, ...] = Field((), description="Methods and run directories; zero_shot and linear_probe are added.")
-    seeds: int = Field(1, ge=1, le=100, description="Seeds each method is trained with, the same for all.")
+    seeds: int = Field(1, ge=1, le=100, description="Number of seeds each method is trained with.")
     budget: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="Wall-clock for all that is trained (30m, 2h, 90s); none: no limit.",
+        description="Time limit for everything that is trained (30m, 2h, 90s); none: no limit.",
     )
     split: SplitName = Field(
         "test", description="Images to compare on; val has chosen every run's epoch and is refused."
@@ -140,16 +140,16 @@ class CompareOptions(Config):
 class PrepareConfig(Config):
     """The slice of the file that `clipft prepare` takes."""
 
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
     prepare: PrepareOptions = PrepareOptions()
 
 
 class TrainConfig(Config):
     """The slice of the file that `clipft train` takes."""
 
-    preset: str | None = Field(None, description="Named starting values; none: those of the method.")
-    method: MethodName = Field("full", description="What may change.")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    preset: str | None = Field(None, description="Named set of starting values; none: the method's own.")
+    method: MethodName = Field("full", description="How to fine-tune: full, lora, qlora, linear_probe or zero_shot.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
     output_dir: Path | None = Field(None, description="Run directory; none: outputs/METHOD, numbered.")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -182,7 +182,7 @@ class TrainConfig(Config):
 class EvaluateConfig(Config):
     """The slice of the file that `clipft evaluate` takes."""
 
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
     evaluate: EvaluateOptions = EvaluateOptions()
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -199,7 +199,7 @@ class PredictConfig(Config):
 class CompareConfig(Config):
     """The slice of the file that `clipft compare` takes; each method's TrainConfig is built from the same file."""
 
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
     compare: CompareOptions = CompareOptions()
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()

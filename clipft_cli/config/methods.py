@@ -49,7 +49,6 @@ class LoraConfig(Config):
     scaling: ScalingName = Field(
         "standard", description="standard: alpha / r; rslora: alpha / sqrt(r) (Kalajdzievski 2023)."
     )
-
     use_dora: bool = Field(
         False, description="Train the length of each weight row too (DoRA, Liu et al. 2024); slower."
     )
@@ -78,7 +77,7 @@ class LinearProbeConfig(Config):
         min_length=1,
         description="Inverse regularisation strengths tried; the best on val is kept.",
     )
-    max_iter: int = Field(1000, ge=1, description="Most L-BFGS iterations for each strength.")
+    max_iter: int = Field(1000, ge=1, description="L-BFGS iterations for each strength, at most.")
 
     @field_validator("c_values")
     @classmethod

@@ -19,7 +19,7 @@ class EarlyStoppingConfig(Config):
     """Stop when val has not improved for a while."""
 
     enabled: bool = Field(True, description="Stop a run that no longer improves on val.")
-    patience: int = Field(3, ge=1, description="Epochs without improvement that are waited for.")
+    patience: int = Field(3, ge=1, description="Epochs without improvement before it stops.")
 
 
 class LayerwiseLRConfig(Config):

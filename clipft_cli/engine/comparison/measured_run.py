@@ -146,8 +146,3 @@ def _parameters(run: FinishedRun, loaded: Loaded) -> tuple[int, int]:
     sizes = {name: parameter.numel() for name, parameter in loaded.classifier.named_parameters()}
     layers = METHODS[loaded.card.method].layers(loaded.classifier)  # type: ignore[index]
     return sum(sizes[name] for layer in layers for name in layer.parameters), total
-
-
-def right(answers: Sequence[Answer], labels: np.ndarray) -> np.ndarray:
-    """(S, N) whether the first answer of each run is right."""
-    return np.stack([answer.logits.argmax(axis=1) == labels for answer in answers])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .decode import ImageError, decode_image, read_image_bytes
+from .hardware import worker_count
 from .listing import Item
 from .problems import Problem
 
@@ -71,7 +71,7 @@ def look_at_all(items: Sequence[Item], on_done: Callable[[int, int], None]) -> t
     """Every item as a picture or a problem, in the order of `items`; threads, since decoding leaves the GIL."""
     pictures: list[Picture] = []
     problems: list[Problem] = []
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+    with ThreadPoolExecutor(worker_count("auto")) as pool:
         try:
             for n, found in enumerate(pool.map(look_at, items), start=1):
                 if isinstance(found, Picture):

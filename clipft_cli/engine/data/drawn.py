@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from itertools import repeat
 from pathlib import Path
 
 from ...errors import ConfigError
+from .hardware import worker_count
 from .listing import Item, Listing
 
 DEFAULT_PER_CLASS = 100
@@ -52,7 +52,7 @@ def draw_listing(
 
 
 def _draw_chunks(chunks: list[list[tuple[Path, str, int]]], seed: int, n_jobs: int) -> Iterator[int]:
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(worker_count("auto"), 8)
     done = 0
     if workers > 1 and n_jobs >= _MIN_FOR_PROCESSES:
         try:

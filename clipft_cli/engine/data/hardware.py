@@ -77,4 +77,6 @@ def _cpu_has_bf16() -> bool:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+    if platform.machine() == "aarch64":
+        return " bf16" in flags
     return "avx512_bf16" in flags or "amx_bf16" in flags

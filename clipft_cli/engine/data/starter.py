@@ -27,7 +27,7 @@ def pick_batch_size(n_train: int, machine: Machine) -> int:
     return size
 
 
-def pick_precision(machine: Machine) -> tuple[str, str]:
+def _pick_precision(machine: Machine) -> tuple[str, str]:
     """The precision and why."""
     if machine.gpu_name:
         if machine.has_bf16:
@@ -44,7 +44,7 @@ def starter_text(
     """The whole file, and the pick it explains. `load_config` reads it back as it stands."""
     pick = pick_method(n_images, machine.gpu_gb)
     name, tag = DRAWN_MODEL if is_drawn else PHOTO_MODEL
-    precision, why_precision = pick_precision(machine)
+    precision, why_precision = _pick_precision(machine)
     model_comment = (
         "a small CLIP that comes with this package, made for the drawn dogs"
         if is_drawn

@@ -36,10 +36,10 @@ def plan_of(run: Run, material: Material, expected: Expected | None = None) -> P
     stages = tuple((epoch, describe_layers(run.layers, run.plan.trains(epoch))) for epoch in run.plan.stages)
     return Plan(
         facts=(
-            *material_facts(material),
+            *_material_facts(material),
             *_training_facts(run),
             *(("rule", rule) for rule in material.rules),
-            *(expectation(material, expected) if expected is not None else ()),
+            *(_expectation(material, expected) if expected is not None else ()),
         ),
         groups=run.groups,
         stages=stages,
@@ -51,11 +51,11 @@ def plan_of(run: Run, material: Material, expected: Expected | None = None) -> P
 
 def plan_without_loop(material: Material, expected: Expected | None = None) -> Plan:
     """The plan of a method that measures its result and trains by no epochs."""
-    told = expectation(material, expected) if expected is not None else (_advice_fact(material),)
-    return Plan((*material_facts(material), *told), (), (), num_epochs=0, total_steps=0, steps_per_epoch=0)
+    told = _expectation(material, expected) if expected is not None else (_advice_fact(material),)
+    return Plan((*_material_facts(material), *told), (), (), num_epochs=0, total_steps=0, steps_per_epoch=0)
 
 
-def material_facts(material: Material) -> tuple[tuple[str, str], ...]:
+def _material_facts(material: Material) -> tuple[tuple[str, str], ...]:
     """Data, model and device, as (label, value)."""
     base, data = material.backbone.base, material.config.data
     readable = [cls.readable for cls in material.manifest.classes]
@@ -78,7 +78,7 @@ def material_facts(material: Material) -> tuple[tuple[str, str], ...]:
     )
 
 
-def expectation(material: Material, expected: Expected) -> tuple[tuple[str, str], ...]:
+def _expectation(material: Material, expected: Expected) -> tuple[tuple[str, str], ...]:
     """Time, speed and memory as measured, and what the decision tree would take."""
     on_device = expected.device_memory_gib
     memory = f"{on_device:.1f} GiB of the device, " if on_device is not None else ""

@@ -86,10 +86,10 @@ def test_pixels_are_the_same_with_and_without_the_file(manifest, cache, name):
 
 
 def test_nothing_is_decoded_a_second_time(manifest, cache, monkeypatch):
-    packed(manifest)
+    plain = views(packed(manifest))
     images = packed(manifest)
     monkeypatch.setattr(ImageDataset, "_read", None)
-    views(images)
+    assert np.array_equal(views(images), plain)
 
 
 def test_another_rule_for_pixels_or_other_images_are_another_file(manifest, cache):
@@ -163,12 +163,12 @@ def test_a_deleted_image_and_a_replaced_one_are_noticed(manifest, cache):
 
 
 def test_an_image_that_was_only_touched_is_still_read_from_the_file(manifest, cache, monkeypatch):
-    packed(manifest)
+    plain = views(packed(manifest))
     for row in manifest.split("train"):
         os.utime(manifest.file(row))
     images = packed(manifest)
     monkeypatch.setattr(ImageDataset, "_read", None)
-    views(images)
+    assert np.array_equal(views(images), plain)
 
 
 def test_an_image_that_was_bad_at_first_and_is_back_is_read(manifest, cache):
