@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -46,6 +47,16 @@ def test_probabilities_are_those_of_evaluate(world):
     assert found.keys() == measured.keys()
     # batches differ in size, and bf16 where the machine has it
     assert found == pytest.approx(measured, abs=5e-3)
+
+
+def test_probabilities_are_at_the_checkpoints_temperature(world):
+    """Two checkpoints of the same weights, one of temperature 1, one of 0.7."""
+    margins = []
+    for epoch in (1, 2):
+        outcome = predict(RED, "--json", "--checkpoint", f"outputs/full/checkpoint-epoch-{epoch}")
+        first, second, _ = (item["probability"] for item in json.loads(outcome.stdout)["results"][0]["top"])
+        margins.append(math.log(first / second))
+    assert margins[1] == pytest.approx(margins[0] / 0.7, rel=1e-3)
 
 
 def test_json_is_one_object_with_timing_and_checkpoint(world):
