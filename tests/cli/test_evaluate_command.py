@@ -34,6 +34,15 @@ def results(folder: Path) -> dict:
     return json.loads((folder / "evaluation_results.json").read_text())
 
 
+def test_figures_are_at_the_checkpoints_temperature(world):
+    """Of two checkpoints of the same weights, all right, the one of temperature 0.7 is surer than the one of 1."""
+    losses = []
+    for epoch in (1, 2):
+        evaluate("--checkpoint", f"outputs/full/checkpoint-epoch-{epoch}", "--output-dir", f"at-{epoch}")
+        losses.append(results(Path(f"at-{epoch}"))["nll"])
+    assert 0 < losses[1] < losses[0]
+
+
 def test_the_newest_runs_best_is_measured_said_and_written(world):
     outcome = evaluate()
     assert outcome.exit_code == 0, outcome.output
