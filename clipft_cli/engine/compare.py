@@ -59,6 +59,8 @@ def compare(
     refuse_other_data(named, manifest)
     rows = manifest.split(config.compare.split)
     other = read_manifest(config.compare.retention) if config.compare.retention is not None else None
+    if other is not None:
+        other.split("test")  # refused where it has none, before anything is trained
     told = list(notes) + _state_of(manifest)
     recipes = _fitted(recipes, manifest, named)
     contenders = line_up(config, recipes, manifest, named, on_event)

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
 from clipft_cli.engine.compare import _say_forecast
+from clipft_cli.engine.data.manifest import digest_of, write_manifest
 from clipft_cli.engine.optim.recipe import epochs as epochs_by_rule
 
 MODEL = ("model.name=colour-clip.json", "model.pretrained=colour-clip.safetensors", "hardware.mixed_precision=no")
@@ -225,6 +227,17 @@ def test_retention_is_the_zero_shot_skill_left(compared):
         f"Retention, zero-shot on the second data set: {rows['zero_shot']['value']:.1%} before"
     )
     assert re.search(r"lora [\d.]+% \([+-][\d.]+ points\), full ", verdict[-1])
+
+
+def test_a_retention_set_without_test_images_is_refused_before_anything_is_trained(world):
+    shutil.rmtree("outputs")
+    whole = write_colours(Path("data/other"))
+    rows = [row for row in whole.rows if row.split != "test"]
+    write_manifest(replace(whole, rows=rows, digest=digest_of(whole.classes, rows)))
+    outcome = compare("zero_shot", "--retention", "data/other")
+    assert outcome.exit_code == 3, outcome.output
+    assert "data/other: the split 'test' has no images" in outcome.stderr
+    assert not Path("outputs").exists()
 
 
 @pytest.mark.parametrize(
