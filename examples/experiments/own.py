@@ -85,6 +85,7 @@ def _config(preset: str, job: Job) -> TrainConfig:
         "hardware.device": "cpu",
         "hardware.mixed_precision": "bf16",
         "hardware.num_threads": 1,
+        "cache.features_gb": 0,  # a probe's features out of an earlier run would cost this one nothing
     }
     if job.n_epochs:
         flags["training.num_epochs"] = job.n_epochs
