@@ -77,20 +77,19 @@ class LoraDelta(nn.Module):
         self.magnitude = nn.Parameter(_row_norms(dense(weight).detach())) if use_dora else None
         self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
         self.scale = alpha / (r**0.5 if rslora else r)
-        self.strength = 1.0
 
     def factors(self, weight: FrozenWeight) -> tuple[Tensor | None, Tensor]:
         """(stretch, up): the adapted weight is stretch * weight + up @ lora_A; no stretch without DoRA.
 
         Stretch is (out, 1), up (out, r).
         """
-        up = self.lora_B * (self.scale * self.strength)  # (out, r)
+        up = self.lora_B * self.scale  # (out, r)
         if self.magnitude is None:
             return None, up
         with torch.no_grad():  # the norm counts as a constant: same accuracy, less memory (Liu et al. 2024, 4.3)
             length = _row_norms(dense(weight) + self.scale * self.lora_B @ self.lora_A)
         ratio = (self.magnitude / length.clamp(min=_SHORTEST))[:, None]
-        return 1 - self.strength + self.strength * ratio, up * ratio
+        return ratio, up * ratio
 
     @torch.no_grad()
     def adapted(self, weight: FrozenWeight) -> Tensor:
@@ -193,21 +192,6 @@ class LoraAdapters(nn.Module):
         if self.is_merged:
             return (None,) * len(targets)
         return tuple(self.by_name.get(f"blocks.{index}.{target}") for target in targets)
-
-    @property
-    def scale_factor(self) -> float:
-        """How much of the change is applied: 0 is the pretrained tower, 1 the adapted one."""
-        return next(iter(self.by_name.values())).strength
-
-    @scale_factor.setter
-    def scale_factor(self, strength: float) -> None:
-        for delta in self.by_name.values():
-            delta.strength = strength
-
-    def delta_weights(self, tower: nn.Module) -> dict[str, Tensor]:
-        """What merging would add to each weight, (out, in) float32, by name."""
-        rows = {name: dense(self._rows(tower, name)).detach() for name in self.by_name}
-        return {name: delta.adapted(rows[name]) - rows[name] for name, delta in self.by_name.items()}
 
     @torch.no_grad()
     def merge_into(self, tower: nn.Module) -> None:
