@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .evaluate_view import EvaluateView
-from .render import Screen
+from .render import Screen, print_prose
 from .train_view import TrainView
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def show_compared(console: Console, result: Comparison) -> None:
     """What follows, then the figures, then where the page is."""
     from ..engine.comparison.files import subtitle
 
-    console.print(Text(subtitle(result)), soft_wrap=not console.is_terminal)
+    print_prose(console, subtitle(result))
     console.print()
     for table in _tables(console, result):
         console.print(table)
@@ -72,9 +72,9 @@ def show_compared(console: Console, result: Comparison) -> None:
     console.print(_pairs(result))
     console.print()
     for number, sentence in enumerate(result.verdict):
-        console.print(Text(sentence, style="bold" if number == 0 else ""), soft_wrap=not console.is_terminal)
+        print_prose(console, sentence, "bold" if number == 0 else "")
     console.print()
-    console.print(Text(_how(result)), soft_wrap=not console.is_terminal)
+    print_prose(console, _how(result))
     console.print(Text(f"written: {result.output_dir}/compare.html, compare.md, compare.json"), soft_wrap=True)
     console.print(Text(f"next: {_next(result)}"), soft_wrap=True)
 

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from .render import Screen
+from .render import Screen, print_prose, print_warning
 
 if TYPE_CHECKING:
     from ..engine.data.skeleton import SkeletonResult
@@ -76,28 +76,26 @@ def show_prepared(console: Console, result: PrepareResult) -> None:
     """The data set in words and one table, and the next command."""
     n_images = sum(result.counts.values())
     head = "already prepared, nothing to do" if result.already_prepared else f"ready in {result.seconds:.1f} s"
-    _line(console, f"{result.data_dir}: {n_images:,} images, {len(result.classes)} classes, {head}", "bold")
+    print_prose(console, f"{result.data_dir}: {n_images:,} images, {len(result.classes)} classes, {head}", "bold")
     for note in result.notes:
-        _line(console, note)
+        print_prose(console, note)
     console.print(_class_table(result))
-    _line(console, f"imbalance: the largest class has {result.imbalance:.1f} times the images of the smallest")
+    print_prose(console, f"imbalance: the largest class has {result.imbalance:.1f} times the images of the smallest")
     if result.sizes is not None:
         sizes = (result.sizes.smallest, result.sizes.median, result.sizes.largest)
-        _line(console, "image sizes: smallest {}, median {}, largest {}".format(*(f"{w} x {h}" for w, h in sizes)))
-    _line(console, "prompts of the first class: " + ", ".join(f'"{prompt}"' for prompt in result.prompts()[0]))
-    _line(console, f"the words for each class can be edited in {result.data_dir / 'classes.txt'}", "dim")
+        print_prose(
+            console, "image sizes: smallest {}, median {}, largest {}".format(*(f"{w} x {h}" for w, h in sizes))
+        )
+    print_prose(console, "prompts of the first class: " + ", ".join(f'"{prompt}"' for prompt in result.prompts()[0]))
+    print_prose(console, f"the words for each class can be edited in {result.data_dir / 'classes.txt'}", "dim")
     _show_left_out(console, result)
     for warning in result.warnings:
-        console.print(Text("warning: ", style="yellow") + Text(warning), soft_wrap=True)
+        print_warning(console, warning)
     _show_next(console, result)
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _class_table(result: PrepareResult) -> Table:
@@ -127,15 +125,15 @@ def _clipped(name: str) -> Text:
 
 def _show_left_out(console: Console, result: PrepareResult) -> None:
     if result.ignored:
-        _line(console, f"{_count(result.ignored, 'hidden file')} passed over", "dim")
+        print_prose(console, f"{_count(result.ignored, 'hidden file')} passed over", "dim")
     if result.near_duplicate_groups:
         n = result.near_duplicate_groups
-        _line(console, f"near duplicates: {n} group{'' if n == 1 else 's'}, each kept within one split")
+        print_prose(console, f"near duplicates: {n} group{'' if n == 1 else 's'}, each kept within one split")
     if not result.left_out:
         if not result.already_prepared:
-            _line(console, "left out: nothing")
+            print_prose(console, "left out: nothing")
         return
-    _line(
+    print_prose(
         console,
         f"left out: {_count(result.n_left_out, 'file')}, listed in {result.data_dir / 'problems.csv'}",
         "yellow",
@@ -143,22 +141,22 @@ def _show_left_out(console: Console, result: PrepareResult) -> None:
     for found in result.left_out:
         action = "" if found.action == "left out" else f" ({found.action})"
         dots = ", ..." if found.count > len(found.examples) else ""
-        _line(console, f"  {found.count} x {found.reason}{action}: {', '.join(found.examples)}{dots}")
+        print_prose(console, f"  {found.count} x {found.reason}{action}: {', '.join(found.examples)}{dots}")
 
 
 def _show_next(console: Console, result: PrepareResult) -> None:
     if result.method is not None:
         tree = f"method: the decision tree says {result.method_tree} ({result.method_why})"
-        _line(console, f"{tree}; chosen: {result.method}")
+        print_prose(console, f"{tree}; chosen: {result.method}")
     if result.config_file is not None:
-        _line(console, f"{result.config_file}: settings for this data and this machine, each line explained")
+        print_prose(console, f"{result.config_file}: settings for this data and this machine, each line explained")
     console.print(Text("next: ", style="cyan") + Text(result.next_command, style="bold"), soft_wrap=True)
 
 
 def show_skeleton(console: Console, result: SkeletonResult) -> None:
     """The folders that were made, and what to do with them."""
-    _line(console, f"{result.data_dir}: folders for {len(result.classes)} classes, no images yet", "bold")
-    _line(console, f"add photographs to {result.data_dir}/train/<class>/; val and test are cut from train")
+    print_prose(console, f"{result.data_dir}: folders for {len(result.classes)} classes, no images yet", "bold")
+    print_prose(console, f"add photographs to {result.data_dir}/train/<class>/; val and test are cut from train")
     console.print(Text("next: ", style="cyan") + Text(result.next_command, style="bold"), soft_wrap=True)
 
 
@@ -166,6 +164,6 @@ def show_validated(console: Console, report: ValidationReport) -> None:
     """That all is well; faults are shown as the error."""
     n_images = sum(c.total for c in report.classes)
     if not report.faults:
-        _line(console, f"{report.data_dir}: whole; {n_images:,} images, {len(report.classes)} classes", "bold")
+        print_prose(console, f"{report.data_dir}: whole; {n_images:,} images, {len(report.classes)} classes", "bold")
     for warning in report.warnings:
-        console.print(Text("warning: ", style="yellow") + Text(warning), soft_wrap=True)
+        print_warning(console, warning)

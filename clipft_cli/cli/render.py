@@ -65,12 +65,15 @@ class Screen:
         """A message for a person; silent with --quiet."""
         if not self.mode.quiet:
             with contextlib.suppress(OSError):
-                self.err.print(text, soft_wrap=not isinstance(text, Table))
+                if isinstance(text, Table):
+                    self.err.print(text)
+                else:
+                    print_prose(self.err, text)
 
     def warn(self, text: str) -> None:
         """A warning: shown with --quiet too."""
         with contextlib.suppress(OSError):
-            self.err.print(Text("warning: ", style="yellow") + Text(text), soft_wrap=True)
+            print_warning(self.err, text)
 
     @contextlib.contextmanager
     def telling_of_stalls(self) -> Iterator[None]:
@@ -88,6 +91,17 @@ class Screen:
             show(self.out)
 
 
+def print_prose(console: Console, text: str | Text, style: str = "") -> None:
+    """A sentence: broken between words on a terminal, on one line in a file or a pipe."""
+    shown = text if isinstance(text, Text) else Text(text)
+    console.print(shown, style=style, soft_wrap=not console.is_terminal)
+
+
+def print_warning(console: Console, text: str) -> None:
+    """What a person should know before going on."""
+    print_prose(console, Text("warning: ", style="yellow") + Text(text))
+
+
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on stdout; numbers that are not finite become null, what a terminal acts on is escaped."""
     from ..engine.report.amounts import finite
@@ -101,7 +115,7 @@ def print_json(data: Mapping[str, Any]) -> None:
 def show_error(error: ClipftError, mode: Mode) -> None:
     """`error: what and where`, then `hint: the way out`; with --json the same as an object on stdout."""
     console = Messages(stderr=True, highlight=False, markup=False, emoji=False)
-    console.print(Text("error: ", style="bold red") + Text(error.message), soft_wrap=True)
+    print_prose(console, Text("error: ", style="bold red") + Text(error.message))
     if error.hint:
         console.print(Text("hint: ", style="cyan") + Text(error.hint), soft_wrap=True)
     if mode.as_json:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .render import Screen
+from .render import Screen, print_prose
 
 if TYPE_CHECKING:
     from ..engine.loop.events import EpochRecord, Event, Plan
@@ -148,19 +148,16 @@ def show_trained(out: Console, result: TrainResult) -> None:
     from ..engine.report.amounts import duration
 
     gain = (result.best.top1 - result.zero_shot.top1) * 100
-    out.print(
-        f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)",
-        soft_wrap=True,
+    print_prose(
+        out, f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)"
     )
     if result.epochs:
-        kept = "the start itself" if result.alpha == 0 else f"epoch {result.best_epoch}"
-        mix = f", mixed with the start at alpha {result.alpha:g}" if 0 < result.alpha < 1 else ""
         early = ", stopped early" if result.stopped_early else ""
-        out.print(
-            f"kept: {kept}{mix}; {result.epochs} epochs in {duration(result.train_seconds)}{early},"
+        print_prose(
+            out,
+            f"kept: {_kept(result)}; {result.epochs} epochs in {duration(result.train_seconds)}{early},"
             f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
             f" peak memory {result.peak_memory_gib:.1f} GiB",
-            soft_wrap=True,
         )
     if result.bad_images:
         out.print(f"{result.bad_images} images could not be read: see {result.run_dir / 'problems.csv'}")
@@ -168,15 +165,24 @@ def show_trained(out: Console, result: TrainResult) -> None:
     out.print(f"next: clipft evaluate --checkpoint {shlex.quote(str(result.run_dir))} --split test", soft_wrap=True)
 
 
+def _kept(result: TrainResult) -> str:
+    """Which weights became the model."""
+    if result.alpha == 0:
+        return "the start itself"
+    epochs = result.soup.epochs if result.soup else ()
+    kept = f"soup of epochs {', '.join(map(str, epochs))}" if len(epochs) > 1 else f"epoch {result.best_epoch}"
+    return kept + (f", mixed with the start at alpha {result.alpha:g}" if result.alpha < 1 else "")
+
+
 def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
     """What a rehearsal measured, and what the decision tree would take."""
     from ..engine.report.amounts import duration
 
     epochs, advice = rehearsed["epochs"], rehearsed["advice"]
-    out.print(
+    print_prose(
+        out,
         f"dry run: {rehearsed['images_per_second']:.0f} images/s, peak memory"
         f" {rehearsed['peak_memory_gib']:.1f} GiB; about {duration(rehearsed['estimated_seconds'])}"
         f"{f' for {epochs} epochs' if epochs else ''}; nothing was written",
-        soft_wrap=True,
     )
-    out.print(f"the decision tree says {advice['tree']}, here {advice['method']} ({advice['why']})", soft_wrap=True)
+    print_prose(out, f"the decision tree says {advice['tree']}, here {advice['method']} ({advice['why']})")

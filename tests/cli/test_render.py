@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from rich.console import Console
 from rich.table import Table
 
 from clipft_cli.cli.options import Mode
-from clipft_cli.cli.render import Screen, print_json, show_error
+from clipft_cli.cli.render import Screen, print_json, print_prose, show_error
 from clipft_cli.errors import DataError
 
 EVIL = "\x1b]0;owned\x07\x1b[2Jcat\u202egpj.\x9b31m \udcff"
@@ -41,6 +42,13 @@ def test_a_name_does_nothing_to_a_terminal(capsys, monkeypatch, way):
 def test_lines_stay_lines(capsys):
     Screen(Mode()).say("one\ntwo")
     assert capsys.readouterr().err == "one\ntwo\n"
+
+
+def test_a_sentence_breaks_between_words_on_a_terminal_and_nowhere_else(capsys):
+    for is_terminal in (True, False):
+        print_prose(Console(force_terminal=is_terminal, width=15, no_color=True), "a sentence of many words")
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["a sentence of", "many words", "a sentence of many words"]
 
 
 def test_json_is_the_same_and_all_of_it_can_be_seen(capsys):
