@@ -89,7 +89,8 @@ def _config(preset: str, job: Job) -> TrainConfig:
     }
     if job.n_epochs:
         flags["training.num_epochs"] = job.n_epochs
-    if preset == "reference-full" and job.n_epochs != 20 and job.on_step is None:  # a cost is that of all layers
+    is_staged = not any("progressive_unfreezing" in text for text in job.sets)  # a cost is that of all layers
+    if preset == "reference-full" and job.n_epochs != 20 and is_staged:
         flags["training.progressive_unfreezing"] = {"enabled": True, "unfreeze_schedule": None}
     return load_config(TrainConfig, None, job.sets, flags)
 

@@ -42,7 +42,8 @@ def main(
         "Epochs bought, CPU seconds used; seconds until val stood at the linear probe's level": time_table(runs, sets),
         "Test top-1 at equal epochs": epochs_table(longer),
         "Starting points": starting_points(runs),
-        "Explored on val, in the order tried": explored([r for r in records if r.get("has_test") is False]),
+        "Explored on val": explored([r for r in records if r.get("has_test") is False], "val"),
+        "Explored with a test": explored([r for r in records if r.get("has_test") and r["variant"]], "test"),
         "Cost: CPU seconds of an update of 32 images": cost_table([r for r in records if r.get("kind") == "cost"]),
     }
     print("# Tables\n\nWritten by `table.py` from `log.jsonl`; README.md says what they mean.")
@@ -106,22 +107,29 @@ def starting_points(runs: Sequence[Record]) -> str:
     return _markdown(rows)
 
 
-def explored(records: Sequence[Record]) -> str:
-    """Every variant tried on val, in the order tried; what was worse stays."""
-    rows = [["set", "method", "variant", "changed", "epochs", "val n", "val top-1", "val loss", "kept"]]
-    for r in records:
-        value, loss = f"{100 * r['val_top1']:.1f}", f"{r['val_loss']:.3f}"
-        changed = ", ".join(r["sets"])
-        rows.append(
-            [r["set"], r["method"], r["variant"], changed, f"{r['epochs']}", f"{r['n'][1]}", value, loss, r["kept"]]
-        )
+def explored(records: Sequence[Record], value: str) -> str:
+    """Every variant in the order tried, a column a set; what was worse stays. `value`: "val" or "test" top-1."""
+    sets = list(dict.fromkeys(r["set"] for r in records))
+    rows = [["method", "variant", "changed", *(f"{name}: epochs, top-1 on {value} (loss on val)" for name in sets)]]
+    variants = dict.fromkeys((r["method"], r["variant"], ", ".join(r["sets"])) for r in records)
+    for method, variant, changed in variants:
+        of_variant = [
+            r for r in records if (r["method"], r["variant"], ", ".join(r["sets"])) == (method, variant, changed)
+        ]
+        cells = [[_tried(r, value) for r in of_variant if r["set"] == name] for name in sets]
+        rows.append([method, variant, changed, *("; ".join(cell) for cell in cells)])
     return _markdown(rows)
+
+
+def _tried(record: Record, value: str) -> str:
+    top1 = f"{100 * record[f'{value}_top1']:.1f} ({record['val_loss']:.3f})"
+    return f"{record['epochs']}, {top1}" if record["epochs"] else top1
 
 
 def epochs_table(runs: Sequence[Record]) -> str:
     """Runs whose epochs were given."""
     rows = [["set", "method", "epochs", "CPU s", "test top-1", "kept"]]
-    for r in runs:
+    for r in sorted(runs, key=lambda r: (r["set"], r["method"], r["seed"])):
         rows.append([r["set"], r["method"], f"{r['epochs']}", f"{r['cpu_seconds']:.0f}", _cell([r]), r["kept"]])
     return _markdown(rows)
 
