@@ -139,11 +139,14 @@ def _pairs(result: Comparison) -> Table:
 
 
 def _how(result: Comparison) -> str:
+    from ..engine.comparison.files import NO_ENERGY
+
     seeds = (
         "one seed a method" if result.n_seeds == 1 else f"{result.n_seeds} seeds a method, p twice the median over them"
     )
     correction = ", corrected for all pairs by Holm's method" if result.correction == "holm" else ", not corrected"
-    return f"{seeds}; difference: paired bootstrap; p: McNemar's exact test{correction}"
+    energy = "" if any(row.cost.energy_joules for row in result.rows) else f"; {NO_ENERGY}"
+    return f"{seeds}; difference: paired bootstrap; p: McNemar's exact test{correction}{energy}"
 
 
 def _next(result: Comparison) -> str:

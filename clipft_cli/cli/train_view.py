@@ -170,7 +170,7 @@ def _kept(result: TrainResult) -> str:
     if result.alpha == 0:
         return "the start itself"
     epochs = result.soup.epochs if result.soup else ()
-    kept = f"soup of epochs {', '.join(map(str, epochs))}" if len(epochs) > 1 else f"epoch {result.best_epoch}"
+    kept = f"soup of epochs {', '.join(map(str, sorted(epochs)))}" if len(epochs) > 1 else f"epoch {result.best_epoch}"
     return kept + (f", mixed with the start at alpha {result.alpha:g}" if result.alpha < 1 else "")
 
 

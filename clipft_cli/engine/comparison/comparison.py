@@ -64,8 +64,9 @@ class Row:
             return f"its start ({'probe' if facts.get('start_kind') == 'probe' else 'prompts'})"
         soup = facts.get("soup")
         mixed = soup.get("epochs") if isinstance(soup, Mapping) else None
-        is_soup = isinstance(mixed, list) and len(mixed) > 1
-        which = f"soup of epochs {str(mixed)[1:-1]}" if is_soup else f"epoch {best}"
+        which = f"epoch {best}"
+        if isinstance(mixed, list) and len(mixed) > 1:
+            which = f"soup of epochs {', '.join(map(str, sorted(mixed)))}"
         return f"{which} of {epochs}" + (f", alpha {alpha:g}" if isinstance(alpha, float) and alpha < 1 else "")
 
     def to_json(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .disagreements import disagreements
 from .verdict import p_text, points, ranked_rows, rounded
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
-NOT_REPORTED = "not reported"
+NO_ENERGY = "energy: not reported by this machine"
 HEADINGS = (
     "method",
     "top-1",
@@ -68,9 +68,9 @@ def cells(row: Row) -> list[str]:
 
 
 def energy_cell(row: Row) -> str:
-    """`GPU 3.1 Wh, CPU 0.8 Wh`, or that it is not reported: never an estimate."""
+    """`GPU 3.1 Wh, CPU 0.8 Wh`, or a dash where no counter told: never an estimate."""
     parts = [f"{part.upper()} {energy(joules)}" for part, joules in row.cost.energy_joules.items()]
-    return ", ".join(parts) or NOT_REPORTED
+    return ", ".join(parts) or "–"
 
 
 def shown_columns(comparison: Comparison) -> list[int]:
@@ -99,14 +99,19 @@ def methods_note(comparison: Comparison) -> str:
         if comparison.correction == "holm"
         else "p-values are not adjusted for the number of pairs."
     )
+    reports_energy = any(row.cost.energy_joules for row in comparison.rows)
     return (
         f"{over}Differences: same images, paired bootstrap (10,000 resamples) and McNemar's exact test; {corrected}"
         " A difference is called shown where the interval leaves out 0 and the adjusted p is below 0.05."
         " ECE is after the temperature each model ships with. Images needed: for 80% power at the difference seen."
         " Features of the pretrained model that an earlier run has kept are read, not computed again: the first run's"
         " time holds them. Memory on the host is the most the process held while training, libraries included."
-        " Energy is what the machine's own counters say of the time of the run (GPU: NVML; CPU packages: RAPL), other"
-        " work on it included."
+        + (
+            " Energy is what the machine's own counters say of the time of the run (GPU: NVML; CPU packages: RAPL),"
+            " other work on it included."
+            if reports_energy
+            else f" {NO_ENERGY.capitalize()}, which has no counters for it."
+        )
     )
 
 

@@ -156,7 +156,7 @@ def test_of_several_seeds_those_that_kept_their_start_are_named():
 
 
 def test_a_soup_that_was_kept_is_told():
-    facts = {"epochs": 6, "best_epoch": 4, "alpha": 0.75, "soup": {"epochs": [4, 6], "tried": []}}
+    facts = {"epochs": 6, "best_epoch": 4, "alpha": 0.75, "soup": {"epochs": [6, 4], "tried": []}}
     mixed = replace(row("lora", answers(150)), runs=(SimpleNamespace(summary=facts),))
     assert mixed.kept == "soup of epochs 4, 6 of 6, alpha 0.75"
 
