@@ -58,6 +58,8 @@ def test_set_up_sets_the_threads_asked_for():
         assert torch.get_num_threads() == 2
         assert (precision.device, precision.name) == (CPU, "fp32")
         assert device_label(CPU) == "cpu (2 threads)"
+        torch.set_num_threads(1)
+        assert device_label(CPU) == "cpu (1 thread)"
     finally:
         torch.set_num_threads(before)
 
