@@ -151,10 +151,13 @@ def start_clipft(args: Sequence[str], folder: Path) -> multiprocessing.process.B
 
 
 def _clipft(args: list[str], folder: str) -> None:
+    import signal
+
     import torch
 
     from clipft_cli.cli.app import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
     torch.set_num_threads(1)
     os.chdir(folder)
     for descriptor, name in ((1, "stdout.txt"), (2, "stderr.txt")):
