@@ -80,10 +80,11 @@ def tower(tmp_path, open_clip_models) -> Path:
     return folder
 
 
-def test_a_run_of_each_kind_ends_in_the_log_and_is_not_run_twice(photographs, tower, capsys):
+def test_a_run_of_each_kind_ends_in_the_log_and_is_not_run_twice(photographs, tower, capsys, monkeypatch):
     import recipes
     from log import Log
 
+    monkeypatch.chdir(photographs)  # `prepare` leaves a starter file where it is called
     log = photographs / "log.jsonl"
 
     def run() -> list[dict]:

@@ -220,7 +220,10 @@ def _problems_of(error: ValidationError, origins: dict[Path_, str]) -> list[str]
     """A line for each key; where a value may be of several kinds, all that it could be."""
     by_path: dict[Path_, list[Any]] = {}
     for detail in error.errors():
-        path = tuple(part for part in map(str, detail["loc"]) if not _ALTERNATIVE.fullmatch(part))
+        places = [str(part) for part in detail["loc"]]
+        n_keys = 1 if detail["type"] == "extra_forbidden" else 0  # an unknown key may itself be called `none` or `int`
+        above, keys = places[: len(places) - n_keys], places[len(places) - n_keys :]
+        path = (*(part for part in above if not _ALTERNATIVE.fullmatch(part)), *keys)
         by_path.setdefault(path, []).append(detail)
     return [_problem(path, details, origins) for path, details in by_path.items()]
 

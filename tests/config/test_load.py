@@ -32,6 +32,12 @@ def refused(file: Path | None = None, *sets: str, **flags: object) -> str:
     return caught.value.message
 
 
+@pytest.mark.parametrize(("text", "place"), [("{none}", "none"), ("data: {int: 3}", "data.int")])
+def test_an_unknown_key_may_be_called_like_a_kind_of_value(write, text, place):
+    file = write(text)
+    assert refused(file).startswith(f"{file}:1: {place}: unknown key")
+
+
 def test_later_layers_win(write):
     file = write("training: {num_epochs: 7, learning_rate: 3e-4}\nseed: 4")
     config = load_config(TrainConfig, file, ["training.num_epochs=9"], {"seed": 5})
