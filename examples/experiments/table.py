@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from log import LOG, Log
 
-from clipft_cli.engine.comparison.paired import holm, mcnemar, paired_difference
+from clipft_cli.engine.comparison.paired import holm, mcnemar_over_seeds, paired_difference
 from clipft_cli.engine.report.intervals import wilson
 
 BUDGET = 90.0
@@ -77,7 +77,7 @@ def paired_table(runs: Sequence[Record], sets: Sequence[str], first: str) -> str
     for method in [m for m in _methods(runs) if m != first]:
         pairs = [(_hits(runs, name, first), _hits(runs, name, method)) for name in sets]
         lines.append((method, pairs, _together(pairs)))
-    whole = [_p_value(*together) for _, _, together in lines if together is not None]
+    whole = [mcnemar_over_seeds(*together)[2] for _, _, together in lines if together is not None]
     adjusted = iter(holm(whole))
     for method, pairs, together in lines:
         last = f"{_difference(*together)}, p {next(adjusted):.2g}" if together is not None else ""
@@ -181,14 +181,6 @@ def _difference(a: np.ndarray, b: np.ndarray) -> str:
         return ""
     found = paired_difference(a, b)
     return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
-
-
-def _p_value(a: np.ndarray, b: np.ndarray) -> float:
-    """Twice the median over the seeds (Meinshausen, Meier and Buehlmann 2009, section 2.2)."""
-    n_seeds = max(len(a), len(b))
-    a, b = (np.broadcast_to(hits, (n_seeds, hits.shape[1])) for hits in (a, b))
-    each = [mcnemar(x, y).p for x, y in zip(a, b, strict=True)]
-    return each[0] if n_seeds == 1 else min(1.0, 2 * median(each))
 
 
 def _level(runs: Sequence[Record], name: str) -> float:

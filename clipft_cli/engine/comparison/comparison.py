@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..report.scores import Scores
 from .cost import Cost, cost_of
 from .finished_run import FinishedRun
 from .measured_run import Answer
-from .paired import holm, images_needed, mcnemar, paired_difference
+from .paired import holm, images_needed, mcnemar_over_seeds, paired_difference
 
 FORMAT = 1
 
@@ -221,7 +221,7 @@ def mean_share(hits: np.ndarray) -> Interval:
 def build_pairs(rows: Sequence[Row], correction: str) -> tuple[Pair, ...]:
     """Every two rows, the p-values adjusted for all of them: the best row is chosen after looking."""
     couples = list(combinations(rows, 2))
-    tests = [_tests(a.hits, b.hits) for a, b in couples]
+    tests = [mcnemar_over_seeds(a.hits, b.hits) for a, b in couples]
     p_values = [p for _, _, p in tests]
     adjusted = holm(p_values) if correction == "holm" else p_values
     level = 1 - (1 - LEVEL) / max(1, len(couples) if correction == "holm" else 1)
@@ -247,19 +247,6 @@ def turned(pair: Pair) -> Pair:
         pair.p_adjusted,
         pair.images_needed,
     )
-
-
-def _tests(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
-    """Images only one has right (means over the seeds), and p: over S seeds min(1, 2 * median).
-
-    The seeds share their images, so their p-values are no independent evidence.
-    Source: Meinshausen, Meier and Buehlmann 2009, section 2.2 (quantile of p-values, gamma 1/2).
-    """
-    n_seeds = max(len(first), len(second))
-    a, b = (np.broadcast_to(hits, (n_seeds, hits.shape[1])) for hits in (first, second))
-    tests = [mcnemar(x, y) for x, y in zip(a, b, strict=True)]
-    p = tests[0].p if n_seeds == 1 else min(1.0, 2 * median(test.p for test in tests))
-    return fmean(test.only_first for test in tests), fmean(test.only_second for test in tests), p
 
 
 def _in_top5(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

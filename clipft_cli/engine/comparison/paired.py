@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 import numpy as np
 from scipy import stats
@@ -87,6 +88,19 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     n_differ = only_first + only_second
     p = float(stats.binomtest(only_first, n_differ, 0.5).pvalue) if n_differ else 1.0
     return McNemar(only_first, only_second, p)
+
+
+def mcnemar_over_seeds(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Images only one has right (means over the seeds), and p, of hits (S, N): over S seeds min(1, 2 * median).
+
+    The seeds share their images, so their p-values are no independent evidence. One seed stands beside several.
+    Source: Meinshausen, Meier and Buehlmann 2009, section 2.2 (quantile of p-values, gamma 1/2).
+    """
+    n_seeds = max(len(first), len(second))
+    a, b = (np.broadcast_to(hits, (n_seeds, hits.shape[1])) for hits in (first, second))
+    tests = [mcnemar(x, y) for x, y in zip(a, b, strict=True)]
+    p = tests[0].p if n_seeds == 1 else min(1.0, 2 * median(test.p for test in tests))
+    return fmean(test.only_first for test in tests), fmean(test.only_second for test in tests), p
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
