@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
+from clipft_cli.cli.train_view import _kept
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 
@@ -210,3 +212,15 @@ def test_a_dry_run_writes_nothing(clipft, tmp_path):
 def test_the_next_run_of_a_name_is_said(clipft):
     clipft("--method", "zero_shot")
     assert "that name is taken: this run is outputs/zero_shot-2" in clipft("--method", "zero_shot").stderr
+
+
+@pytest.mark.parametrize(
+    ("alpha", "epochs", "told"),
+    [
+        (1.0, (4,), "epoch 4"),
+        (0.5, (4, 2), "soup of epochs 2, 4, mixed with the start at alpha 0.5"),
+        (0.0, (4, 2), "the start itself"),
+    ],
+)
+def test_a_run_says_which_weights_it_kept(alpha, epochs, told):
+    assert _kept(SimpleNamespace(alpha=alpha, best_epoch=4, soup=SimpleNamespace(epochs=epochs))) == told

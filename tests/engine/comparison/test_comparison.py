@@ -11,7 +11,7 @@ import pytest
 
 from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
 from clipft_cli.engine.comparison.cost import Cost
-from clipft_cli.engine.comparison.files import _md
+from clipft_cli.engine.comparison.files import HEADINGS, _md, cells, shown_columns
 from clipft_cli.engine.comparison.paired import holm, mcnemar
 from clipft_cli.engine.comparison.plots import calibration, confusion, named
 from clipft_cli.engine.comparison.verdict import differing_bases, recommended, verdict
@@ -159,6 +159,15 @@ def test_a_soup_that_was_kept_is_told():
     facts = {"epochs": 6, "best_epoch": 4, "alpha": 0.75, "soup": {"epochs": [6, 4], "tried": []}}
     mixed = replace(row("lora", answers(150)), runs=(SimpleNamespace(summary=facts),))
     assert mixed.kept == "soup of epochs 4, 6 of 6, alpha 0.75"
+
+
+def test_energy_has_a_column_where_a_run_reports_it():
+    silent = row("lora", answers(150))
+    told = replace(silent, label="full", cost=replace(silent.cost, energy_joules={"gpu": 3600.0}))
+    for rows, has_column in (((silent, silent), False), ((silent, told), True)):
+        shown = [HEADINGS[i] for i in shown_columns(SimpleNamespace(rows=rows))]
+        assert ("energy" in shown) == has_column
+    assert cells(told)[HEADINGS.index("energy")] == "GPU 1 Wh"
 
 
 def test_a_calibration_plot_that_would_be_empty_is_left_out():
