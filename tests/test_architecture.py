@@ -13,8 +13,25 @@ import clipft_cli
 
 PACKAGE = Path(clipft_cli.__file__).parent
 HEAVY = {"torch", "open_clip", "numpy", "PIL", "torchvision", "timm", "safetensors", "scipy", "sklearn", "matplotlib"}
-VERBS = {path.stem for path in (PACKAGE / "engine").glob("*.py")} - {"__init__", "run_dir"}
-NOUNS_IN_ORDER = ("data", "model", "methods", "optim", "checkpoint", "report", "loop", "comparison")
+WHAT_TRAVELS = {"__init__", "run_dir", "events", "manifest"}
+VERBS = {path.stem for path in (PACKAGE / "engine").glob("*.py")} - WHAT_TRAVELS
+NOUNS_IN_ORDER = (
+    "files",
+    "machine",
+    "labels",
+    "sources",
+    "images",
+    "preparation",
+    "model",
+    "methods",
+    "optim",
+    "frozen",
+    "checkpoint",
+    "metrics",
+    "loop",
+    "comparison",
+    "pages",
+)
 COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",))
 
 
@@ -79,6 +96,11 @@ def test_engine_knows_nothing_of_the_command_line(path):
     assert not is_within(imports(path), "clipft_cli.cli")
 
 
+def test_every_room_has_its_place_in_the_order():
+    rooms = {path.parent.name for path in (PACKAGE / "engine").glob("*/*.py")}
+    assert rooms == set(NOUNS_IN_ORDER)
+
+
 @pytest.mark.parametrize("noun", NOUNS_IN_ORDER)
 def test_a_noun_never_imports_a_verb(noun):
     for path in modules(f"engine/{noun}"):
@@ -100,7 +122,7 @@ def test_no_file_is_a_drawer_for_everything():
 
 def test_init_files_are_empty_but_the_registrys():
     filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
-    assert [path.parent.name for path in filled] == ["methods"]
+    assert {path.parent.name for path in filled} == {"methods", "sources"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0] if command else "clipft")

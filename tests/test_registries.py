@@ -12,7 +12,7 @@ from clipft_cli.config.data import TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
 from clipft_cli.config.methods import MethodName
 from clipft_cli.config.optim import ScheduleName
-from clipft_cli.engine.data.templates import TEMPLATE_SETS
+from clipft_cli.engine.labels.templates import TEMPLATE_SETS
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.optim.schedule import SCHEDULES
 from clipft_cli.errors import EXIT_CODES, ClipftError

@@ -17,8 +17,8 @@ from PIL import Image
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.data.class_names import ClassInfo
-from clipft_cli.engine.data.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
+from clipft_cli.engine.labels.class_names import ClassInfo
+from clipft_cli.engine.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
 
 EMBED_DIM = 24
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}

@@ -16,7 +16,7 @@ from .train_view import TrainView
 
 if TYPE_CHECKING:
     from ..engine.comparison.comparison import Comparison, Row
-    from ..engine.loop.events import Event
+    from ..engine.events import Event
 
 
 WIDE, GAP, MAX_NAME = 180, 2, 28
@@ -41,7 +41,7 @@ class CompareView:
         """Show one event. The layer groups of a plan, a page for each training, are left out."""
         from dataclasses import replace
 
-        from ..engine.loop.events import Begins, Plan, Progress
+        from ..engine.events import Begins, Plan, Progress
 
         if isinstance(event, Begins):
             self._inner.__exit__(None, None, None)
@@ -62,7 +62,7 @@ class CompareView:
 
 def show_compared(console: Console, result: Comparison) -> None:
     """What follows, then the figures, then where the page is."""
-    from ..engine.comparison.files import subtitle
+    from ..engine.pages.comparison_files import subtitle
 
     print_prose(console, subtitle(result))
     console.print()
@@ -81,7 +81,7 @@ def show_compared(console: Console, result: Comparison) -> None:
 
 def _tables(console: Console, result: Comparison) -> list[Table]:
     """Results and costs: as many columns beside each other as the terminal is wide, the rest below."""
-    from ..engine.comparison.files import HEADINGS, cells, shown_columns
+    from ..engine.pages.comparison_files import HEADINGS, cells, shown_columns
 
     is_narrow = console.width < WIDE
     table = [cells(row) for row in result.rows]
@@ -118,7 +118,7 @@ def _broken(cell: str, is_narrow: bool) -> str:
 
 def _pairs(result: Comparison) -> Table:
     from ..engine.comparison.verdict import p_text, ranked_rows
-    from ..engine.report.visible import visible
+    from ..engine.files.visible import visible
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("pair, on the same images", overflow="fold")
@@ -139,7 +139,7 @@ def _pairs(result: Comparison) -> Table:
 
 
 def _how(result: Comparison) -> str:
-    from ..engine.comparison.files import NO_ENERGY
+    from ..engine.pages.comparison_files import NO_ENERGY
 
     seeds = (
         "one seed a method" if result.n_seeds == 1 else f"{result.n_seeds} seeds a method, p twice the median over them"

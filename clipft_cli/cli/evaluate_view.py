@@ -15,9 +15,9 @@ from rich.text import Text
 from .render import Screen
 
 if TYPE_CHECKING:
-    from ..engine.loop.events import Event
-    from ..engine.report.evaluation import Evaluation
-    from ..engine.report.intervals import Interval
+    from ..engine.events import Event
+    from ..engine.metrics.intervals import Interval
+    from ..engine.pages.evaluation import Evaluation
 
 N_WORST, N_CONFUSIONS = 5, 5
 
@@ -39,8 +39,8 @@ class EvaluateView:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        from ..engine.loop.events import Note
-        from ..engine.loop.events import Progress as Passed
+        from ..engine.events import Note
+        from ..engine.events import Progress as Passed
 
         if isinstance(event, Note):
             (self.screen.warn if event.is_warning else self.screen.say)(event.text)
@@ -129,6 +129,6 @@ def _next_command(result: Evaluation, checkpoint: Path | None) -> str:
 
 
 def _shown(name: str) -> str:
-    from ..engine.report.visible import shortened, visible
+    from ..engine.files.visible import shortened, visible
 
     return shortened(visible(name), 60)

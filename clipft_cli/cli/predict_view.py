@@ -19,8 +19,8 @@ from ..errors import ConfigError
 from .render import Screen, show_error
 
 if TYPE_CHECKING:
+    from ..engine.pages.prediction import Form, Prediction
     from ..engine.predict import PredictSummary
-    from ..engine.report.prediction import Form, Prediction
 
 STANDARD_INPUT = "-"
 _FORM_OF_SUFFIX = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -92,7 +92,7 @@ class JsonWriter(Writer):
         self.results.append(prediction.to_json())
 
     def finish(self, summary: PredictSummary) -> None:
-        from ..engine.report.prediction import json_text
+        from ..engine.pages.prediction import json_text
 
         content = {"results": self.results, **summary.to_json()}
         failure = summary.failure()
@@ -133,7 +133,7 @@ def named_images(arguments: list[str]) -> Iterable[str]:
 
 
 def _listed() -> Iterator[str]:
-    from ..engine.data.inputs import lines_of
+    from ..engine.images.inputs import lines_of
 
     return lines_of(sys.stdin.buffer)
 
@@ -141,7 +141,7 @@ def _listed() -> Iterator[str]:
 @contextlib.contextmanager
 def open_sink(screen: Screen, options: PredictOptions) -> Iterator[ViewSink]:
     """Where the predictions of this invocation go; a file appears at the end of the block, whole."""
-    from ..engine.report.output_file import replaced_file
+    from ..engine.files.output_file import replaced_file
 
     form = _form(screen, options)
     with contextlib.ExitStack() as stack:
@@ -193,7 +193,7 @@ def _form(screen: Screen, options: PredictOptions) -> str:
 
 
 def _writer(form: str, write: Callable[[str], object]) -> Writer:
-    from ..engine.report.prediction import FORMS
+    from ..engine.pages.prediction import FORMS
 
     return JsonWriter(write) if form == "json" else TextWriter(FORMS[form], write)
 
@@ -222,7 +222,7 @@ def _single(prediction: Prediction) -> Table:
 
 
 def _many(predictions: list[Prediction]) -> Table:
-    from ..engine.report.visible import shortened
+    from ..engine.files.visible import shortened
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("image", no_wrap=True)
@@ -242,6 +242,6 @@ def _many(predictions: list[Prediction]) -> Table:
 
 
 def _visible(text: str) -> str:
-    from ..engine.report.visible import visible
+    from ..engine.files.visible import visible
 
     return visible(text)

@@ -22,9 +22,9 @@ from rich.text import Text
 from .render import Screen, print_prose, print_warning
 
 if TYPE_CHECKING:
-    from ..engine.data.skeleton import SkeletonResult
-    from ..engine.data.summary import PrepareResult
-    from ..engine.data.validate import ValidationReport
+    from ..engine.preparation.skeleton import SkeletonResult
+    from ..engine.preparation.summary import PrepareResult
+    from ..engine.preparation.validate import ValidationReport
     from ..engine.prepare import Progress as ProgressEvent
 
 _MAX_ROWS = 30

@@ -23,7 +23,7 @@ class SafeConsole(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Every text of every renderable comes through here; the console's own control codes are no text."""
-        from ..engine.report.visible import visible_lines
+        from ..engine.files.visible import visible_lines
 
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible_lines(segment.text))
@@ -78,7 +78,7 @@ class Screen:
     @contextlib.contextmanager
     def telling_of_stalls(self) -> Iterator[None]:
         """A block in which a file that does not come is named in a warning, for as long as it is waited for."""
-        from ..engine.data.stalls import telling_of_stalls
+        from ..engine.files.stalls import telling_of_stalls
 
         with telling_of_stalls(self.warn):
             yield
@@ -104,8 +104,8 @@ def print_warning(console: Console, text: str) -> None:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on stdout; numbers that are not finite become null, what a terminal acts on is escaped."""
-    from ..engine.report.amounts import finite
-    from ..engine.report.visible import json_escaped
+    from ..engine.files.amounts import finite
+    from ..engine.files.visible import json_escaped
 
     text = json.dumps(finite(data), ensure_ascii=False, default=str, allow_nan=False)
     sys.stdout.write(json_escaped(text) + "\n")

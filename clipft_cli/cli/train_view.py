@@ -14,7 +14,7 @@ from rich.table import Table
 from .render import Screen, print_prose
 
 if TYPE_CHECKING:
-    from ..engine.loop.events import EpochRecord, Event, Plan
+    from ..engine.events import EpochRecord, Event, Plan
     from ..engine.loop.result import TrainResult
 
 _ROW = "{:>6} {:>10} {:>9} {:>7} {:>7} {:>9} {:>8}  {}"
@@ -145,7 +145,7 @@ def _group_table(plan: Plan) -> Table:
 
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: best against zero-shot, where it lies, what to type next."""
-    from ..engine.report.amounts import duration
+    from ..engine.files.amounts import duration
 
     gain = (result.best.top1 - result.zero_shot.top1) * 100
     print_prose(
@@ -176,7 +176,7 @@ def _kept(result: TrainResult) -> str:
 
 def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
     """What a rehearsal measured, and what the decision tree would take."""
-    from ..engine.report.amounts import duration
+    from ..engine.files.amounts import duration
 
     epochs, advice = rehearsed["epochs"], rehearsed["advice"]
     print_prose(

@@ -17,22 +17,22 @@ from ..errors import ConfigError
 from .comparison.comparison import Comparison, build_pairs, build_row
 from .comparison.comparison import Row as TableRow
 from .comparison.contenders import Contender, line_up, n_train_images, named_runs, refuse_other_data
-from .comparison.files import RESULTS_FILE, comparison_files
 from .comparison.finished_run import FinishedRun, open_run
 from .comparison.measured_run import Measurer
 from .comparison.verdict import differing_bases, recommended, verdict
-from .data.changes import find_changes
-from .data.hardware import worker_count
-from .data.loader import Loader
-from .data.manifest import Manifest, Row, read_manifest
+from .events import Begins, Note, OnEvent
+from .files.amounts import duration
+from .files.publish import publish, staging_folder
+from .files.visible import visible
+from .images.loader import Loader
 from .loop.dry_run import FIT_SECONDS
-from .loop.events import Begins, Note, OnEvent
-from .loop.memory import reset_peak_memory
+from .machine.hardware import worker_count
+from .machine.memory import reset_peak_memory
+from .manifest import Manifest, Row, read_manifest
 from .methods import METHODS
 from .model.precision import device_label, set_up
-from .report.amounts import duration
-from .report.publish import publish, staging_folder
-from .report.visible import visible
+from .pages.comparison_files import RESULTS_FILE, comparison_files
+from .preparation.changes import find_changes
 from .run_dir import OUTPUTS
 from .train import dry_run, train
 

@@ -15,28 +15,21 @@ from ..errors import ModelError
 from .checkpoint.card import card_of
 from .checkpoint.load import Loaded, load_base
 from .checkpoint.opened import opened
-from .data.changes import find_changes
-from .data.hardware import worker_count
-from .data.loader import Loader
-from .data.manifest import Manifest, Row, read_manifest
-from .data.templates import choose_templates
-from .loop.events import Note, OnEvent
-from .loop.inference import split_logits, usual_batch
+from .checkpoint.subject import Subject, choose_subject, data_dir_of, is_other_data, match_classes, reports_dir
+from .events import Note, OnEvent
+from .files.publish import publish, staging_folder
+from .files.visible import visible
+from .images.loader import Loader
+from .images.measured_split import MeasuredSplit
+from .labels.templates import choose_templates
+from .machine.hardware import worker_count
+from .manifest import Manifest, Row, read_manifest
+from .metrics.metrics import measure
+from .metrics.scores import Scores
+from .model.inference import split_logits, usual_batch
 from .model.precision import Precision, device_label, set_up
-from .report.evaluation import RESULTS_FILE, Evaluation, evaluation_files
-from .report.measured_split import MeasuredSplit
-from .report.metrics import measure
-from .report.publish import publish, staging_folder
-from .report.scores import Scores
-from .report.subject import (
-    Subject,
-    choose_subject,
-    data_dir_of,
-    is_other_data,
-    match_classes,
-    reports_dir,
-)
-from .report.visible import visible
+from .pages.evaluation import RESULTS_FILE, Evaluation, evaluation_files
+from .preparation.changes import find_changes
 
 
 def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> Evaluation:

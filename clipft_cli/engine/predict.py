@@ -19,11 +19,11 @@ import numpy as np
 from ..config.commands import PredictConfig
 from ..errors import ClipftError, DataError, PartialError
 from .checkpoint.opened import opened
-from .data.decode import ImageError, decode_image
-from .data.hardware import worker_count
-from .data.inputs import ImageInput, Inputs
-from .data.transforms import Preprocess
-from .report.prediction import Answer, Prediction
+from .images.decode import ImageError, decode_image
+from .images.inputs import ImageInput, Inputs
+from .images.transforms import Preprocess
+from .machine.hardware import worker_count
+from .pages.prediction import Answer, Prediction
 from .run_dir import find_checkpoint
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _probabilities(pixels: np.ndarray, loaded: Loaded, precision: Precision) -> 
     """(B, C) float64 of pixels (B, 3, H, W); rows add up to 1."""
     import torch
 
-    from .loop.inference import in_pieces
+    from .model.inference import in_pieces
 
     def forward(some: torch.Tensor) -> torch.Tensor:
         return loaded.classifier(loaded.preprocess.normalise(some))  # type: ignore[no-any-return]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..config.commands import CompareConfig, EvaluateConfig, TrainConfig
-from .data.manifest import require_data_set
-from .report.subject import choose_subject, data_dir_of
+from .checkpoint.subject import choose_subject, data_dir_of
+from .manifest import require_data_set
 from .run_dir import interrupted_run
 
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from ..config.commands import PrepareConfig, PrepareOptions
 from ..errors import ConfigError
-from .data.draft import make_draft
-from .data.drawn import DEFAULT_PER_CLASS, drawn_classes
-from .data.finish import describe, describe_existing, write_in_place, write_layout
-from .data.layout import work_folder
-from .data.listing import Item, Listing
-from .data.manifest import Manifest, Origin
-from .data.skeleton import SkeletonResult, write_skeleton
-from .data.sources import SourceRequest, read_source, source_kind
-from .data.summary import PrepareResult
-from .data.target import DATA_FOLDER, Target, check_target, choose_target, make_room
-from .data.validate import ValidationReport, validate
+from .manifest import Manifest, Origin
+from .preparation.draft import make_draft
+from .preparation.finish import describe, describe_existing, write_in_place, write_layout
+from .preparation.layout import work_folder
+from .preparation.skeleton import SkeletonResult, write_skeleton
+from .preparation.summary import PrepareResult
+from .preparation.target import DATA_FOLDER, Target, check_target, choose_target, make_room
+from .preparation.validate import ValidationReport, validate
+from .sources import SourceRequest, read_source, source_kind
+from .sources.drawn import DEFAULT_PER_CLASS, drawn_classes
+from .sources.listing import Item, Listing
 
 DRAWN_VERSION = 1
 

@@ -14,7 +14,7 @@ from typing import Any
 import filelock
 
 from ..errors import CheckpointError, ResourceError
-from .data.write import write_text
+from .files.write import write_text
 
 OUTPUTS = Path("outputs")
 CHECKPOINT_FILE = "checkpoint.json"

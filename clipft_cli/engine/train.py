@@ -20,30 +20,30 @@ from ..errors import InterruptedRun
 from .checkpoint.card import with_result
 from .checkpoint.save import save_classifier
 from .checkpoint.zero_shot import text_head
-from .data.changes import find_changes
-from .data.manifest import Manifest, read_manifest
-from .data.write import write_text
+from .events import EpochDone, Event, Note, OnEvent
+from .files.write import write_text
+from .frozen.feature_cache import FeatureCache
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
 from .loop.bad_images import listing_bad
 from .loop.disk import check_space, disk_errors
 from .loop.dry_run import measure, rehearsed
-from .loop.energy import EnergyMeter, joules_of
-from .loop.events import EpochDone, Event, Note, OnEvent
-from .loop.feature_cache import FeatureCache
 from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
-from .loop.inference import ValMetrics
-from .loop.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
 from .loop.records import append_metrics, cut_metrics, zero_shot_record
 from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
 from .loop.run import Run
-from .loop.signals import Stopped, StopRequest
 from .loop.start import DamagedStart, Start, choose_start, read_start, refuse_changed, save_start
+from .machine.energy import EnergyMeter, joules_of
+from .machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
+from .machine.signals import Stopped, StopRequest
+from .manifest import Manifest, read_manifest
 from .methods import METHODS
 from .methods.base import Method
+from .model.inference import ValMetrics
+from .preparation.changes import find_changes
 from .run_dir import RunDir, interrupted_run, new_run_dir, write_pointer
 
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from clipft_cli.config.data import SplitName
-from clipft_cli.engine.data.decode import decode_image
-from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.data.transforms import Preprocess
+from clipft_cli.engine.images.decode import decode_image
+from clipft_cli.engine.images.transforms import Preprocess
+from clipft_cli.engine.manifest import read_manifest
 
 SOURCE_PX = 448
 """Shorter side kept of a training image: twice what the tower sees."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from clipft_cli.engine.report.calibration import fit_temperature
+from clipft_cli.engine.metrics.calibration import fit_temperature
 
 
 @dataclass(frozen=True)

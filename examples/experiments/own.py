@@ -15,12 +15,12 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.data import SplitName
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.checkpoint.load import load_classifier
-from clipft_cli.engine.data.dataset import ImageDataset
-from clipft_cli.engine.data.loader import Loader
-from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.events import EpochDone, Event, Note, StepDone
-from clipft_cli.engine.loop.inference import split_logits
+from clipft_cli.engine.events import EpochDone, Event, Note, StepDone
+from clipft_cli.engine.images.dataset import ImageDataset
+from clipft_cli.engine.images.loader import Loader
 from clipft_cli.engine.loop.result import TrainResult
+from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.model.inference import split_logits
 from clipft_cli.engine.model.precision import set_up
 from clipft_cli.engine.train import train
 

@@ -19,8 +19,8 @@ from torch import nn
 from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToTensor
 from tower import backbone_in, hugging_face_classifier, timm_classifier
 
-from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.inference import metrics_of
+from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.model.inference import metrics_of
 
 BATCH = 32
 

@@ -26,7 +26,7 @@ from tower import backbone_in, disagreement
 
 from clipft_cli.config.commands import PrepareConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.data.manifest import Manifest, read_manifest
+from clipft_cli.engine.manifest import Manifest, read_manifest
 from clipft_cli.engine.model.classifier import image_tower
 from clipft_cli.engine.prepare import prepare
 

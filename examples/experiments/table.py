@@ -13,7 +13,7 @@ import typer
 from log import LOG, Log
 
 from clipft_cli.engine.comparison.paired import holm, mcnemar_over_seeds, paired_difference
-from clipft_cli.engine.report.intervals import wilson
+from clipft_cli.engine.metrics.intervals import wilson
 
 BUDGET = 90.0
 OWN = ("full", "lora")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clipft_cli.engine.data.dataset import ImageDataset
-from clipft_cli.engine.data.loader import Loader, in_batches
-from clipft_cli.engine.data.manifest import Manifest, read_manifest
-from clipft_cli.engine.data.pixel_pack import PackWriter, PixelPack, pack_key
-from clipft_cli.engine.data.transforms import Augmentation, Preprocess
+from clipft_cli.engine.images.dataset import ImageDataset
+from clipft_cli.engine.images.loader import Loader, in_batches
+from clipft_cli.engine.images.pixel_pack import PackWriter, PixelPack, pack_key
+from clipft_cli.engine.images.transforms import Augmentation, Preprocess
+from clipft_cli.engine.manifest import Manifest, read_manifest
 from clipft_cli.engine.model.vit import tune_allocator
 
 from .work import Task, Work

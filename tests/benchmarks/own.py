@@ -12,14 +12,14 @@ from safetensors.torch import load_file
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.data.loader import Batch, in_batches
-from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.images.loader import Batch, in_batches
 from clipft_cli.engine.loop.assemble import assemble, load_material
-from clipft_cli.engine.loop.inference import ValMetrics
 from clipft_cli.engine.loop.run import Run
 from clipft_cli.engine.loop.start import Start
 from clipft_cli.engine.loop.step import set_trainable
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.model.classifier import CosineHead
+from clipft_cli.engine.model.inference import ValMetrics
 from clipft_cli.engine.run_dir import RunDir
 
 from .shapes import flops_of_step

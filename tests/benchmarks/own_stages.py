@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipft_cli.engine.data.loader import epoch_order, in_batches
-from clipft_cli.engine.loop.events import Event, StepDone
+from clipft_cli.engine.events import Event, StepDone
+from clipft_cli.engine.frozen.prefix_store import AnyBatch
+from clipft_cli.engine.images.loader import epoch_order, in_batches
 from clipft_cli.engine.loop.fit import fit
-from clipft_cli.engine.loop.inference import split_logits
 from clipft_cli.engine.loop.resume import TrainState
 from clipft_cli.engine.loop.run import Run
-from clipft_cli.engine.loop.signals import StopRequest
-from clipft_cli.engine.loop.step import AnyBatch, set_trainable
+from clipft_cli.engine.loop.step import set_trainable
+from clipft_cli.engine.machine.signals import StopRequest
+from clipft_cli.engine.model.inference import split_logits
 from clipft_cli.engine.optim.build import build_optimizer
 from clipft_cli.engine.optim.groups import Group
 

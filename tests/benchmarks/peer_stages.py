@@ -83,7 +83,7 @@ class Photographs(torch.utils.data.Dataset):
     def __init__(self, root: Path, split: str, size: int) -> None:
         from open_clip import image_transform
 
-        from clipft_cli.engine.data.manifest import read_manifest
+        from clipft_cli.engine.manifest import read_manifest
 
         manifest = read_manifest(root)
         self.items = [(manifest.file(row), row.label) for row in manifest.split(split)]  # type: ignore[arg-type]

@@ -102,8 +102,8 @@ def photograph(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 
 
 def _write_photographs(root: Path, sizes: dict[str, int], pixels: tuple[int, int]) -> None:
-    from clipft_cli.engine.data.class_names import ClassInfo
-    from clipft_cli.engine.data.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
+    from clipft_cli.engine.labels.class_names import ClassInfo
+    from clipft_cli.engine.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
 
     rng = np.random.default_rng(0)
     classes = [ClassInfo(f"class{i}", f"class number {i}") for i in range(N_CLASSES)]
@@ -144,9 +144,9 @@ def _write_batch(world: World) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from clipft_cli.engine.data.dataset import ImageDataset
-    from clipft_cli.engine.data.manifest import read_manifest
-    from clipft_cli.engine.data.transforms import Preprocess
+    from clipft_cli.engine.images.dataset import ImageDataset
+    from clipft_cli.engine.images.transforms import Preprocess
+    from clipft_cli.engine.manifest import read_manifest
 
     size = model_config(world)["vision_cfg"]["image_size"]
     preprocess = Preprocess.from_config(

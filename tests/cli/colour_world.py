@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipft_cli.engine.data.class_names import ClassInfo
-from clipft_cli.engine.data.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
+from clipft_cli.engine.labels.class_names import ClassInfo
+from clipft_cli.engine.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
 
 COLOURS = {"blue": (20, 40, 220), "green": (30, 200, 50), "red": (220, 30, 30)}
 SPLITS = {"train": 4, "val": 2, "test": 6}
@@ -93,7 +93,7 @@ def _write_run(manifest: Manifest) -> None:
     from clipft_cli.engine.checkpoint.card import with_result
     from clipft_cli.engine.checkpoint.save import save_classifier
     from clipft_cli.engine.checkpoint.zero_shot import zero_shot
-    from clipft_cli.engine.data.decode import decode_image
+    from clipft_cli.engine.images.decode import decode_image
     from clipft_cli.engine.methods.linear_probe import fit_probe
     from clipft_cli.engine.model.backbone import load_backbone
     from clipft_cli.engine.model.classifier import Classifier

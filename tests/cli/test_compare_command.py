@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
 from clipft_cli.engine.compare import _say_forecast
-from clipft_cli.engine.data.manifest import digest_of, write_manifest
+from clipft_cli.engine.manifest import digest_of, write_manifest
 from clipft_cli.engine.optim.recipe import epochs as epochs_by_rule
 
 MODEL = ("model.name=colour-clip.json", "model.pretrained=colour-clip.safetensors", "hardware.mixed_precision=no")

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.report.scores import read_scores
+from clipft_cli.engine.metrics.scores import read_scores
 
 FILES = {
     "evaluation_report.txt",
@@ -220,8 +220,8 @@ def test_a_damaged_checkpoint_is_refused(world):
 
 
 def _renew_header(data: Path) -> None:
-    from clipft_cli.engine.data.class_names import ClassInfo
-    from clipft_cli.engine.data.manifest import Row, digest_of
+    from clipft_cli.engine.labels.class_names import ClassInfo
+    from clipft_cli.engine.manifest import Row, digest_of
 
     header = json.loads((data / "dataset.json").read_text())
     rows = [Row(**json.loads(line)) for line in (data / "manifest.jsonl").read_text().splitlines()]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from clipft_cli.config.commands import PrepareConfig
-from clipft_cli.engine.data.summary import PrepareResult
+from clipft_cli.engine.preparation.summary import PrepareResult
 
 
 def save(path: Path, seed: int) -> Path:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from clipft_cli.engine.data.inputs import ImageInput, Inputs, image_suffixes, lines_of
+from clipft_cli.engine.images.inputs import ImageInput, Inputs, image_suffixes, lines_of
 
 
 @pytest.fixture

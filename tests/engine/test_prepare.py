@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from prepare_cases import config, folders, reasons, save, table, tree
 
-from clipft_cli.engine.data.changes import find_changes
-from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.preparation.changes import find_changes
 from clipft_cli.engine.prepare import prepare, validate_dataset
 from clipft_cli.errors import ConfigError, DataError
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prepare_cases import config, folders, reasons, save, tree
 
-from clipft_cli.engine.data.changes import find_changes
-from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.preparation.changes import find_changes
 from clipft_cli.engine.prepare import make_skeleton, prepare, validate_dataset
 from clipft_cli.errors import ConfigError, DataError, ResourceError
 

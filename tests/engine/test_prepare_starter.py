@@ -13,11 +13,11 @@ from prepare_cases import config, folders, tree
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.data.method_tree import pick_method
-from clipft_cli.engine.data.sources import SOURCES, SourceKind
-from clipft_cli.engine.data.starter import pick_batch_size
-from clipft_cli.engine.data.summary import PrepareResult
+from clipft_cli.engine.machine.method_tree import pick_method
+from clipft_cli.engine.preparation.starter import pick_batch_size
+from clipft_cli.engine.preparation.summary import PrepareResult
 from clipft_cli.engine.prepare import prepare
+from clipft_cli.engine.sources import SOURCES, SourceKind
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_without_its_package_qlora_is_named_and_lora_is_taken(monkeypatch: pytes
 
 
 def test_few_images_get_small_batches() -> None:
-    from clipft_cli.engine.data.hardware import Machine
+    from clipft_cli.engine.machine.hardware import Machine
 
     assert [pick_batch_size(n, Machine(4, 16.0)) for n in (10, 100, 700)] == [4, 8, 32]
     assert pick_batch_size(10_000, Machine(4, 16.0, "a GPU", 80.0, True)) == 64
@@ -106,7 +106,7 @@ def test_image_jpg_is_never_overwritten() -> None:
 
 
 def test_the_prompts_shown_are_those_that_train_chooses() -> None:
-    from clipft_cli.engine.data.templates import choose_templates
+    from clipft_cli.engine.labels.templates import choose_templates
 
     made = prepare(config(num_classes=2, samples_per_class=4))
     name = made.classes[0].readable

@@ -22,9 +22,9 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
-from clipft_cli.engine.data.decode import decode_image
-from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.events import EpochDone, Note, Plan, StepDone
+from clipft_cli.engine.events import EpochDone, Note, Plan, StepDone
+from clipft_cli.engine.images.decode import decode_image
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.methods import METHODS as METHODS_BUILT
 from clipft_cli.engine.model.nf4 import unpack
 from clipft_cli.engine.run_dir import RunDir, find_checkpoint
@@ -485,7 +485,7 @@ def test_a_tower_that_adapters_cannot_reach_leaves_no_run_behind(tiny, tmp_path,
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    from clipft_cli.engine.data import dataset
+    from clipft_cli.engine.images import dataset
 
     monkeypatch.setattr(dataset, "RETRY_SECONDS", 0.0)
     return write_colours(tmp_path / "data")
@@ -523,7 +523,7 @@ def test_images_added_since_prepare_are_said(tiny, tmp_path, data):
 def test_a_class_without_training_images_is_refused(tiny, tmp_path, data, classes):
     from dataclasses import replace
 
-    from clipft_cli.engine.data.manifest import digest_of, write_manifest
+    from clipft_cli.engine.manifest import digest_of, write_manifest
 
     kept = tuple(row for row in data.rows if row.split != "train" or row.label < classes)
     write_manifest(replace(data, rows=kept, digest=digest_of(data.classes, kept)))

@@ -137,7 +137,7 @@ def _install(breakage: Breakage) -> None:
     import safetensors.torch
     from safetensors import SafetensorError
 
-    from clipft_cli.engine.checkpoint import tensors
+    from clipft_cli.engine.files import tensors
 
     disk = _Disk(breakage)
     if breakage.kind == "stall":

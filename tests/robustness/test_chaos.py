@@ -20,7 +20,7 @@ from broken_runs import (
     start_in,
 )
 
-from clipft_cli.engine.loop.events import StepDone
+from clipft_cli.engine.events import StepDone
 from clipft_cli.engine.train import train
 
 TRAIN = ("-c", "run.yaml")

@@ -23,8 +23,8 @@ from clipft_cli.config.commands import FileConfig
 from clipft_cli.config.load import dump_yaml, load_config
 from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
-from clipft_cli.engine.data.decode import ImageError, decode_image
-from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.images.decode import ImageError, decode_image
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.errors import CheckpointError, ClipftError, ConfigError, DataError
 
 CASES = int(os.environ.get("CLIPFT_FUZZ_CASES", "200"))

@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.loop.events import Note, StepDone
+from clipft_cli.engine.events import Note, StepDone
 from clipft_cli.engine.model.classifier import Classifier
 from clipft_cli.engine.train import resume, train
 from clipft_cli.errors import InterruptedRun, ResourceError, is_out_of_memory

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from clipft_cli.engine.loop.events import Note
+from clipft_cli.engine.events import Note
 from clipft_cli.engine.loop.step import Stepper
 from clipft_cli.engine.train import resume, train
 from clipft_cli.errors import ModelError, TrainingError

@@ -15,9 +15,9 @@ from broken_runs import Breakage, Ended, assert_same, clean_error, clipft_in, en
 from test_chaos import TRAIN, drawn_place, wait_for  # noqa: F401 - a fixture
 
 from clipft_cli.cli.interrupt import signals_raise
-from clipft_cli.engine.data.loader import epoch_order
-from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.loop.signals import Stopped, StopRequest
+from clipft_cli.engine.images.loader import epoch_order
+from clipft_cli.engine.machine.signals import Stopped, StopRequest
+from clipft_cli.engine.manifest import read_manifest
 
 
 def signalled(folder: Path, number: int, until: Path, *args: str, again: bool = False) -> Ended:

@@ -8,7 +8,7 @@ import os
 import psutil
 import pytest
 
-from clipft_cli.engine.loop.events import EpochDone
+from clipft_cli.engine.events import EpochDone
 from clipft_cli.engine.train import train
 
 

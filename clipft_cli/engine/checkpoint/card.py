@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 from ...config.methods import LoraConfig, MethodName, ObjectiveName
 from ...errors import CheckpointError, ClipftError
-from ..data.digest import file_digest
-from ..data.manifest import ClassInfo, Manifest
-from ..data.transforms import Preprocess
+from ..files.digest import file_digest
+from ..images.transforms import Preprocess
+from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
 from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir
 

@@ -15,8 +15,8 @@ from ...config.commands import TrainConfig
 from ...config.methods import LoraConfig
 from ...config.model import ModelConfig
 from ...errors import CheckpointError, ClipftError
-from ..data.manifest import ClassInfo
-from ..data.transforms import Preprocess
+from ..images.transforms import Preprocess
+from ..manifest import ClassInfo
 from ..methods import METHODS
 from ..model.base_model import BaseModel
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ClipftError
-from ..data.digest import file_digest
+from ..files.digest import file_digest
 from ..run_dir import CHECKPOINT_FILE, TOWER_FILE
 from .card import Card, card_of, read_card, verify_files
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..data.digest import file_digest
-from ..data.write import replaced_folder
+from ..files.digest import file_digest
+from ..files.tensors import write_tensors
+from ..files.write import replaced_folder
 from ..methods import METHODS
 from ..model.classifier import Classifier
 from ..run_dir import (
@@ -18,7 +19,6 @@ from ..run_dir import (
     TOWER_FILE,
 )
 from .card import Card, signed_json
-from .tensors import write_tensors
 
 
 def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ..data.manifest import ClassInfo, Manifest
+from ..manifest import ClassInfo, Manifest
 from ..methods.lora import text_adapters
 from ..model.backbone import Backbone
 from ..model.classifier import Classifier, CosineHead, logit_scale_of

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..checkpoint.card import versions
-from ..report.calibration import reliability
-from ..report.intervals import LEVEL, Interval, wilson
-from ..report.metrics import Metrics, measure
-from ..report.scores import Scores
+from ..metrics.calibration import reliability
+from ..metrics.intervals import LEVEL, Interval, wilson
+from ..metrics.metrics import Metrics, measure
+from ..metrics.scores import Scores
 from .cost import Cost, cost_of
 from .finished_run import FinishedRun
 from .measured_run import Answer

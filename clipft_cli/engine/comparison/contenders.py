@@ -12,12 +12,12 @@ from ...config.methods import MethodName
 from ...config.recipes import is_run_name
 from ...errors import CheckpointError, ConfigError, DataError
 from ..checkpoint.card import read_card
-from ..data.manifest import Manifest
-from ..data.subset import draw_subset
-from ..loop.events import Note, OnEvent
+from ..events import Note, OnEvent
+from ..files.visible import visible
+from ..images.subset import draw_subset
+from ..manifest import Manifest
 from ..methods import METHODS
 from ..optim.recipe import epochs as epochs_by_rule
-from ..report.visible import visible
 from ..run_dir import OUTPUTS, RunDir, find_checkpoint
 from .finished_run import FinishedRun, open_run
 

@@ -12,8 +12,8 @@ from ...config.commands import TrainConfig
 from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError
 from ..checkpoint.card import read_card, verify_files
-from ..data.regular import regular_text
-from ..report.visible import visible
+from ..files.regular import regular_text
+from ..files.visible import visible
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
 
 

@@ -11,17 +11,17 @@ from ...config.commands import CompareConfig
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.load import Loaded, load_base, load_classifier
 from ..checkpoint.zero_shot import text_head, tuned_text_head
-from ..data.loader import Loader
-from ..data.manifest import Manifest, Row
-from ..data.templates import choose_templates
-from ..loop.events import OnEvent
-from ..loop.inference import split_logits, usual_batch
+from ..events import OnEvent
+from ..images.loader import Loader
+from ..images.measured_split import MeasuredSplit
+from ..labels.templates import choose_templates
+from ..manifest import Manifest, Row
 from ..methods import METHODS
+from ..metrics.intervals import Interval, wilson
 from ..model.classifier import Head
+from ..model.inference import split_logits, usual_batch
 from ..model.nf4 import n_weights
 from ..model.precision import Precision
-from ..report.intervals import Interval, wilson
-from ..report.measured_split import MeasuredSplit
 from .finished_run import FinishedRun
 
 

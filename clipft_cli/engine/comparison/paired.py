@@ -10,7 +10,7 @@ from statistics import fmean, median
 import numpy as np
 from scipy import stats
 
-from ..report.intervals import LEVEL, Interval, percentile_interval, wilson
+from ..metrics.intervals import LEVEL, Interval, percentile_interval, wilson
 
 N_RESAMPLES = 10_000
 _BLOCK_VALUES = 4_000_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..report.amounts import UNKNOWN, duration, energy, gib, size
-from ..report.intervals import Interval
-from ..report.visible import visible
+from ..files.amounts import UNKNOWN, duration, energy, gib, size
+from ..files.visible import visible
+from ..metrics.intervals import Interval
 from .comparison import Pair, Row, turned
 from .contenders import ALWAYS
 

@@ -11,13 +11,15 @@ import torch
 from ...config.commands import TrainConfig
 from ...errors import DataError, ModelError
 from ..checkpoint.card import Card, data_facts
-from ..data.dataset import ImageDataset
-from ..data.hardware import worker_count
-from ..data.loader import Loader
-from ..data.manifest import CLASSES_FILE, Manifest
-from ..data.subset import draw_subset
-from ..data.templates import choose_templates
-from ..data.transforms import Augmentation
+from ..frozen.prefix_cache import PrefixCache, kind_of
+from ..frozen.prefix_plan import plan_keeping, stages_of
+from ..images.dataset import ImageDataset
+from ..images.loader import Loader
+from ..images.subset import draw_subset
+from ..images.transforms import Augmentation
+from ..labels.templates import choose_templates
+from ..machine.hardware import worker_count
+from ..manifest import CLASSES_FILE, Manifest
 from ..methods import METHODS
 from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Classifier, let_go_of_text, require_text_tower
@@ -34,8 +36,6 @@ from ..optim.groups import build_groups
 from ..optim.schedule import warmup_steps
 from ..optim.unfreeze import UnfreezePlan, plan_unfreezing
 from ..run_dir import RunDir
-from .prefix_cache import PrefixCache, kind_of
-from .prefix_plan import plan_keeping, stages_of
 from .run import Run
 from .start import Start
 from .step import Stepper

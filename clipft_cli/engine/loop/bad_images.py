@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from ..data.dataset import BadImage, ImageDataset
-from ..data.problems import Problem, write_problems
+from ..events import Note, OnEvent
+from ..images.dataset import BadImage, ImageDataset
 from ..run_dir import RunDir
-from .events import Note, OnEvent
+from ..sources.problems import Problem, write_problems
 
 
 @contextlib.contextmanager

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.loader import epoch_order, in_batches
+from ..events import OnEvent
+from ..frozen.prefix_plan import work_of
+from ..images.loader import epoch_order, in_batches
+from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from ..methods import METHODS
 from ..model.classifier import Classifier
+from ..model.inference import split_logits
 from ..optim.ema import copy_into
 from ..run_dir import RunDir
 from .assemble import Material, assemble
-from .events import OnEvent
 from .finish import start_values
-from .inference import split_logits
-from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .plan import Expected, advice, n_trainable, plan_of, plan_without_loop
-from .prefix_plan import work_of
 from .run import Run
 from .start import Start
 from .step import set_trainable

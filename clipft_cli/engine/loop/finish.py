@@ -16,15 +16,15 @@ from ...config.optim import SelectionMetric
 from ...errors import CheckpointError
 from ..checkpoint.card import is_whole, read_card, with_result
 from ..checkpoint.save import save_classifier
-from ..report.calibration import fit_temperature, reliability
+from ..events import Note, OnEvent
+from ..machine.signals import Stopped, StopRequest
+from ..metrics.calibration import fit_temperature, reliability
+from ..model.inference import ValMetrics, metrics_of
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, write_pointer
-from .events import Note, OnEvent
 from .fit import interrupted
-from .inference import ValMetrics, metrics_of
 from .records import selection_rank, selection_value
 from .resume import TrainState
 from .run import Run
-from .signals import Stopped, StopRequest
 from .soup import Soup, greedy_soup, has_soup
 
 

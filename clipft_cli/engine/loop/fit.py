@@ -14,18 +14,19 @@ from torch import Tensor
 from ...errors import InterruptedRun, TrainingError
 from ..checkpoint.card import with_result
 from ..checkpoint.save import save_classifier
-from ..data.dataset import ImageDataset
-from ..data.loader import epoch_order, in_batches
+from ..events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
+from ..frozen.prefix_store import AnyBatch
+from ..images.dataset import ImageDataset
+from ..images.loader import epoch_order, in_batches
+from ..machine.memory import peak_memory_gib
+from ..machine.signals import Stopped, StopRequest
+from ..model.inference import ValMetrics, metrics_of
 from ..model.layers import describe_layers
 from ..run_dir import write_pointer
-from .events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
-from .inference import ValMetrics, metrics_of
-from .memory import peak_memory_gib
 from .records import append_metrics, selection_rank
 from .resume import TrainState
 from .run import Run
-from .signals import Stopped, StopRequest
-from .step import AnyBatch, Update, set_trainable
+from .step import Update, set_trainable
 from .waiting import WAIT_LIMIT, waiting_advice
 
 MAX_ROLLBACKS = 3

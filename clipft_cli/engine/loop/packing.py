@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ...errors import InterruptedRun
-from ..data.pack_images import Telling, keep_decoded
+from ..events import Note, OnEvent, Progress
+from ..images.pack_images import Telling, keep_decoded
+from ..machine.signals import Stopped, StopRequest
 from ..methods import METHODS
 from ..run_dir import RunDir
 from .assemble import Material
-from .events import Note, OnEvent, Progress
-from .signals import Stopped, StopRequest
 
 
 def pack_images(material: Material, run_dir: RunDir, on_event: OnEvent, stop: StopRequest) -> None:

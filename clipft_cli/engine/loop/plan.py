@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import torch
 
-from ..data.method_tree import MethodPick, pick_method
+from ..events import Plan
+from ..files.amounts import duration
+from ..frozen.prefix_plan import sentences
+from ..machine.method_tree import MethodPick, pick_method
 from ..model.layers import describe_layers
 from ..model.lora import resolve_targets
 from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import device_label
-from ..report.amounts import duration
 from .assemble import Material
-from .events import Plan
-from .prefix_plan import sentences
 from .run import Run
 
 

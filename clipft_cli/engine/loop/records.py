@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ..data.write import write_text
+from ..events import EpochRecord
+from ..files.write import write_text
+from ..model.inference import ValMetrics
 from ..run_dir import RunDir
-from .events import EpochRecord
-from .inference import ValMetrics
 from .resume import TrainState
 
 

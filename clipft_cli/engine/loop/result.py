@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
+from ..model.inference import ValMetrics
 from ..model.nf4 import n_weights
 from .finish import Finished
-from .inference import ValMetrics
-from .memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .plan import n_trainable
 from .resume import TrainState
 from .run import Run

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ..checkpoint.card import signed_json
-from ..checkpoint.tensors import write_tensors
-from ..data.digest import file_digest
-from ..data.write import replaced_folder
+from ..files.digest import file_digest
+from ..files.tensors import write_tensors
+from ..files.write import replaced_folder
 from ..optim.ema import EMA, copy_into
 
 FORMAT = 1

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ...config.commands import TrainConfig
 from ..checkpoint.card import Card
-from ..data.dataset import ImageDataset
-from ..data.loader import Loader
+from ..frozen.prefix_cache import PrefixCache
+from ..images.dataset import ImageDataset
+from ..images.loader import Loader
 from ..model.classifier import Classifier
 from ..model.layers import Layer
 from ..model.precision import Precision
@@ -20,7 +21,6 @@ from ..optim.ema import EMA, copy_into
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
-from .prefix_cache import PrefixCache
 from .records import cut_metrics
 from .resume import TrainState, load_state, save_state
 from .step import Stepper

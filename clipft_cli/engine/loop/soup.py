@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...config.optim import SelectionMetric
-from .inference import ValMetrics
+from ..model.inference import ValMetrics
 from .records import selection_rank, selection_value
 
 Weights = Mapping[str, Tensor]

@@ -17,18 +17,18 @@ from ...config.optim import SelectionMetric
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.card import signed_json
 from ..checkpoint.load import head_of
-from ..checkpoint.tensors import write_tensors
-from ..data.dataset import ImageDataset
-from ..data.digest import file_digest
-from ..data.loader import Loader
-from ..data.write import replaced_folder
+from ..events import Note, OnEvent
+from ..files.digest import file_digest
+from ..files.tensors import write_tensors
+from ..files.write import replaced_folder
+from ..frozen.feature_cache import FeatureCache
+from ..images.dataset import ImageDataset
+from ..images.loader import Loader
 from ..methods.linear_probe import Probe, fit_probe
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
+from ..model.inference import ValMetrics, metrics_of, split_features
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE
-from .events import Note, OnEvent
-from .feature_cache import FeatureCache
-from .inference import ValMetrics, metrics_of, split_features
 from .records import selection_value
 
 START_FILE = "start.json"

@@ -13,16 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import is_out_of_memory
-from ..data.loader import Batch
-from ..data.transforms import Preprocess
+from ..frozen.prefix_store import AnyBatch, HiddenBatch
+from ..images.transforms import Preprocess
+from ..machine.memory import out_of_memory_error
 from ..model.classifier import Classifier
 from ..model.precision import Precision
 from ..model.prompts import sample_prompts
 from .contrastive import backward_in_pieces, contrastive_losses
-from .memory import out_of_memory_error
-from .prefix_store import HiddenBatch
-
-AnyBatch = Batch | HiddenBatch
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from ..data.dataset import ImageDataset
-from ..data.layout import markdown_text
+from ..events import EpochDone, Event, StepDone
+from ..images.dataset import ImageDataset
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
+from ..preparation.layout import markdown_text
 from ..run_dir import RunDir
-from .events import EpochDone, Event, StepDone
 
 MISTAKES = 16
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..data.dataset import ImageDataset
-from ..data.hardware import worker_count
+from ..images.dataset import ImageDataset
+from ..machine.hardware import worker_count
 
 WAIT_LIMIT = 0.10
 """Share of the training time from which on waiting for images is worth a word."""

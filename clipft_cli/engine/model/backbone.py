@@ -26,9 +26,9 @@ from torch import nn
 from ...config.model import ModelConfig
 from ...demo import tiny
 from ...errors import CheckpointError, ClipftError, DownloadError, MissingExtraError, ModelError
-from ..data.digest import file_digest
-from ..data.regular import regular_text
-from ..data.transforms import Preprocess
+from ..files.digest import file_digest
+from ..files.regular import regular_text
+from ..images.transforms import Preprocess
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
 from .base_model import BaseModel
 from .foreign import check_model_cfg

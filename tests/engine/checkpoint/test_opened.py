@@ -21,8 +21,8 @@ from clipft_cli.engine.checkpoint.card import Card, signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.opened import opened
 from clipft_cli.engine.checkpoint.save import save_classifier
-from clipft_cli.engine.data.class_names import ClassInfo
-from clipft_cli.engine.data.digest import file_digest
+from clipft_cli.engine.files.digest import file_digest
+from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.model.backbone import Backbone, load_backbone
 from clipft_cli.engine.model.classifier import Classifier, CosineHead

@@ -11,13 +11,13 @@ import pytest
 
 from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
 from clipft_cli.engine.comparison.cost import Cost
-from clipft_cli.engine.comparison.files import HEADINGS, _md, cells, shown_columns
 from clipft_cli.engine.comparison.paired import holm, mcnemar
-from clipft_cli.engine.comparison.plots import calibration, confusion, named
 from clipft_cli.engine.comparison.verdict import differing_bases, recommended, verdict
-from clipft_cli.engine.report.intervals import Interval, wilson
-from clipft_cli.engine.report.metrics import measure
-from clipft_cli.engine.report.scores import Scores
+from clipft_cli.engine.metrics.intervals import Interval, wilson
+from clipft_cli.engine.metrics.metrics import measure
+from clipft_cli.engine.metrics.scores import Scores
+from clipft_cli.engine.pages.comparison_files import HEADINGS, _md, cells, shown_columns
+from clipft_cli.engine.pages.comparison_plots import calibration, confusion, named
 
 
 def row(label: str, hits: np.ndarray, *, seconds: float = 10.0, trained: int = 1000, size: int = 10**6) -> Row:

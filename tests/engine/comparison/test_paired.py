@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from clipft_cli.engine.comparison.paired import holm, images_needed, mcnemar, paired_difference
-from clipft_cli.engine.report.intervals import wilson
+from clipft_cli.engine.metrics.intervals import wilson
 
 
 def hits(n_both: int, n_first: int, n_second: int, n_neither: int) -> tuple[np.ndarray, np.ndarray]:

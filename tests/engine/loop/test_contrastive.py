@@ -20,11 +20,11 @@ from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.zero_shot import tuned_text_head
 from clipft_cli.engine.comparison.finished_run import open_run
 from clipft_cli.engine.comparison.measured_run import Measurer
-from clipft_cli.engine.data.loader import Batch, Loader
-from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.events import StepDone
+from clipft_cli.engine.images.loader import Batch, Loader
 from clipft_cli.engine.loop.contrastive import backward_in_pieces, contrastive_losses
-from clipft_cli.engine.loop.events import StepDone
 from clipft_cli.engine.loop.step import Stepper, set_trainable
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.model.backbone import load_backbone
 from clipft_cli.engine.model.classifier import CosineHead, logit_scale_of

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from clipft_cli.engine.loop.finish import calibrate, mixed
-from clipft_cli.engine.loop.inference import metrics_of
-from clipft_cli.engine.report.calibration import fit_temperature
-from clipft_cli.engine.report.metrics import macro_f1_interval
+from clipft_cli.engine.metrics.calibration import fit_temperature
+from clipft_cli.engine.metrics.metrics import macro_f1_interval
+from clipft_cli.engine.model.inference import metrics_of
 
 GENERATOR = torch.Generator().manual_seed(0)
 SHAPES = {"adapters.q.lora_A": (2, 5), "adapters.q.lora_B": (7, 2), "head.weight": (3, 5)}

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from tiny_world import read_metrics, start_clipft, write_colours
 
 from clipft_cli.config.load import dump_yaml
-from clipft_cli.engine.data import pack_images
-from clipft_cli.engine.loop.events import Note, StepDone
+from clipft_cli.engine.events import Note, StepDone
+from clipft_cli.engine.images import pack_images
 from clipft_cli.engine.run_dir import find_checkpoint
 from clipft_cli.engine.train import resume, train
 from clipft_cli.errors import CheckpointError, InterruptedRun

@@ -9,9 +9,9 @@ import torch
 from tiny_world import read_metrics
 
 from clipft_cli.engine.checkpoint.load import load_classifier
-from clipft_cli.engine.loop.events import Note
-from clipft_cli.engine.loop.inference import ValMetrics
+from clipft_cli.engine.events import Note
 from clipft_cli.engine.loop.soup import averaged, greedy_soup, has_soup
+from clipft_cli.engine.model.inference import ValMetrics
 from clipft_cli.engine.train import train
 
 WEIGHTS = {epoch: {"w": torch.tensor([float(epoch)])} for epoch in (1, 2, 3, 4)}

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from clipft_cli.config.commands import TrainConfig
-from clipft_cli.engine.data.dataset import ImageDataset
-from clipft_cli.engine.data.manifest import read_manifest
+from clipft_cli.engine.events import Note
+from clipft_cli.engine.frozen.feature_cache import FeatureCache
+from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.loop.assemble import load_material
-from clipft_cli.engine.loop.events import Note
-from clipft_cli.engine.loop.feature_cache import FeatureCache
-from clipft_cli.engine.loop.inference import split_features
 from clipft_cli.engine.loop.start import Start, choose_start
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.model.classifier import Classifier, CosineHead
+from clipft_cli.engine.model.inference import split_features
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tiny_world import write_model
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
-from clipft_cli.engine.data.loader import Batch
+from clipft_cli.engine.images.loader import Batch
 from clipft_cli.engine.loop.step import Stepper, set_trainable
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.model.backbone import Backbone, load_backbone

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from clipft_cli.engine.data.dataset import ImageDataset
-from clipft_cli.engine.data.hardware import worker_count
-from clipft_cli.engine.data.manifest import read_manifest
-from clipft_cli.engine.data.transforms import Augmentation, Preprocess
+from clipft_cli.engine.events import EpochDone, Note
+from clipft_cli.engine.images.dataset import ImageDataset
+from clipft_cli.engine.images.transforms import Augmentation, Preprocess
 from clipft_cli.engine.loop import fit
-from clipft_cli.engine.loop.events import EpochDone, Note
 from clipft_cli.engine.loop.waiting import waiting_advice
+from clipft_cli.engine.machine.hardware import worker_count
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.train import train
 
 

@@ -21,7 +21,7 @@ from clipft_cli.config.model import ModelConfig
 from clipft_cli.engine.checkpoint.card import Card
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.save import save_classifier
-from clipft_cli.engine.data.class_names import ClassInfo
+from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.model.backbone import Backbone, load_backbone
 from clipft_cli.engine.model.classifier import Classifier, CosineHead

@@ -8,7 +8,7 @@ import torch
 from tiny_world import write_model
 
 from clipft_cli.config.model import ModelConfig
-from clipft_cli.engine.data.templates import TEMPLATE_SETS, choose_templates
+from clipft_cli.engine.labels.templates import TEMPLATE_SETS, choose_templates
 from clipft_cli.engine.model.backbone import load_backbone
 from clipft_cli.engine.model.prompts import zero_shot_head
 

@@ -1,0 +1,100 @@
+"""What a run tells those who watch. Nothing here can change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .optim.groups import Group
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for a person; a warning where `is_warning`."""
+
+    text: str
+    is_warning: bool = False
+
+
+@dataclass(frozen=True)
+class Begins:
+    """One run of several inside a larger command begins."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` images in a pass without training (features, val)."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is about to happen: facts as (label, value) lines, groups, and the stages of unfreezing as
+    (first epoch, from 0; what trains from then on)."""
+
+    facts: tuple[tuple[str, str], ...]
+    groups: tuple[Group, ...]
+    stages: tuple[tuple[int, str], ...]
+    num_epochs: int
+    total_steps: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One update. `loss` is the mean over its images, `lr` the top layer's, `rates` those of all groups in order."""
+
+    step: int
+    epoch: int
+    n_images: int
+    loss: float
+    lr: float
+    grad_norm: float
+    images_per_second: float
+    data_wait_share: float
+    memory_gib: float
+    rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One row of metrics.jsonl. Epoch 0 is the start, before any update; `trains` names what was unfrozen."""
+
+    epoch: int
+    step: int
+    train_loss: float | None
+    val_loss: float
+    val_top1: float
+    val_top5: float
+    val_macro_f1: float
+    lr: float
+    trains: str
+    skipped_steps: int
+    seconds: float
+    images_per_second: float
+    data_wait_share: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch has been trained and measured on val."""
+
+    record: EpochRecord
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint lies on disk, whole."""
+
+    path: Path
+
+
+Event = Note | Begins | Progress | Plan | StepDone | EpochDone | Saved
+OnEvent = Callable[[Event], None]

@@ -1,0 +1,149 @@
+"""The pretrained model's features of whole splits, kept between runs: found by what decides them, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...config.cache import CacheConfig
+from ..events import Note, OnEvent
+from ..images.dataset import ImageDataset
+from ..images.pack_images import STALE_SECONDS, cache_folder
+from ..model.precision import Precision
+
+FORMAT = 1
+_KEY, _DIGEST, _FEATURES = "key", "sha256", "features"
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Files of features, none larger together than `max_bytes`. `model` is the digest of the pretrained one.
+
+    Where the folder cannot be made, read or written, there is no cache, and nothing else is different.
+    """
+
+    folder: Path
+    max_bytes: int
+    model: str
+
+    @classmethod
+    def of(cls, config: CacheConfig, model: str) -> FeatureCache:
+        """As `config` has it; one that keeps nothing where the cache is turned off."""
+        max_bytes = 0 if config.enabled is False else int(config.features_gb * 2**30)
+        return cls(config.dir or cache_folder() / "features", max_bytes, model)
+
+    def features(
+        self,
+        dataset: ImageDataset,
+        precision: Precision,
+        batch_size: int,
+        compute: Callable[[], Tensor],
+        on_event: OnEvent,
+    ) -> Tensor:
+        """(N, D) float32 of the validation pixels of `dataset`: read, or else computed and kept."""
+        if self.max_bytes == 0:
+            return compute()
+        key = self.key(dataset, precision, batch_size)
+        known = None if key is None else self._read(key, len(dataset), on_event)
+        if known is not None:
+            return known
+        features = compute()
+        # what stands in for an image that cannot be read belongs to this run alone
+        if key is not None and not dataset.bad and key == self.key(dataset, precision, batch_size):
+            with contextlib.suppress(OSError):
+                self._write(key, features)
+        return features
+
+    def key(self, dataset: ImageDataset, precision: Precision, batch_size: int) -> str | None:
+        """Digest of all that decides the features, the files' sizes and times with them; None where one is missing."""
+        try:
+            states = [os.stat(dataset.manifest.file(row)) for row in dataset.rows]
+        except (OSError, ValueError):
+            return None
+        files = [
+            (row.sha256, state.st_size, state.st_mtime_ns) for row, state in zip(dataset.rows, states, strict=True)
+        ]
+        parts = {
+            "format": FORMAT,
+            "model": self.model,
+            "transform": dataset.preprocess.to_json(),
+            "manifest": dataset.manifest.digest,
+            "files": files,
+            "precision": [precision.name, precision.device.type, batch_size, torch.get_num_threads()],
+            "versions": [version(name) for name in ("torch", "torchvision", "pillow", "open_clip_torch")],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _read(self, key: str, n_images: int, on_event: OnEvent) -> Tensor | None:
+        path = self._path(key)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, "pt") as file:
+                about, features = file.metadata() or {}, file.get_tensor(_FEATURES)
+            if about.get(_KEY) != key or about.get(_DIGEST) != _digest(features) or len(features) != n_images:
+                raise ValueError("checksum differs")
+        except Exception as error:  # whatever a damaged file makes a reader raise
+            on_event(Note(f"{path}: is damaged ({type(error).__name__}): the features are computed anew", True))
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # the file that was not used for longest makes room first
+        on_event(Note(f"features of {n_images} images read from {path.parent}"))
+        return features
+
+    def _write(self, key: str, features: Tensor) -> None:
+        """Whole or not at all. Raises OSError."""
+        if features.nbytes > self.max_bytes:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_room(self.max_bytes - features.nbytes)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
+        os.close(handle)
+        try:
+            save_file({_FEATURES: features.contiguous()}, name, {_KEY: key, _DIGEST: _digest(features)})
+            os.replace(name, self._path(key))
+        except Exception as error:
+            raise OSError(None, str(error)) from error  # safetensors has an error of its own for a full disk
+        finally:  # a signal may come at any time
+            Path(name).unlink(missing_ok=True)
+
+    def _make_room(self, limit: int) -> None:
+        """Remove the files that were not used for longest until all take `limit` bytes at most, and what was left
+        by a process that was killed, once it is a day old.
+        """
+        for left in self.folder.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
+        found = []
+        for path in self.folder.glob("*.safetensors"):
+            with contextlib.suppress(OSError):
+                state = path.stat()
+                found.append((state.st_mtime_ns, state.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total > limit:
+                path.unlink(missing_ok=True)
+                total -= size
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
+
+
+def _digest(features: Tensor) -> str:
+    return hashlib.sha256(features.contiguous().numpy().tobytes()).hexdigest()

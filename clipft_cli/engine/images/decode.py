@@ -1,0 +1,288 @@
+"""One image file to one RGB picture, or one short reason why not: the only decoder of this project.
+
+Training, validation and prediction all read images here, so a picture means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import logging
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ...errors import DataError
+from ..files.stalls import reading
+
+MAX_PIXELS = 89_478_485
+"""Largest picture that is decoded: Pillow's own threshold of suspicion, a quarter of a GiB as RGB."""
+
+MAX_BYTES = 512 << 20
+BACKGROUND = (255, 255, 255)
+
+FORMATS = frozenset(
+    "AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP".split()  # noqa: SIM905
+)
+"""What is read; not EPS or WMF, for which Pillow starts other programs."""
+
+ORIENTATION_TAG = 0x0112
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BIT_DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+
+# Pillow's logger would reach standard error through logging's handler of last resort
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+PASSING_REASONS = frozenset({"file not found", "no permission to read", "cannot be read"})
+"""What may be over in a moment where the files lie on a network."""
+
+
+class ImageError(DataError):
+    """One file that is no usable image. `reason` is short and the same for all files of its kind."""
+
+    def __init__(self, reason: str, detail: str = "", *, where: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        self.where = where
+        super().__init__(f"{where}: {self.text}" if where else self.text)
+
+    @property
+    def text(self) -> str:
+        """The reason with what is particular to this file."""
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
+
+def decode_image(source: Path | bytes) -> Image.Image:
+    """The picture in a file, or in the bytes of one, as a fully decoded RGB image.
+
+    EXIF orientation is applied (values that are no orientation are ignored), transparency is put on white,
+    16-bit and float samples are scaled to 8 bits, and of an animation the first frame is taken.
+    Raises ImageError, and nothing else, for whatever is no picture that can be used.
+    """
+    where = str(source) if isinstance(source, Path) else ""
+    try:
+        data = read_image_bytes(source) if isinstance(source, Path) else bytes(source)
+        return _decode(data)
+    except ImageError as error:
+        raise ImageError(error.reason, error.detail, where=where) from None
+
+
+def read_image_bytes(path: Path) -> bytes:
+    """The content of a regular file of at most MAX_BYTES. Raises ImageError."""
+    where = str(path)
+    try:
+        with reading(where), open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("not a regular file", where=where)
+            if status.st_size > MAX_BYTES:
+                raise ImageError("file too large", f"{status.st_size >> 20} MiB", where=where)
+            # not read(MAX_BYTES): that would set half a GiB aside for every file
+            return file.read(status.st_size)
+    except FileNotFoundError:
+        raise ImageError("file not found", where=where) from None
+    except IsADirectoryError:
+        raise ImageError("a folder, not a file", where=where) from None
+    except PermissionError:
+        raise ImageError("no permission to read", where=where) from None
+    except (OSError, ValueError) as error:
+        raise ImageError("cannot be read", getattr(error, "strerror", None) or str(error), where=where) from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # a named pipe without a writer would otherwise block for ever
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def decode_reduced(data: bytes, shorter_px: int) -> np.ndarray:
+    """(H, W, 3) uint8 of the picture in the bytes of a file, for training: `decode_image`, perhaps smaller.
+
+    Where the shorter side is at least twice `shorter_px` it is reduced by a whole number, which leaves at least
+    `shorter_px`; a JPEG is then decoded at 1/2, 1/4 or 1/8 already. Else the pixels are those of `decode_image`.
+    Raises ImageError.
+    """
+    with _opened(data) as image:
+        if image.format == "JPEG" and min(image.size) < 2 * shorter_px and image.mode in ("RGB", "L"):
+            plain = _plain_jpeg(data, image)
+            if plain is not None:
+                return plain
+        if image.format in ("JPEG", "MPO"):
+            image.draft(image.mode, (shorter_px, shorter_px))
+        image.load()
+        _check_size(image)
+        upright = _upright(_as_rgb(image), _orientation(image))
+        return np.asarray(upright.reduce(max(1, min(upright.size) // shorter_px)))
+
+
+def _plain_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
+    """(H, W, 3) of an upright JPEG, decoded by libjpeg with no detour through Pillow's four bytes a pixel.
+
+    The same pixels, a quarter faster; None where it is not sure of them, which leaves the picture to Pillow.
+    """
+    if _orientation(image) != 1:
+        return None
+    import torch  # heavy, and loaded long before anything is trained
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    try:
+        pixels = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
+    except RuntimeError:
+        return None
+    array: np.ndarray = pixels.permute(1, 2, 0).contiguous().numpy()
+    return array if array.shape == (image.height, image.width, 3) else None
+
+
+def _decode(data: bytes) -> Image.Image:
+    with _opened(data) as image:
+        image.load()
+        _check_size(image)
+        return _upright(_as_rgb(image), _orientation(image))
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The picture's header, of a size that may be decoded; whatever goes wrong in the block is an ImageError."""
+    if not data:
+        raise ImageError("empty file")
+    _silence_pillow()
+    try:
+        with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
+            _check_size(image)
+            yield image
+    except ImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise ImageError("too many pixels", f"the limit is {MAX_PIXELS:,}") from None
+    except UnidentifiedImageError:
+        raise ImageError(_what_it_is_instead(data)) from None
+    except MemoryError:
+        raise ImageError("does not fit into memory") from None
+    except Exception as error:  # Pillow's plugins raise nearly every type on damaged files
+        raise _damage(error) from None
+
+
+def _silence_pillow() -> None:
+    """Pillow's remarks on metadata say nothing to a person; `catch_warnings` is not safe in threads."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    _silence_libtiff()
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff prints on the process's standard error by itself; what it says is raised by Pillow too."""
+    with suppress(OSError, AttributeError, TypeError):
+        libtiff = ctypes.CDLL(Image.core.__file__)
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
+
+
+@cache
+def _readable_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in sorted(FORMATS) if name in Image.OPEN)
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError("no pixels", f"{width} x {height}")
+    if width * height > MAX_PIXELS:
+        raise ImageError("too many pixels", f"{width} x {height}, the limit is {MAX_PIXELS:,}")
+
+
+def _damage(error: Exception) -> ImageError:
+    text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    if "truncated" in text.lower():
+        return ImageError("truncated image", text)
+    return ImageError("damaged image", text)
+
+
+_LOOKS_LIKE = {
+    b"version https://git-lfs": "a Git LFS pointer, not the image: run `git lfs pull`",
+    b"<!doctype html": "a web page, not an image",
+    b"<html": "a web page, not an image",
+    b"<svg": "an SVG drawing: export it as PNG",
+    b"%pdf": "a PDF document, not an image",
+    b"pk\x03\x04": "a zip archive, not an image",
+}
+
+
+def _what_it_is_instead(data: bytes) -> str:
+    start = data[:256].lstrip().lower()
+    for lead, reason in _LOOKS_LIKE.items():
+        if start.startswith(lead):
+            return reason
+    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif"):
+        return "a HEIC photograph: convert it to JPEG"
+    if b"\0" not in start and start.decode("ascii", "ignore").encode() == start:
+        return "text, not an image"
+    return "not an image that can be read"
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ORIENTATION_TAG, 1)
+        return value if value in _TURN else 1
+    except Exception:  # metadata after the pixels can be broken while the picture is whole
+        return 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_TURN[orientation]) if orientation in _TURN else image
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """A new RGB image of `image`'s first frame, transparency on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_wide_samples(image)
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), layered).convert("RGB")
+    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+
+
+def _from_wide_samples(image: Image.Image) -> Image.Image:
+    samples = np.asarray(image).astype(np.float64)  # (height, width)
+    white = samples == _transparent_value(image)
+    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = _sample_range(image, samples)
+    levels = np.clip((samples - low) * (255.0 / (high - low)), 0, 255).round().astype(np.uint8)
+    levels[white] = 255
+    return Image.fromarray(levels).convert("RGB")
+
+
+def _transparent_value(image: Image.Image) -> Any:
+    value = image.info.get("transparency")
+    return value if isinstance(value, int) else np.nan
+
+
+def _sample_range(image: Image.Image, samples: np.ndarray) -> tuple[float, float]:
+    """Sample values that stand for black and white.
+
+    PNG and PGM define their range. Elsewhere cameras with 10 to 14 bits write 16-bit files: the smallest
+    usual range that holds the samples; where none does, from the smallest sample to the largest.
+    """
+    if image.format in ("PNG", "PPM"):
+        return 0.0, 65535.0
+    low, high = float(samples.min()), float(samples.max())
+    for top in (1.0, *_BIT_DEPTHS) if image.mode == "F" else _BIT_DEPTHS:
+        if low >= 0 and high <= top:
+            return 0.0, top
+    return low, max(high, low + 1.0)

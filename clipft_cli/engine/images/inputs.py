@@ -1,0 +1,109 @@
+"""What a person names to have classified: files, folders, patterns, a list; made into one stream of files."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+from ...errors import DataError
+from ..sources.folders import Tree, walk
+from .decode import FORMATS
+
+STANDARD_INPUT = "-"
+_ADDRESS = re.compile(r"(https?|ftp|s3|gs|file)://", re.IGNORECASE)
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """One file as it was named. `problem` is why it is none, where that is known without reading it."""
+
+    name: str
+    problem: str | None = None
+
+
+@dataclass
+class Inputs:
+    """A stream of files, in the order they were named; folders in order of path, what is named twice twice.
+
+    `skipped` counts, by suffix, the files of a folder that are no images by their name.
+    """
+
+    names: Iterable[str]
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def __iter__(self) -> Iterator[ImageInput]:
+        for name in self.names:
+            yield from self._expand(name)
+
+    def _expand(self, name: str) -> Iterator[ImageInput]:
+        if _ADDRESS.match(name):
+            yield ImageInput(name, "is a web address: download the picture, then name the file")
+        elif "\0" in name or not name:
+            yield ImageInput(name, "is no file name")
+        elif os.path.isdir(name):
+            yield from self._folder(name)
+        elif _MAGIC.search(name) and not os.path.lexists(name):
+            yield from self._pattern(name)
+        else:
+            yield ImageInput(name)
+
+    def _pattern(self, pattern: str) -> Iterator[ImageInput]:
+        found = sorted(glob.glob(pattern, recursive=True))
+        if not found:
+            yield ImageInput(pattern, "no file matches this pattern")
+        for name in found:
+            if not os.path.isdir(name):
+                yield ImageInput(name)
+            elif "**" not in pattern:  # with ** the files inside are matched themselves
+                yield from self._folder(name)
+
+    def _folder(self, name: str) -> Iterator[ImageInput]:
+        try:
+            tree = walk(Path(name))
+        except DataError as error:
+            yield ImageInput(name, error.message.removeprefix(f"{name}: "))
+            return
+        n_images = 0
+        for file in tree.files:
+            if file.suffix.lower() in image_suffixes():
+                n_images += 1
+                yield ImageInput(os.path.join(name, file))
+            else:
+                self.skipped[file.suffix.lower() or "no suffix"] += 1
+        for problem in tree.problems:
+            if os.path.islink(os.path.join(name, problem.file)):
+                self.skipped["links to folders read already"] += 1
+                continue
+            yield ImageInput(os.path.join(name, problem.file), f"{problem.reason}: {problem.detail}")
+        if not n_images:
+            yield ImageInput(name, _no_images(tree))
+
+
+def _no_images(tree: Tree) -> str:
+    if not tree.files:
+        return "no images in this folder"
+    return f"no images in this folder ({len(tree.files)} files of other kinds)"
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Suffixes, in lower case with their dot, of the formats that are read."""
+    Image.init()
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
+
+
+def lines_of(stream: Iterable[bytes]) -> Iterator[str]:
+    """File names of a list, one a line; blank lines are left out, bytes that are no UTF-8 are kept."""
+    for line in stream:
+        name = os.fsdecode(line.rstrip(b"\r\n"))
+        if name.strip():
+            yield name

@@ -1,0 +1,91 @@
+"""One evaluation: its figures, what they belong to, and the files that hold them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint.card import versions
+from ..metrics.metrics import Metrics, metrics_json
+from ..metrics.scores import SCORES_FILE, Scores, scores_bytes
+from .plots import class_performance_png, confusion_png
+from .prediction_rows import predictions_csv
+from .text_report import percent, report_text
+
+FORMAT = 1
+REPORT_FILE = "evaluation_report.txt"
+RESULTS_FILE = "evaluation_results.json"
+CONFUSION_FILE = "confusion_matrix.png"
+CLASSES_FILE = "class_performance.png"
+PREDICTIONS_FILE = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished measurement. `facts` say of what and on what; `paths` are those of the scored images."""
+
+    split: str
+    metrics: Metrics
+    scores: Scores
+    paths: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    temperature: float
+    facts: Mapping[str, Any]
+    output_dir: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """As in evaluation_results.json, but for the digests of the files beside it."""
+        return {
+            "format": FORMAT,
+            "split": self.split,
+            "n_images": self.metrics.n_images,
+            "n_classes": len(self.metrics.classes),
+            **metrics_json(self.metrics),
+            "temperature": self.temperature,
+            **self.facts,
+            "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
+            "notes": list(self.notes),
+            "output_dir": str(self.output_dir),
+            "versions": {**versions(), **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")}},
+        }
+
+
+def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
+    """File name -> content; evaluation_results.json holds the digests of the others."""
+    metrics, split = evaluation.metrics, evaluation.split
+    of = f"on {split}: {len(metrics.classes)} classes, {metrics.n_images:,} images"
+    names = [item.name for item in metrics.classes]
+    files = {
+        REPORT_FILE: _text(evaluation).encode("utf-8", "backslashreplace"),
+        CONFUSION_FILE: confusion_png(metrics, f"Confusion {of}, top-1 {percent(metrics.top1.value)}"),
+        CLASSES_FILE: class_performance_png(metrics, f"Classes {of}, macro-F1 {percent(metrics.macro_f1.value)}"),
+        PREDICTIONS_FILE: predictions_csv(evaluation.scores, evaluation.paths, names, evaluation.temperature).encode(
+            "utf-8", "backslashreplace"
+        ),
+        SCORES_FILE: scores_bytes(evaluation.scores),
+    }
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    content = {**evaluation.to_json(), "files": digests}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return {**files, RESULTS_FILE: text.encode("utf-8", "backslashreplace")}
+
+
+def _text(evaluation: Evaluation) -> str:
+    facts, metrics = evaluation.facts, evaluation.metrics
+    lines = {
+        "model": f"{facts['model']} ({facts['method']})",
+        "checkpoint": f"{facts['checkpoint'] or 'none: pretrained weights'}",
+        "data set": f"{facts['data_dir']} (digest {facts['manifest_digest'][:12]})",
+        "split": f"{evaluation.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes",
+        "temperature": f"{evaluation.temperature:.3f}",
+        "device": f"{facts['device']}, {facts['precision']}",
+        "speed": f"{facts['images_per_second']:.0f} images/s",
+    }
+    title = f"Evaluation on {evaluation.split}"
+    return report_text(title, lines, metrics, evaluation.unreadable, evaluation.notes)

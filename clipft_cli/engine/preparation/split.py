@@ -1,0 +1,122 @@
+"""Which image goes into train, val or test: by class, by seed, and never one picture into two of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...config.data import SplitName
+from ..manifest import SPLITS
+from .checks import Picture
+
+Shares = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Pictures that must stay together: one, or all of a near-duplicate group. `members` index the pictures."""
+
+    members: tuple[int, ...]
+    rank: str
+
+
+def rank_of(seed: int, sha256: str) -> str:
+    """A number that looks random, from the seed and the content alone: neither names nor order matter."""
+    return hashlib.sha256(f"{seed} {sha256}".encode()).hexdigest()
+
+
+def group_units(pictures: Sequence[Picture], groups: Sequence[int], seed: int) -> list[Unit]:
+    """One unit a near-duplicate group, in the order of their ranks."""
+    members = defaultdict(list)
+    for i, group in enumerate(groups):
+        members[group].append(i)
+    units = [Unit(tuple(found), min(rank_of(seed, pictures[i].sha256) for i in found)) for found in members.values()]
+    return sorted(units, key=lambda unit: unit.rank)
+
+
+def assign_splits(pictures: Sequence[Picture], groups: Sequence[int], shares: Shares, seed: int) -> list[SplitName]:
+    """The split of every picture. Given splits stay; the rest is divided by `shares`, class by class.
+
+    Where splits are given but val has no image, val is cut from train in proportion, and test is left alone.
+    """
+    given = {picture.item.split for picture in pictures} - {None}
+    units = group_units(pictures, groups, seed)
+    fixed: dict[int, SplitName] = {}
+    must_cut_val = "val" not in given and "test" in given
+    for unit in units:
+        splits = {pictures[i].item.split for i in unit.members} - {None}
+        split = next(iter(splits), None)
+        if split is not None and not (must_cut_val and split == "train"):
+            fixed.update(dict.fromkeys(unit.members, split))
+    if must_cut_val and not any(picture.item.split is None for picture in pictures):
+        train, val, _ = shares
+        shares = (train / (train + val), val / (train + val), 0.0)
+    chosen = dict(fixed)
+    by_label: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        for label in {pictures[i].item.label for i in unit.members}:
+            by_label[label].append(unit)
+    for label in sorted(by_label):
+        _assign_class(pictures, by_label[label], shares, chosen)
+    return [chosen[i] for i in range(len(pictures))]
+
+
+def _assign_class(
+    pictures: Sequence[Picture],
+    own: Sequence[Unit],
+    shares: Shares,
+    chosen: dict[int, SplitName],
+) -> None:
+    """Choose the splits of those units of one class (`own`) that are still open; fills `chosen`."""
+    mixed = [unit for unit in own if len({pictures[i].item.label for i in unit.members}) > 1]
+    for unit in mixed:
+        for i in unit.members:
+            chosen.setdefault(i, "train")
+    open_units = [unit for unit in own if unit.members[0] not in chosen]
+    counts = Counter(chosen[i] for unit in own for i in unit.members if i in chosen)
+    without_share = {split for split, share in zip(SPLITS, shares, strict=True) if share == 0}
+    total = sum(len(unit.members) for unit in own if chosen.get(unit.members[0]) not in without_share)
+    wanted = targets(total, shares, n_units=len(own))
+    for split in ("test", "val"):
+        keep_back = 0 if counts["train"] else 1
+        for unit in _fill(open_units, wanted[split] - counts[split], keep_back):
+            open_units.remove(unit)
+            chosen.update(dict.fromkeys(unit.members, split))
+    for unit in open_units:
+        chosen.update(dict.fromkeys(unit.members, "train"))
+
+
+def _fill(units: Sequence[Unit], wanted: int, keep_back: int) -> list[Unit]:
+    """Units, in rank order, that together hold `wanted` pictures, and at least one where any is wanted."""
+    taken: list[Unit] = []
+    available = len(units) - keep_back
+    for unit in units:
+        if wanted <= 0 or len(taken) >= available:
+            break
+        if len(unit.members) <= wanted:
+            taken.append(unit)
+            wanted -= len(unit.members)
+    if not taken and wanted > 0 and available > 0:
+        taken.append(min(units, key=lambda unit: (len(unit.members), unit.rank)))
+    return taken
+
+
+def targets(n: int, shares: Shares, n_units: int | None = None) -> dict[SplitName, int]:
+    """How many of n pictures of a class each split gets: largest remainders, and one at least for each share."""
+    exact = [n * share for share in shares]
+    counts = [int(value + 1e-9) for value in exact]
+    by_remainder = sorted(range(3), key=lambda k: (counts[k] - exact[k], k))
+    for k in by_remainder[: n - sum(counts)]:
+        counts[k] += 1
+    for k in (1, 2):
+        if shares[k] > 0 and counts[k] == 0 and counts[0] > 1 and (n_units is None or n_units >= needed(shares)):
+            counts[k] += 1
+            counts[0] -= 1
+    return dict(zip(SPLITS, counts, strict=True))
+
+
+def needed(shares: Shares) -> int:
+    """Fewest distinct pictures a class needs, so that each split with a share gets one."""
+    return sum(share > 0 for share in shares)

@@ -1,0 +1,158 @@
+"""Where a data set goes, and what may be there already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...config.commands import PrepareOptions
+from ...errors import ConfigError, DataError
+from ..labels.class_names import CLASSES_FILE
+from ..labels.names import class_name
+from ..manifest import DATASET_FILE, MANIFEST_FILE, Manifest, is_made_by_clipft, read_manifest
+from ..sources import SourceKind
+from ..sources.archives import ARCHIVE_SUFFIXES
+from ..sources.problems import PROBLEMS_FILE
+from .changes import find_changes
+from .layout import move_aside
+
+DATA_FOLDER = Path("data")
+
+
+@dataclass(frozen=True)
+class Target:
+    """`root` gets dataset.json. `stays`: images are left where they are.
+
+    `previous` is the data set that is prepared again; `source` is what is read (None: drawn).
+    """
+
+    root: Path
+    source: str | None
+    kind: SourceKind
+    stays: bool = False
+    is_again: bool = False
+    previous: Manifest | None = None
+    note: str = ""
+
+    @property
+    def paths_are_relative(self) -> bool:
+        """Whether the images lie under the root."""
+        return self.kind == "folder" and self.source is not None and _same(Path(self.source), self.root)
+
+
+def choose_target(options: PrepareOptions, kind: SourceKind) -> Target:
+    """Where the data set of these options goes. Raises ConfigError for what does not fit together."""
+    source = options.source
+    if kind == "folder" and source is not None:
+        folder = Path(source)
+        if is_made_by_clipft(folder) and (options.output_dir is None or _same(options.output_dir, folder)):
+            return _again(folder)
+        if options.in_place:
+            return Target(options.output_dir or folder, source, kind, stays=True)
+        if options.output_dir is not None and _same(options.output_dir, folder):
+            return Target(folder, source, kind, stays=True)
+    if options.in_place and kind != "table":
+        raise ConfigError(
+            "--in-place needs a folder or a table of your own images",
+            hint="leave --in-place out: the images are copied into the data folder",
+        )
+    root = options.output_dir or DATA_FOLDER / default_name(source, kind)
+    if kind == "folder" and source is not None and root.resolve().is_relative_to(Path(source).resolve()):
+        raise ConfigError(
+            f"{root}: lies inside the source {source}, and would be read as images next time",
+            hint="choose an --output-dir elsewhere, or `--in-place` to copy nothing",
+        )
+    return Target(root, source, kind, stays=options.in_place)
+
+
+def _again(folder: Path) -> Target:
+    """A data set prepared again where it lies; one whose manifest is damaged is listed afresh."""
+    note = ""
+    try:
+        previous = read_manifest(folder, with_edited_names=False)
+    except DataError as error:
+        previous = None
+        if (folder / DATASET_FILE).exists():
+            note = f"the earlier manifest cannot be used ({error.message}): splits are those of the folders, or new"
+    source, kind = str(folder), "folder"
+    if previous is not None and previous.origin.in_place and _lies_elsewhere(previous):
+        source = previous.origin.source
+        if not Path(source).exists():
+            raise DataError(
+                f"{folder}: its images lie in {source}, which is not there",
+                hint="bring the folder back, or prepare its new place with --in-place",
+            )
+        kind = "folder" if Path(source).is_dir() else "table"
+    return Target(folder, source, kind, stays=True, is_again=True, previous=previous, note=note)  # type: ignore[arg-type]
+
+
+def _lies_elsewhere(manifest: Manifest) -> bool:
+    return any(Path(row.path).is_absolute() for row in manifest.rows)
+
+
+def default_name(source: str | None, kind: SourceKind) -> str:
+    """The folder under data/ for a source without --output-dir."""
+    if kind == "drawn" or source is None:
+        return "dogs"
+    path = Path(source)
+    if kind == "folder":
+        return class_name(path.resolve().name) if path.resolve().name else "images"
+    if kind == "table":
+        return class_name(path.stem)
+    if kind == "archive":
+        suffix = next(s for s in ARCHIVE_SUFFIXES if path.name.lower().endswith(s))
+        return class_name(path.name[: -len(suffix)])
+    return class_name(source.removeprefix("hf:").rpartition("/")[2])
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.resolve() == b.resolve()
+
+
+def check_target(target: Target) -> None:
+    """Raises DataError where a file is in the way, or files that clipft did not write would be overwritten."""
+    root = target.root
+    if (root.exists() or root.is_symlink()) and not root.is_dir():
+        raise DataError(f"{root}: a file stands where the data folder should be", hint="choose another --output-dir")
+    if target.stays and not is_made_by_clipft(root):
+        for name in (DATASET_FILE, MANIFEST_FILE, CLASSES_FILE, PROBLEMS_FILE):
+            if (root / name).exists():
+                raise DataError(
+                    f"{root / name}: is there already and not from clipft; it is not overwritten",
+                    hint="rename it, or write the manifest elsewhere with --output-dir",
+                )
+
+
+def make_room(target: Target, request: str, is_forced: bool) -> tuple[Manifest | None, str]:
+    """Deal with what is at the target: (data set, "") where the very same is there, else (None, a note).
+
+    Raises DataError where something else is there; with `is_forced` a data set of clipft's is renamed.
+    """
+    root = target.root
+    if target.is_again or not root.exists() or not any(root.iterdir()):
+        return None, ""
+    if target.stays and not is_made_by_clipft(root):
+        return None, ""
+    if not is_made_by_clipft(root):
+        raise DataError(f"{root}: holds files that are not from clipft", hint="choose another --output-dir")
+    if is_forced:
+        if target.paths_are_relative or target.stays:
+            return None, ""
+        return None, f"{root} was renamed to {move_aside(root)}"
+    try:
+        existing = read_manifest(root)
+    except DataError as error:
+        raise DataError(
+            f"{root}: holds something that is no whole data set ({error.message})",
+            hint="`--force` renames it and prepares anew; or choose another --output-dir",
+        ) from None
+    changes = find_changes(existing)
+    if existing.origin.request == request and not changes:
+        return existing, ""
+    if existing.origin.request == request:
+        raise DataError(changes.describe(), hint=f"`clipft prepare {root}`; or `--force` renames it and prepares anew")
+    raise DataError(
+        f"{root}: holds another data set (source {existing.origin.source}, seed {existing.origin.seed}),"
+        " or its source has changed",
+        hint="choose another --output-dir; or `--force` renames it and prepares anew",
+    )

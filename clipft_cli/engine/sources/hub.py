@@ -1,0 +1,87 @@
+"""`hf:owner/name` as a source: an image classification data set of the Hugging Face hub, through `datasets`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...config.commands import PrepareOptions
+from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
+from ..labels.names import class_name
+from .listing import SPLIT_WORDS, Item, Listing
+from .problems import Problem
+from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, image_suffix
+
+_NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)")
+
+
+def list_hub(options: PrepareOptions, work: Path, on_progress: Callable[[str, int, int | None], None]) -> Listing:
+    """Every image of the data set, written to `work` as the bytes the hub holds; its splits are kept."""
+    source = options.source or ""
+    found = _NAME.fullmatch(source)
+    if found is None:
+        raise ConfigError(f"{source}: a data set of the hub is written hf:owner/name")
+    splits = _load(found["name"])
+    listing = Listing(found["name"].rpartition("/")[2], source)
+    work.mkdir(parents=True)
+    for split_name, rows in splits.items():
+        split = SPLIT_WORDS.get(split_name.lower())
+        if split is None:
+            listing.notes.append(f"split '{split_name}' is neither train, val nor test: its images are split by seed")
+        image, label = _columns(source, rows, options)
+        names = getattr(rows.features[label], "names", None)
+        for n, row in enumerate(_undecoded(rows, image)):
+            where = f"{split_name}/{n}"
+            text = _label_text(row[label], names)
+            data = row[image].get("bytes") if isinstance(row[image], dict) else row[image]
+            if not data or text is None:
+                listing.problems.append(Problem(where, "row without an image" if not data else "row without a class"))
+                continue
+            file = work / f"{split_name}-{n:08d}{image_suffix(data[:16])}"
+            file.write_bytes(data)
+            listing.items.append(Item(file, where, class_name(text), split))
+            if n % 100 == 0:
+                on_progress(f"reading {source}", n, len(rows))
+    if not listing.items:
+        raise DataError(f"{source}: holds no images with a class")
+    return listing
+
+
+def _load(name: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtraError(f"hf:{name} needs the package datasets", hint="pip install 'clipft-cli[hf]'") from None
+    try:
+        return datasets.load_dataset(name)
+    except Exception as error:  # the hub's client raises its own types and those of three HTTP libraries
+        text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise DownloadError(
+            f"hf:{name}: {text}", hint="check the name and the network; or give a local folder of images"
+        ) from None
+
+
+def _columns(source: str, rows: Any, options: PrepareOptions) -> tuple[str, str]:
+    names = list(rows.features)
+    image = options.image_column or next((n for n in names if n.lower() in IMAGE_COLUMNS), None)
+    label = options.label_column or next((n for n in names if n.lower() in (*LABEL_COLUMNS, "labels")), None)
+    if image not in names or label not in names:
+        raise ConfigError(
+            f"{source}: columns for image and class are not clear; there are: {', '.join(names)}",
+            hint="name them with `--set prepare.image_column=NAME` and `--set prepare.label_column=NAME`",
+        )
+    return str(image), str(label)
+
+
+def _undecoded(rows: Any, image: str) -> Any:
+    import datasets
+
+    return rows.cast_column(image, datasets.Image(decode=False))
+
+
+def _label_text(value: Any, names: list[str] | None) -> str | None:
+    if value is None or value == -1:
+        return None
+    return names[value] if names and isinstance(value, int) and value < len(names) else str(value)

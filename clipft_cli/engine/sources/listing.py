@@ -1,0 +1,96 @@
+"""What a source is read into: images with labels and given splits, and what was passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from ...config.data import SplitName
+from ...errors import ConfigError, DataError
+from ..files.visible import shown
+from ..labels.names import class_order, readable_name
+from .problems import Problem
+
+SPLIT_WORDS: dict[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image as its source gives it: `name` is what people are shown, `split` None where it has none."""
+
+    file: Path
+    name: str
+    label: str
+    split: SplitName | None = None
+
+
+@dataclass
+class Listing:
+    """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen."""
+
+    name: str
+    description: str
+    items: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ignored: int = 0
+    notes: list[str] = field(default_factory=list)
+    is_drawn: bool = False
+
+    def labels(self) -> list[str]:
+        """Class names that have images, in class order."""
+        return class_order(item.label for item in self.items)
+
+
+def choose_classes(
+    listing: Listing, include: Iterable[str], exclude: Iterable[str], num_classes: int | None
+) -> list[str]:
+    """Names of the classes to keep, in class order; includes first, then excludes, then the first N.
+
+    A glob is matched against the folder name and the readable name.
+    Raises ConfigError for a glob that matches no class, DataError where fewer than two classes are left.
+    """
+    include, exclude = tuple(include), tuple(exclude)
+    known = listing.labels()
+    for glob in (*include, *exclude):
+        if not any(_matches(name, glob) for name in known):
+            raise ConfigError(
+                f"--{'include' if glob in include else 'exclude'} {glob}: matches no class of {listing.name}",
+                hint="classes: " + _first(known),
+            )
+    kept = [name for name in known if not include or any(_matches(name, glob) for glob in include)]
+    kept = [name for name in kept if not any(_matches(name, glob) for glob in exclude)]
+    if num_classes is not None:
+        if num_classes > len(kept):
+            listing.notes.append(f"{num_classes} classes were asked for, there are {len(kept)}: all are kept")
+        elif num_classes < len(kept):
+            listing.notes.append(
+                f"the first {num_classes} of {len(kept)} classes are kept: " + _first(kept[:num_classes], 20)
+            )
+        kept = kept[:num_classes]
+    if len(kept) < 2:
+        what = f"only one class, '{shown(kept[0])}'" if kept else "no class with images"
+        raise DataError(
+            f"{listing.description}: {what}; a classifier needs at least 2",
+            hint="one folder a class, images inside: pets/cat/1.jpg, pets/dog/2.jpg",
+        )
+    return kept
+
+
+def _matches(name: str, glob: str) -> bool:
+    return any(fnmatch(text.casefold(), glob.casefold()) for text in (name, readable_name(name)))
+
+
+def _first(names: list[str], n: int = 12) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > n else ""
+    return ", ".join(shown(name, 60) for name in names[:n]) + more

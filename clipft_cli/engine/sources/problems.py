@@ -1,0 +1,65 @@
+"""What was left out of a data set, or looks wrong in it, and why: problems.csv and its summary in words."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..files.visible import safe_cell, shown
+from ..files.write import write_text
+
+PROBLEMS_FILE = "problems.csv"
+COLUMNS = ("file", "class", "action", "reason", "detail")
+
+Action = Literal["left out", "kept"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One file and what is wrong with it. `reason` is the same for all of its kind, `detail` this one's."""
+
+    file: str
+    reason: str
+    detail: str = ""
+    label: str = ""
+    action: Action = "left out"
+
+
+@dataclass(frozen=True)
+class ProblemSummary:
+    """All problems of one reason: how many files, and the first few."""
+
+    reason: str
+    action: Action
+    count: int
+    examples: tuple[str, ...]
+
+
+def summarise(problems: Iterable[Problem], n_examples: int = 3) -> list[ProblemSummary]:
+    """One summary a reason, the most frequent first."""
+    kinds: dict[tuple[str, Action], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.reason, problem.action), []).append(problem)
+    return [
+        ProblemSummary(reason, action, len(found), tuple(_example(p) for p in found[:n_examples]))
+        for (reason, action), found in sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    ]
+
+
+def _example(problem: Problem) -> str:
+    return shown(f"{problem.file} ({problem.detail})" if problem.detail else problem.file)
+
+
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """Write problems.csv, with its header alone where there is no problem. Raises OSError."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for problem in problems:
+        cells = (problem.file, problem.label, problem.action, problem.reason, problem.detail)
+        writer.writerow([safe_cell(cell) for cell in cells])
+    write_text(path, text.getvalue())
