@@ -7,27 +7,38 @@ from collections.abc import Callable
 
 from ...config.optim import ScheduleName
 
+Schedule = Callable[[int, int, int], float]
+"""(step, total_steps, n_warmup) -> factor on the peak learning rate: 1 at step `n_warmup`, the first it is asked for.
 
-def cosine(progress: float) -> float:
-    """From 1 at progress 0 to 0 at 1. Source: Loshchilov and Hutter 2017, without restarts."""
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
-
-
-def linear(progress: float) -> float:
-    """From 1 at progress 0 to 0 at 1, in a straight line."""
-    return 1.0 - progress
+The warm-up is the same for all, and not the schedule's business. `step` counts from 0 and may reach `total_steps`.
+"""
 
 
-def constant(progress: float) -> float:
+def cosine(step: int, total_steps: int, n_warmup: int) -> float:
+    """From 1 after the warm-up to 0 at the end. Source: Loshchilov and Hutter 2017, without restarts."""
+    return 0.5 * (1.0 + math.cos(math.pi * progress(step, total_steps, n_warmup)))
+
+
+def linear(step: int, total_steps: int, n_warmup: int) -> float:
+    """From 1 after the warm-up to 0 at the end, in a straight line."""
+    return 1.0 - progress(step, total_steps, n_warmup)
+
+
+def constant(step: int, total_steps: int, n_warmup: int) -> float:
     """1 throughout."""
     return 1.0
 
 
-SCHEDULES: dict[ScheduleName, Callable[[float], float]] = {
+SCHEDULES: dict[ScheduleName, Schedule] = {
     "cosine": cosine,
     "linear": linear,
     "constant": constant,
 }
+
+
+def progress(step: int, total_steps: int, n_warmup: int) -> float:
+    """How much of the run after its warm-up lies behind `step`, 0 to 1."""
+    return (step - n_warmup) / max(1, total_steps - n_warmup)
 
 
 def warmup_steps(total_steps: int, ratio: float) -> int:
@@ -38,12 +49,11 @@ def warmup_steps(total_steps: int, ratio: float) -> int:
 def lr_factor(step: int, total_steps: int, n_warmup: int, name: ScheduleName) -> float:
     """Factor on the peak learning rate at `step` (from 0): a linear warm-up that ends at 1, then the schedule.
 
-    No step of the warm-up has factor 0, and the last step of the run is the first that would reach 0.
+    No step of the warm-up has factor 0, and behind the end of the run the factor stays what it is there.
     """
     if step < n_warmup:
         return (step + 1) / (n_warmup + 1)
-    progress = (step - n_warmup) / max(1, total_steps - n_warmup)
-    return SCHEDULES[name](min(1.0, progress))
+    return SCHEDULES[name](min(step, max(total_steps, n_warmup + 1)), total_steps, n_warmup)
 
 
 def rewarm_factor(steps_since_joining: int, n_rewarm: int) -> float:

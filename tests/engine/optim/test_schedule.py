@@ -29,7 +29,15 @@ def test_constant_stays():
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_behind_the_end_nothing_turns_back_up(name):
-    assert lr_factor(999, 10, 2, name) == SCHEDULES[name](1.0)
+    assert lr_factor(999, 10, 2, name) == SCHEDULES[name](10, 10, 2)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(("total", "n_warmup"), [(1, 0), (2, 1), (10, 0), (1000, 100)])
+def test_every_schedule_starts_at_its_peak_and_stays_between_it_and_zero(name, total, n_warmup):
+    factors = [lr_factor(step, total, n_warmup, name) for step in range(n_warmup, total + 1)]
+    assert factors[0] == 1.0
+    assert all(0.0 <= factor <= 1.0 for factor in factors)
 
 
 @pytest.mark.parametrize(

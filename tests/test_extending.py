@@ -1,0 +1,26 @@
+"""docs/extending.md cannot rot: every worked example is applied to a copy of the project, and tried there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from extending_page import PAGE, Example, examples, run_in
+
+EXAMPLES = examples()
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
+def test_an_example_of_the_page_works(example, tmp_path):
+    tree = example.applied_to_a_copy(tmp_path)
+    assert example.commands, "its section ends with a bash block of the commands that try it"
+    for command in example.commands:
+        done = run_in(tree, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
+def test_the_table_names_the_files_an_example_touches(example: Example):
+    row = re.search(rf"^\| {re.escape(example.name.lower())} \|(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert row, f"the table at the top of the page has no row for {example.name.lower()!r}"
+    assert re.findall(r"`([\w/.]+\.\w+)`", row[1].partition("|")[0]) == example.files()
