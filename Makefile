@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(abspath $(VENV))/bin
 DEMO ?= demo-run
 
-.PHONY: demo test check lint types pytest docs slow robustness bench wheel clean
+.PHONY: demo test check lint types pytest docs slow robustness bench gpu wheel clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
@@ -42,6 +42,11 @@ robustness:
 # OPTIONS="--model ViT-B-16-quickgelu --rounds 5" the rest; writes docs/benchmarks.md
 bench:
 	PYTHONPATH=tests:$$PYTHONPATH python -m benchmarks $(ROWS) $(OPTIONS)
+
+# on a machine with a CUDA device, eight minutes: correctness, speed, what to choose; writes docs/benchmarks-gpu.md.
+# STEPS="kill methods" takes some; CLIPFT_GPU_TIER_DEVICE=cpu proves the script with tiny shapes
+gpu:
+	PYTHONPATH=tests:$$PYTHONPATH python -m gpu --output docs $(STEPS)
 
 docs:
 	python docs/make_reference.py

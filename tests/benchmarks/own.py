@@ -31,6 +31,11 @@ def full_step(task: Task) -> Work:
     return _step(task, assembled(task, {}))
 
 
+def compiled_full_step(task: Task) -> Work:
+    """The same with the tower compiled."""
+    return _step(task, assembled(task, {"hardware.compile": True}))
+
+
 def lora_step(task: Task) -> Work:
     """One update of adapters on `options.targets` and of the head."""
     return _step(task, assembled(task, {"method": "lora", "lora.target_modules": tuple(task.options["targets"])}))
@@ -80,7 +85,7 @@ def _settings(task: Task) -> dict[str, Any]:
         "training.label_smoothing": 0.0,
         "training.layerwise_lr.enabled": False,
         "training.ema.enabled": False,
-        "hardware.device": "cpu",
+        "hardware.device": task.device,
         "hardware.mixed_precision": "bf16" if task.precision == "bf16" else "no",
         "hardware.num_threads": task.threads,
     }

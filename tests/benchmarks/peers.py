@@ -31,9 +31,12 @@ class Peer(nn.Module):
         self.weight = nn.Parameter(tensors["weight"])  # (C, D)
         self.scale = float(tensors["scale"])
         self.is_bf16 = task.precision == "bf16"
+        self.to(task.device)
 
     def forward(self, images: Tensor) -> Tensor:
-        autocast = torch.autocast("cpu", dtype=torch.bfloat16) if self.is_bf16 else contextlib.nullcontext()
+        autocast = (
+            torch.autocast(images.device.type, dtype=torch.bfloat16) if self.is_bf16 else contextlib.nullcontext()
+        )
         with autocast:
             features = self.features(self.tower, images).float()
         return self.scale * F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T  # (B, C)
@@ -72,6 +75,12 @@ class Loop:
 def hf_full_step(task: Task) -> Work:
     """transformers' CLIPVisionModel (sdpa) with projection, everything trains."""
     return _step(task, Peer(task, hugging_face_tower(task), image_embeds))
+
+
+def hf_compiled_full_step(task: Task) -> Work:
+    """The same with the tower compiled."""
+    tower = hugging_face_tower(task).to(task.device)
+    return _step(task, Peer(task, torch.compile(tower), image_embeds))  # type: ignore[arg-type]
 
 
 def timm_full_step(task: Task) -> Work:
@@ -170,7 +179,7 @@ def normalise(pixels: Tensor) -> Tensor:
 
 def _step(task: Task, peer: Peer) -> Work:
     pixels, labels = (tensor[: task.batch_size] for tensor in load_pixels(task))
-    images = normalise(pixels)
+    images, labels = normalise(pixels).to(task.device), labels.to(task.device)
     loop = Loop(peer)
 
     def update() -> float:

@@ -24,6 +24,7 @@ class Task:
     precision: str  # "bf16" or "fp32"
     threads: int
     options: Mapping[str, Any]
+    device: str = "cpu"
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Task:
@@ -59,4 +60,4 @@ class Work:
 
 def digest_of_pixels(pixels: Any) -> str:
     """sha256 of a uint8 tensor's bytes."""
-    return hashlib.sha256(pixels.contiguous().numpy().tobytes()).hexdigest()[:16]
+    return hashlib.sha256(pixels.cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
