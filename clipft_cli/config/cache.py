@@ -36,5 +36,7 @@ class CacheConfig(Config):
         " read; the longest unused go first; 0: none are kept.",
     )
     dir: Path | None = Field(
-        None, description="That folder; none: features in the user's cache folder (XDG_CACHE_HOME/clipft)."
+        None,
+        description="Folder in which `clipft-features` is made for them; none: a part of the user's cache folder."
+        " No other file in it is looked at or removed.",
     )

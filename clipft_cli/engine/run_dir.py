@@ -14,7 +14,7 @@ from typing import Any
 import filelock
 
 from ..errors import CheckpointError, ResourceError
-from .files.write import write_text
+from .files.write import half_written, write_text
 
 OUTPUTS = Path("outputs")
 CHECKPOINT_FILE = "checkpoint.json"
@@ -24,6 +24,9 @@ ADAPTER_FILE = "adapter.safetensors"
 TEXT_ADAPTER_FILE = "text_adapter.safetensors"
 HEAD_FILE = "head.safetensors"
 FINAL = "checkpoint-final"
+_MOVED_ASIDE = re.compile(r"\.(?P<name>checkpoint-(epoch-\d+|final)|start|step-\d{9})\.(?P<how>old|removed|tmp)")
+_MAPPED = re.compile(r"\.frozen-\w{8}\.tmp")
+"""What `frozen/prefix_store.py` maps: without a name a moment after it is made."""
 
 
 class RunDir:
@@ -71,11 +74,20 @@ class RunDir:
         """Clear what a killed process left half done: temporary files go, a folder moved aside comes back."""
         for folder in (self.path, self.resume):
             for leftover in sorted(folder.glob(".*")):
-                target = folder / leftover.name.removeprefix(".").removesuffix(".old")
-                if leftover.name.endswith(".old") and not target.exists():
-                    os.rename(leftover, target)
-                elif leftover.name.endswith((".old", ".removed", ".tmp")):
-                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+                moved = _MOVED_ASIDE.fullmatch(leftover.name)
+                is_folder = leftover.is_dir() and not leftover.is_symlink()
+                if moved is not None and is_folder:
+                    target = folder / moved["name"]
+                    if moved["how"] == "old" and not target.exists():
+                        os.rename(leftover, target)
+                    else:
+                        shutil.rmtree(leftover)
+                elif leftover.is_file() and not leftover.is_symlink() and self._is_half_written(leftover):
+                    leftover.unlink()
+
+    def _is_half_written(self, file: Path) -> bool:
+        own = {path.name for path in (self.config, self.metrics, self.summary, self.best, self.last, self.problems)}
+        return half_written(file.name) in own or _MAPPED.fullmatch(file.name) is not None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

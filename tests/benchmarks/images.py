@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from clipft_cli.engine.files.write import whole_file
 from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.images.loader import Loader, in_batches
 from clipft_cli.engine.images.pixel_pack import PackWriter, PixelPack, pack_key
@@ -75,7 +76,8 @@ def preprocess_of(task: Task) -> Preprocess:
 def _pack(dataset: ImageDataset, path: Path) -> PixelPack:
     """The images decoded once into a memory-mapped file, as a run keeps those of a large data set."""
     key = pack_key(dataset.kept_as, [row.sha256 for row in dataset.rows])
-    with PackWriter(path, key, len(dataset), 2**33) as writer:
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        writer = PackWriter(file, key, len(dataset), 2**33)
         for index in range(len(dataset)):
             writer.add(index, dataset.decoded(index), os.stat(dataset.manifest.file(dataset.rows[index])))
         writer.finish(False)

@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from ...errors import ResourceError
+from .write import whole_file
+
+_STREAMS = (("/", "dev"), ("/", "proc"))
 
 
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[Callable[[str], object]]:
     """A function that adds text to what becomes `path` at the end; on an error `path` stays as it was.
 
-    A device such as /dev/null is written to directly. Raises ResourceError where `path` cannot be written.
+    What is no regular file (a device, a pipe, /dev/stdout whatever it is) is written in place.
+    Raises ResourceError where `path` cannot be written.
     """
-    target = path.resolve()
-    if target.is_dir():
+    if path.is_dir():
         raise ResourceError(f"{path}: is a folder, a file name is needed")
-    is_plain = target.is_file() or not target.exists()
-    temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp") if is_plain else target
-    try:
-        with _opened(path, target, temporary) as file:
-            yield file.write
-            file.flush()
-            if is_plain:
-                os.fsync(file.fileno())
-        if is_plain:
-            os.replace(temporary, target)
-    finally:
-        if is_plain:
-            with contextlib.suppress(OSError):  # what kept it from being made keeps it from being removed
-                temporary.unlink()
+    with contextlib.ExitStack() as stack:
+        with _saying_why(path):
+            if _is_written_in_place(path):
+                target = path
+            else:
+                resolved = path.resolve()
+                resolved.parent.mkdir(parents=True, exist_ok=True)
+                target = stack.enter_context(whole_file(resolved))
+            file = stack.enter_context(open(target, "w", encoding="utf-8", errors="backslashreplace", newline="\n"))
+        yield file.write
 
 
-def _opened(path: Path, target: Path, temporary: Path) -> TextIO:
+def _is_written_in_place(path: Path) -> bool:
+    if path.absolute().parts[:2] in _STREAMS:
+        return True
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n")
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _saying_why(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (FileExistsError, NotADirectoryError):
         raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
     except OSError as error:

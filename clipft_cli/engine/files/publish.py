@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import ResourceError
-from .write import sync_folder
+from .write import sync_folder, write_bytes
 
 
 @contextlib.contextmanager
@@ -46,10 +46,7 @@ def publish(staging: Path, files: Mapping[str, bytes], last: str) -> None:
     """
     target = staging.parent
     for name, content in files.items():
-        with open(staging / name, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_bytes(staging / name, content)
     (target / last).unlink(missing_ok=True)
     for name in sorted(files, key=lambda name: name == last):
         os.replace(staging / name, target / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write copies of `tensors` on the CPU. Raises OSError where the disk does not take them."""
+    mode = _mode_of_new(path)
     try:
         save_file({name: _own(tensor) for name, tensor in tensors.items()}, path)
     except SafetensorError as error:
@@ -21,6 +23,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from None
+    os.chmod(path, mode)
+
+
+def _mode_of_new(path: Path) -> int:
+    """The mode that umask and folder give a new file: safetensors writes another, readable by its owner alone, and
+    renames it.
+    """
+    with open(path, "ab") as file:
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -4,23 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+_HALF_WRITTEN = re.compile(r"\.(?P<name>.+?)\.\d+(-[0-9a-f]{8})?\.tmp")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """An empty file to fill, which becomes `path` at the end, synced; on an error `path` stays as it was.
+
+    It has the mode that the umask gives a new file. Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb"):
+            pass  # never over a file or through a link that is there
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+    finally:  # around the making too: a signal may come right after it
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    sync_folder(path.parent)
+
+
+def half_written(name: str) -> str | None:
+    """The file that a temporary file called `name` was to become; None where it is none of `whole_file`."""
+    found = _HALF_WRITTEN.fullmatch(name)
+    return found["name"] if found else None
+
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 under another name, sync, rename: a reader sees the old file or the new. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    """Write UTF-8: a reader sees the old file or the new. Raises OSError."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file: a reader sees the old one or the new. Raises OSError."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
@@ -32,8 +58,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         for file in temporary.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+            _sync(file)
         sync_folder(temporary)
         if target.exists():
             old = target.with_name(f".{target.name}.old")
@@ -57,3 +82,8 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _sync(file: Path) -> None:
+    with file.open("r+b") as handle:
+        os.fsync(handle.fileno())

@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,16 +13,20 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ...config.cache import CacheConfig
 from ..events import Note, OnEvent
+from ..files.cache_files import CacheFiles, cache_folder
+from ..files.write import write_bytes
 from ..images.dataset import ImageDataset
-from ..images.pack_images import STALE_SECONDS, cache_folder
 from ..model.precision import Precision
 
 FORMAT = 1
+OWN_FOLDER = "clipft-features"
+"""Inside a folder that `cache.dir` names: nothing in it but this is looked at."""
+
 _KEY, _DIGEST, _FEATURES = "key", "sha256", "features"
 
 
@@ -43,7 +45,13 @@ class FeatureCache:
     def of(cls, config: CacheConfig, model: str) -> FeatureCache:
         """As `config` has it; one that keeps nothing where the cache is turned off."""
         max_bytes = 0 if config.enabled is False else int(config.features_gb * 2**30)
-        return cls(config.dir or cache_folder() / "features", max_bytes, model)
+        folder = config.dir / OWN_FOLDER if config.dir is not None else cache_folder() / "features"
+        return cls(folder, max_bytes, model)
+
+    @property
+    def files(self) -> CacheFiles:
+        """The files of features in the folder; whatever else lies there is not the cache's."""
+        return CacheFiles(self.folder, ".safetensors", 64)
 
     def features(
         self,
@@ -88,7 +96,7 @@ class FeatureCache:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _read(self, key: str, n_images: int, on_event: OnEvent) -> Tensor | None:
-        path = self._path(key)
+        path = self.files.path(key)
         if not path.is_file():
             return None
         try:
@@ -111,38 +119,11 @@ class FeatureCache:
         if features.nbytes > self.max_bytes:
             return
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._make_room(self.max_bytes - features.nbytes)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
-        os.close(handle)
-        try:
-            save_file({_FEATURES: features.contiguous()}, name, {_KEY: key, _DIGEST: _digest(features)})
-            os.replace(name, self._path(key))
-        except Exception as error:
-            raise OSError(None, str(error)) from error  # safetensors has an error of its own for a full disk
-        finally:  # a signal may come at any time
-            Path(name).unlink(missing_ok=True)
-
-    def _make_room(self, limit: int) -> None:
-        """Remove the files that were not used for longest until all take `limit` bytes at most, and what was left
-        by a process that was killed, once it is a day old.
-        """
-        for left in self.folder.glob(".*.tmp"):
-            with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                    left.unlink()
-        found = []
-        for path in self.folder.glob("*.safetensors"):
-            with contextlib.suppress(OSError):
-                state = path.stat()
-                found.append((state.st_mtime_ns, state.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total > limit:
-                path.unlink(missing_ok=True)
-                total -= size
-
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.safetensors"
+        self.files.sweep()
+        self.files.make_room(self.max_bytes - features.nbytes)
+        # not by `save_file`, whose temporary file is not known by its name where a kill leaves it
+        content = save({_FEATURES: features.contiguous()}, {_KEY: key, _DIGEST: _digest(features)})
+        write_bytes(self.files.path(key), content)
 
 
 def _digest(features: Tensor) -> str:

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +16,8 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+from ..files.cache_files import CacheFiles, cache_folder
+from ..files.write import whole_file
 from .dataset import ImageDataset
 from .decode import ImageError
 from .pixel_pack import DamagedPack, PackWriter, PixelPack, pack_key
@@ -25,13 +27,6 @@ WORTH_A_FILE = 256 << 20
 
 RESERVE = 1 << 30
 """Bytes of the disk that are left free."""
-
-STALE_SECONDS = 86_400.0
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of clipft: XDG_CACHE_HOME/clipft, else ~/.cache/clipft."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipft"
 
 
 @dataclass(frozen=True)
@@ -50,21 +45,23 @@ def keep_decoded(datasets: Mapping[str, ImageDataset], workers: int, telling: Te
     Nothing is changed but the time a run takes: where a file cannot be had, that is said, and memory must do.
     """
     folder = cache_folder() / "images"
+    files = CacheFiles(folder, ".pixels", 32)
     room = sum(dataset.limit_bytes for dataset in datasets.values())
     used: list[Path] = []
     for what, dataset in datasets.items():
         if dataset.limit_bytes == 0 or dataset.expected_bytes < WORTH_A_FILE:
             continue
         key = pack_key(dataset.kept_as, [row.sha256 for row in dataset.rows])
-        used.append(folder / f"{key}.pixels")
+        used.append(files.path(key))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             pack = _open(used[-1], key, dataset, telling)
             if pack is None:
                 with filelock.FileLock(folder / f"{key}.lock", timeout=0):
-                    _make_room(folder, room - min(dataset.expected_bytes, dataset.limit_bytes), used)
+                    files.make_room(room - min(dataset.expected_bytes, dataset.limit_bytes), used)
+                    files.sweep(used[-1])
                     _write(used[-1], key, dataset, what, workers, telling)
-                    _make_room(folder, room, used)
+                    files.make_room(room, used)
                 pack = _open(used[-1], key, dataset, telling)
             if pack is not None:
                 os.utime(used[-1])  # the file that was not used for longest makes room first
@@ -92,13 +89,13 @@ def _open(path: Path, key: str, dataset: ImageDataset, telling: Telling) -> Pixe
 
 def _write(path: Path, key: str, dataset: ImageDataset, what: str, workers: int, telling: Telling) -> None:
     """Raises OSError, and what `telling.check` raises; what is half written is gone then."""
-    _sweep(path)
     limit = min(dataset.limit_bytes, shutil.disk_usage(path.parent).free - RESERVE)
     if limit <= 0:
         raise OSError(None, "the disk is full")
     started = time.perf_counter()
     n_kept, is_cut = 0, False
-    with PackWriter(path, key, len(dataset), limit) as writer:
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        writer = PackWriter(file, key, len(dataset), limit)
         with contextlib.closing(_decoded(dataset, workers)) as decoded:
             for index, (pixels, status) in enumerate(decoded):
                 telling.check()
@@ -143,26 +140,3 @@ def _decoded(dataset: ImageDataset, workers: int) -> Generator[Decoded]:
         finally:
             for future in pending:
                 future.cancel()
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a killed process has left: of this file, whose lock is held, and of any that is a day old."""
-    for left in path.parent.glob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            if left.name.startswith(f".{path.name}.") or time.time() - left.stat().st_mtime > STALE_SECONDS:
-                left.unlink()
-
-
-def _make_room(folder: Path, limit: int, kept: Sequence[Path]) -> None:
-    """Remove the files that were not used for longest, but none of `kept`, until all take `limit` bytes at most."""
-    found = []
-    for path in folder.glob("*.pixels"):
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            found.append((status.st_mtime, status.st_size, path))
-    total = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
-        if total > limit and path not in kept:
-            with contextlib.suppress(OSError):
-                path.unlink()
-                total -= size

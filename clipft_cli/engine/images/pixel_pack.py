@@ -19,7 +19,7 @@ import threading
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 
@@ -96,25 +96,13 @@ class PixelPack:
 
 
 class PackWriter:
-    """Writes a file under another name and gives it its own when it is whole. Raises OSError."""
+    """Writes the images of a pack into an open file. Raises OSError."""
 
-    def __init__(self, path: Path, key: str, n_images: int, limit: int) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    def __init__(self, file: BinaryIO, key: str, n_images: int, limit: int) -> None:
+        self._file = file
         self._key = key
         self._limit = limit
         self._entries = np.zeros(n_images, dtype=ENTRY)
-        self._file = open(self._temporary, "wb")  # noqa: SIM115 (closed by __exit__)
-
-    def __enter__(self) -> PackWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._temporary.unlink(missing_ok=True)
 
     def add(self, index: int, pixels: np.ndarray, status: os.stat_result) -> bool:
         """Whether there was room for it. `status` is of the image's file, from before it was read."""
@@ -129,15 +117,11 @@ class PackWriter:
         return True
 
     def finish(self, is_cut: bool) -> None:
-        """Sync, and rename; `is_cut` where the limit has left images out."""
+        """Write the end, without which the file is none; `is_cut` where the limit has left images out."""
         limit = self._limit if is_cut else 0
         self._file.write(self._entries.tobytes())
         digest = _digest(self._key, self._entries, limit)
         self._file.write(_END.pack(MAGIC, len(self._entries), limit, digest))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._temporary, self._path)
 
 
 def checksum(pixels: np.ndarray) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import resource
 import sys
 from pathlib import Path
 
+import psutil
 import torch
 
 from ...errors import ResourceError
@@ -34,6 +34,10 @@ def peak_device_memory_gib(device: torch.device) -> float | None:
 
 def peak_host_memory_gib() -> float:
     """Most memory the process held so far, in GiB."""
+    try:
+        import resource
+    except ImportError:  # Windows, whose peak psutil knows; of other systems it knows none
+        return float(psutil.Process().memory_info().peak_wset) / 2**30
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20  # bytes there, KiB elsewhere
 

@@ -190,7 +190,7 @@ def test_the_longest_unused_makes_room(val, tmp_path):
 
 
 def test_what_a_killed_run_left_is_cleared_once_it_is_old(val, tmp_path):
-    old, fresh = tmp_path / ".old.tmp", tmp_path / ".fresh.tmp"
+    old, fresh = (tmp_path / f".{'0' * 64}.safetensors.{pid}.tmp" for pid in (7, 8))
     for path in (old, fresh):
         path.write_bytes(b"half written")
     os.utime(old, (1, 1))

@@ -17,6 +17,7 @@ import pytest
 from tiny_world import write_colours
 
 from clipft_cli.config.data import AugmentationName
+from clipft_cli.engine.files.cache_files import CacheFiles
 from clipft_cli.engine.images import dataset as dataset_module
 from clipft_cli.engine.images import pack_images
 from clipft_cli.engine.images.dataset import ImageDataset
@@ -207,9 +208,9 @@ def test_the_files_not_used_for_longest_make_room(manifest, cache):
         os.utime(path, (time.time() - 100 + age,) * 2)
     first, *others = sorted(cache.glob("*.pixels"))
     whole = sum(path.stat().st_size for path in cache.glob("*.pixels"))
-    pack_images._make_room(cache, whole - 1, [others[0]])
+    CacheFiles(cache, ".pixels", 32).make_room(whole - 1, [others[0]])
     assert sorted(cache.glob("*.pixels")) == others
-    pack_images._make_room(cache, 0, [others[0]])
+    CacheFiles(cache, ".pixels", 32).make_room(0, [others[0]])
     assert sorted(cache.glob("*.pixels")) == others[:1]
     assert first not in others
 

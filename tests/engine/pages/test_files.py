@@ -163,3 +163,13 @@ def test_a_device_stays_a_device():
     with replaced_file(Path(os.devnull)) as write:
         write("gone")
     assert not os.path.isfile(os.devnull)
+
+
+def test_a_pipe_under_a_name_is_written_in_place():
+    """`-o /dev/stdout | cat`: /dev/fd/N is a link whose target has no name in the file system."""
+    reader, writer = os.pipe()
+    with replaced_file(Path(f"/dev/fd/{writer}")) as write:
+        write("text\n")
+    os.close(writer)
+    with open(reader) as file:
+        assert file.read() == "text\n"

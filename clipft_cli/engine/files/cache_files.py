@@ -1,0 +1,73 @@
+"""What is computed once and kept for later runs: files of clipft's own, known by their names; no other is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from .write import half_written
+
+STALE_SECONDS = 86_400.0
+"""Age from which a half-written file is taken for one that a killed process has left."""
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of clipft: XDG_CACHE_HOME/clipft or ~/.cache/clipft on Linux."""
+    return platformdirs.user_cache_path("clipft", appauthor=False)
+
+
+@dataclass(frozen=True)
+class CacheFiles:
+    """The files of one kind in `folder`: `n_digits` hexadecimal digits and `suffix`.
+
+    The folder may hold anything else: it may have been named by someone's config. What is no plain file of such a
+    name is never counted, changed or removed.
+    """
+
+    folder: Path
+    suffix: str
+    n_digits: int
+
+    def path(self, key: str) -> Path:
+        """The file of `key`, a digest of `n_digits` hexadecimal digits."""
+        return self.folder / f"{key}{self.suffix}"
+
+    def make_room(self, limit: int, kept: Sequence[Path] = ()) -> None:
+        """Remove the files that were not used for longest, but none of `kept`, until all take `limit` bytes at most."""
+        found = [(mtime, size, path) for path, mtime, size in self._plain_files() if self._is_own(path.name)]
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total > limit and path not in kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    total -= size
+
+    def sweep(self, path: Path | None = None) -> None:
+        """Remove what a killed process has left half written: of `path`, which nobody else writes now, and of any
+        file that is a day old.
+        """
+        for left, mtime, _ in self._plain_files():
+            name = half_written(left.name)
+            if name is None or not self._is_own(name):
+                continue
+            if (path is not None and name == path.name) or time.time() - mtime > STALE_SECONDS:
+                with contextlib.suppress(OSError):
+                    left.unlink()
+
+    def _is_own(self, name: str) -> bool:
+        return re.fullmatch(rf"[0-9a-f]{{{self.n_digits}}}{re.escape(self.suffix)}", name) is not None
+
+    def _plain_files(self) -> Iterator[tuple[Path, float, int]]:
+        """(path, time of its last use, bytes) of each regular file: no folder, no link."""
+        for path in self.folder.iterdir():
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status.st_mtime, status.st_size
