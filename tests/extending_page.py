@@ -57,9 +57,9 @@ class Example:
     blocks: tuple[Block, ...]
     commands: tuple[str, ...]
 
-    def files(self, *, without_tests: bool = True) -> list[str]:
-        """The files it touches."""
-        names = {block.path for block in self.blocks}
+    def files(self, *, without_tests: bool = True, kind: str = "") -> list[str]:
+        """The files it touches, of those whose name ends with `kind`."""
+        names = {block.path for block in self.blocks if block.path.endswith(kind)}
         return sorted(name for name in names if not (without_tests and name.startswith("tests/")))
 
     def applied_to_a_copy(self, folder: Path) -> Path:

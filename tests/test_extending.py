@@ -13,6 +13,9 @@ EXAMPLES = examples()
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
 def test_an_example_of_the_page_works(example, tmp_path):
     tree = example.applied_to_a_copy(tmp_path)
+    for check in ("python -m ruff check -q", "python -m ruff format -q --check"):
+        done = run_in(tree, f"{check} {' '.join(example.files(without_tests=False, kind='.py'))}")
+        assert done.returncode == 0, f"{check}\n{done.stdout}\n{done.stderr}"
     assert example.commands, "its section ends with a bash block of the commands that try it"
     for command in example.commands:
         done = run_in(tree, command)

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from clipft_cli.config.commands import TrainConfig
-from clipft_cli.config.data import TemplateSet
+from clipft_cli.config.data import AugmentationName, DataConfig, TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
 from clipft_cli.config.methods import MethodName
 from clipft_cli.config.optim import ScheduleName
+from clipft_cli.engine.images.augmentations import AUGMENTATIONS
 from clipft_cli.engine.labels.templates import TEMPLATE_SETS
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.optim.schedule import SCHEDULES
@@ -25,6 +26,13 @@ def test_every_method_of_the_schema_is_built():
 
 def test_every_schedule_of_the_schema_is_built():
     assert set(SCHEDULES) == set(get_args(ScheduleName))
+
+
+def test_every_augmentation_of_the_schema_is_built():
+    assert set(AUGMENTATIONS) == set(get_args(AugmentationName))
+    made = {name: make(DataConfig()) for name, make in AUGMENTATIONS.items()}
+    assert made.pop("none") is None
+    assert {name: augmentation.name for name, augmentation in made.items()} == {name: name for name in made}
 
 
 def test_every_method_has_a_preset_of_its_name():

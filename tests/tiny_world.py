@@ -16,7 +16,9 @@ import numpy as np
 from PIL import Image
 
 from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.data import DataConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.engine.images.augmentations import Augmentation, augmentation_of
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
 
@@ -135,6 +137,13 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """metrics.jsonl without what depends on the clock."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
+
+
+def augmented(name: str, crop_scale_min: float, horizontal_flip: bool) -> Augmentation | None:
+    """The augmentation of that name; None where it is none."""
+    return augmentation_of(
+        DataConfig(augmentation=name, crop_scale_min=crop_scale_min, horizontal_flip=horizontal_flip)
+    )
 
 
 def start_clipft(args: Sequence[str], folder: Path) -> multiprocessing.process.BaseProcess:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from clipft_cli.config.data import DataConfig
 from clipft_cli.engine.files.write import whole_file
+from clipft_cli.engine.images.augmentations import augmentation_of
 from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.images.loader import Loader, in_batches
 from clipft_cli.engine.images.pixel_pack import PackWriter, PixelPack, pack_key
-from clipft_cli.engine.images.transforms import Augmentation, Preprocess
+from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.engine.manifest import Manifest, read_manifest
 from clipft_cli.engine.model.vit import tune_allocator
 
@@ -30,10 +32,11 @@ def own(task: Task) -> Work:
     tune_allocator()  # as every run on a CPU does
     manifest = read_manifest(task.world.root / task.options["folder"])
     preprocess = preprocess_of(task)
-    augmentation = Augmentation(task.options["augmentation"], CROP_SCALE_MIN, False)
+    name = task.options["augmentation"]
+    augmentation = augmentation_of(DataConfig(augmentation=name, crop_scale_min=CROP_SCALE_MIN, horizontal_flip=False))
     dataset = ImageDataset(manifest, manifest.split("train"), preprocess, augmentation=augmentation, cache_gb=0)
     if task.options["packed"]:
-        dataset.read_from(_pack(dataset, task.world.root / f"{augmentation.name}.pixels"))
+        dataset.read_from(_pack(dataset, task.world.root / f"{name}.pixels"))
     loader = Loader(0)
     epoch = iter(range(10**9))
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +146,7 @@ class PrefixCache:
             "split": split,
             "rows": [row.sha256 for row in dataset.rows],
             "transform": dataset.preprocess.to_json(),
-            "augmentation": [asdict(augmentation), dataset.seed, view] if augmentation else None,
+            "augmentation": [augmentation.key, dataset.seed, view] if augmentation else None,
             "precision": [self.precision.name, self.precision.device.type, self.eval_batch],
             "cut": cut,
         }

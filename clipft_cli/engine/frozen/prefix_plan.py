@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...config.commands import TrainConfig
+from ..images.augmentations import augmentation_of
 from ..model.classifier import Classifier
 from ..model.layers import Layer
 from ..optim.unfreeze import UnfreezePlan
@@ -63,7 +64,7 @@ def plan_keeping(
     if stage.cut == 0 or cache.enabled is False:
         return Keeping(stage, (), False, 0, n_val_reads)
     limit = int(cache.max_gb * 2**30)
-    is_fixed = config.data.augmentation == "none"
+    is_fixed = augmentation_of(config.data) is None
     views = tuple(sorted({0 if is_fixed else view_of(config, stage, e) for e in range(stage.first, stage.stop)}))
     train_bytes = len(views) * n_train * image_bytes
     why_not, taken = "", 0
@@ -106,7 +107,7 @@ def sentences(keeping: Keeping, config: TrainConfig) -> list[str]:
         size = f"{keeping.n_bytes / 2**20:.0f} MiB"
         why = f"; not of train: {keeping.why_not_train}" if keeping.why_not_train else ""
         said = [f"{when}: outputs of {' and '.join(kept)} are computed once and kept ({size}){why}"]
-    if config.cache.views is not None and config.data.augmentation != "none":
+    if config.cache.views is not None and augmentation_of(config.data) is not None:
         said.append(
             f"{when}: {config.cache.views} fixed augmented views of each image take turns, which is another"
             " distribution than ever new ones (cache.views)"

@@ -16,10 +16,11 @@ import psutil
 
 from ...errors import DataError
 from ..manifest import Manifest, Row
+from .augmentations import Augmentation
 from .decode import PASSING_REASONS, ImageError, decode_image, read_image_bytes
 from .draws import Draws
 from .pixel_pack import PixelPack
-from .transforms import Augmentation, Preprocess
+from .transforms import Preprocess
 
 RETRIES = 2
 RETRY_SECONDS = 0.2
@@ -82,15 +83,16 @@ class ImageDataset:
 
     def train_pixels(self, index: int, epoch: int) -> np.ndarray:
         """(3, H, W) uint8 of one image, augmented for this epoch. Channels lie last in memory."""
-        if not self._is_augmented:
+        if self.augmentation is None:
             return self.eval_pixels(index)
-        assert self.augmentation is not None
         draws = Draws(self.seed, epoch, index)
         return self.augmentation.pixels(self._kept(index, self._source), self.preprocess, draws)
 
     def eval_pixels(self, index: int) -> np.ndarray:
         """(3, H, W) uint8 of one image under the model's own transform. Channels lie last in memory."""
-        if self._is_augmented:  # the cache holds what crops are taken from, which is not what validation sees
+        if (
+            self.augmentation is not None
+        ):  # the cache holds what crops are taken from, which is not what validation sees
             return self._readable(index, self._evaluated).transpose(2, 0, 1)
         return self._kept(index, self._evaluated).transpose(2, 0, 1)
 
@@ -98,21 +100,18 @@ class ImageDataset:
     def kept_as(self) -> tuple[object, ...]:
         """What decides the pixels that are kept of an image, besides its file."""
         decoders = (PIL.__version__, version("torchvision"))
-        if self._is_augmented:
-            assert self.augmentation is not None
-            rule = "crop" if self.augmentation.name == "crop" else "resized crops"
-            return rule, self.preprocess.size, self.augmentation.source_px(self.preprocess.size), *decoders
-        return "evaluated", repr(self.preprocess), *decoders
+        if self.augmentation is None:
+            return "evaluated", repr(self.preprocess), *decoders
+        crops, size = self.augmentation.crops, self.preprocess.size
+        return crops.kept_as, size, crops.source_px(size), *decoders
 
     @property
     def expected_bytes(self) -> int:
         """About what all images take that are kept, were they photographs of 3 by 4."""
-        if not self._is_augmented:
+        if self.augmentation is None:
             return 3 * self.preprocess.size[0] * self.preprocess.size[1] * len(self)
-        assert self.augmentation is not None
-        # decoded, the shorter side lies between once and twice what is needed, evenly on a logarithmic scale
-        larger = 1.0 if self.augmentation.name == "crop" else 2.16
-        return int(3 * 4 / 3 * larger * self.augmentation.source_px(self.preprocess.size) ** 2) * len(self)
+        crops = self.augmentation.crops
+        return int(3 * 4 / 3 * crops.source_area * crops.source_px(self.preprocess.size) ** 2) * len(self)
 
     @property
     def kept_share(self) -> float:
@@ -121,21 +120,17 @@ class ImageDataset:
 
     def decoded(self, index: int) -> np.ndarray:
         """(h, w, 3) uint8 as it is kept, read from its own file. Raises ImageError."""
-        return self._read(index, self._source if self._is_augmented else self._evaluated)
+        return self._read(index, self._evaluated if self.augmentation is None else self._source)
 
     def read_from(self, pack: PixelPack) -> None:
         """Read from a file of decoded images what is in it."""
         self._pack = pack
         self._memory_left = max(0, min(self._memory_left, self.limit_bytes - pack.n_bytes))
 
-    @property
-    def _is_augmented(self) -> bool:
-        return self.augmentation is not None and self.augmentation.name != "none"
-
     def _source(self, content: bytes) -> np.ndarray:
         """(h, w, 3) uint8 that crops are taken from: reduced to what the smallest of them needs."""
         assert self.augmentation is not None
-        return self.augmentation.source(content, self.preprocess.size)
+        return self.augmentation.crops.source(content, self.preprocess.size)
 
     def _evaluated(self, content: bytes) -> np.ndarray:
         """(H, W, 3) uint8 under the model's own transform."""

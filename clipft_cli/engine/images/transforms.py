@@ -1,4 +1,4 @@
-"""From a decoded image to the model's pixels: the model's own transform, and random ones for training."""
+"""From a decoded image to the model's pixels: the transform that the model was trained with."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import Image
 
-from ...config.data import AugmentationName
 from ...errors import ModelError
-from .decode import decode_reduced
-from .draws import Draws
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +22,9 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _RESIZE_MODES = ("shortest", "longest", "squash")
-_LOG_ASPECT = math.log(4 / 3)
 
 MAX_PX = 4096
 """Largest side of a model's input, far above any published model's."""
-
-CROP_MARGIN = 8 / 7
-"""How much larger than the model's an image is from which squares are cut: 256 pixels for 224."""
 
 
 @dataclass(frozen=True)
@@ -109,52 +102,6 @@ class Preprocess:
         return images.mul_(1 / (255 * std)).sub_(mean / std)
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Random training transforms; the outcome is a function of the draws alone."""
-
-    name: AugmentationName
-    crop_scale_min: float
-    horizontal_flip: bool
-
-    def source_px(self, size: tuple[int, int]) -> int:
-        """Shorter side that decoded images keep at least, so that the smallest crop has the model's pixels."""
-        if self.name == "crop":
-            return math.ceil(CROP_MARGIN * max(size))
-        return min(2 * min(size), math.ceil(min(size) / math.sqrt(self.crop_scale_min)))
-
-    def source(self, content: bytes, size: tuple[int, int]) -> np.ndarray:
-        """(h, w, 3) uint8 that crops are taken from, of the content of an image file. Raises ImageError."""
-        array = decode_reduced(content, self.source_px(size))
-        if self.name != "crop":
-            return array
-        from .resample import resized_crop
-
-        height, width = array.shape[:2]
-        scale = CROP_MARGIN * max(size[0] / height, size[1] / width)
-        new = max(size[0], round(scale * height)), max(size[1], round(scale * width))
-        return resized_crop(array, (0, 0, width, height), new, "bicubic")
-
-    def pixels(self, source: np.ndarray, preprocess: Preprocess, draws: Draws) -> np.ndarray:
-        """(3, H, W) uint8 of what `source` gave, after the random transforms. Channels lie last in memory."""
-        from .resample import mirrored, resized_crop
-
-        height, width = preprocess.size
-        if self.name == "crop":
-            top, left = draws.below(source.shape[0] - height + 1), draws.below(source.shape[1] - width + 1)
-            array = source[top : top + height, left : left + width]  # (H, W, 3)
-        else:
-            box = _random_box((source.shape[1], source.shape[0]), self.crop_scale_min, draws)
-            array = resized_crop(source, box, preprocess.size, preprocess.interpolation)
-        if self.name == "strong":
-            array = np.asarray(_jitter(Image.fromarray(array), draws))
-        if self.horizontal_flip and draws.random() < 0.5:
-            array = mirrored(array)
-        if self.name == "strong":
-            array = _erase(array, draws)
-        return array.transpose(2, 0, 1)
-
-
 def _triple(values: Any) -> tuple[float, float, float]:
     red, green, blue = (float(value) for value in values)
     return red, green, blue
@@ -168,41 +115,3 @@ def _crop_or_pad(image: Image.Image, size: tuple[int, int], fill: int) -> Image.
         image = canvas
     left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
     return image.crop((left, top, left + width, top + height))
-
-
-def _random_box(size: tuple[int, int], scale_min: float, draws: Draws) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a random crop: area share in [scale_min, 1], aspect ratio in [3/4, 4/3].
-
-    Source: Szegedy et al. 2015, section 6 (as in torchvision's RandomResizedCrop).
-    """
-    width, height = size
-    for _ in range(10):
-        area = width * height * draws.uniform(scale_min, 1.0)
-        ratio = math.exp(draws.uniform(-_LOG_ASPECT, _LOG_ASPECT))
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            left, top = draws.below(width - w + 1), draws.below(height - h + 1)
-            return left, top, left + w, top + h
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return left, top, left + side, top + side
-
-
-def _jitter(image: Image.Image, draws: Draws) -> Image.Image:
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = enhance(image).enhance(draws.uniform(0.6, 1.4))
-    return image.convert("L").convert("RGB") if draws.random() < 0.1 else image
-
-
-def _erase(array: np.ndarray, draws: Draws) -> np.ndarray:
-    """A random rectangle of 2 to 20% of the area becomes grey, in a quarter of the images (Zhong et al. 2017)."""
-    if draws.random() >= 0.25:
-        return array
-    height, width = array.shape[:2]
-    share, ratio = draws.uniform(0.02, 0.2), math.exp(draws.uniform(math.log(0.3), math.log(3.3)))
-    h = min(height, max(1, int(math.sqrt(share * height * width / ratio))))
-    w = min(width, max(1, int(math.sqrt(share * height * width * ratio))))
-    top, left = draws.below(height - h + 1), draws.below(width - w + 1)
-    array = array.copy()
-    array[top : top + h, left : left + w] = 127
-    return array

@@ -13,10 +13,10 @@ from ...errors import DataError, ModelError
 from ..checkpoint.card import Card, data_facts
 from ..frozen.prefix_cache import PrefixCache, kind_of
 from ..frozen.prefix_plan import plan_keeping, stages_of
+from ..images.augmentations import augmentation_of
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader
 from ..images.subset import draw_subset
-from ..images.transforms import Augmentation
 from ..labels.templates import choose_templates
 from ..machine.hardware import worker_count
 from ..manifest import CLASSES_FILE, Manifest
@@ -86,7 +86,6 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     backbone = load_backbone(config.model)
     METHODS[config.method].prepare(backbone.model, config)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
-    augmentation = Augmentation(data.augmentation, data.crop_scale_min, data.horizontal_flip)
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
         config=config,
@@ -99,7 +98,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
             manifest,
             train_rows,
             backbone.preprocess,
-            augmentation=augmentation,
+            augmentation=augmentation_of(data),
             seed=config.seed,
             cache_gb=train_cache_gb,
             max_bad_share=data.max_bad_share,

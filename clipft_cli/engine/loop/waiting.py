@@ -18,7 +18,7 @@ def waiting_advice(share: float, n_workers: int, train_set: ImageDataset) -> str
     if train_set.kept_share < 1:
         helps.append(f"a larger data.image_cache_gb ({train_set.kept_share:.0%} of the images are kept decoded)")
         helps.append("smaller image files")
-    if train_set.augmentation is not None and train_set.augmentation.name == "strong":
-        helps.append("data.augmentation: standard")
+    if train_set.augmentation is not None and train_set.augmentation.cheaper is not None:
+        helps.append(f"data.augmentation: {train_set.augmentation.cheaper}")
     advice = " or ".join(helps) or "more cores, or a faster disk under the user's cache folder"
     return f"{share:.0%} of the training time was spent waiting for images: {advice} would help"

@@ -8,17 +8,17 @@ import os
 
 import numpy as np
 import pytest
-from tiny_world import write_colours
+from tiny_world import augmented, write_colours
 
 from clipft_cli.engine.images import dataset as module
 from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.images.decode import decode_image, decode_reduced
 from clipft_cli.engine.images.draws import Draws
-from clipft_cli.engine.images.transforms import Augmentation, Preprocess
+from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.errors import DataError
 
 PREPROCESS = Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3)
-STANDARD = Augmentation("standard", 0.5, True)
+STANDARD = augmented("standard", 0.5, True)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index(manifest):
     assert not np.array_equal(some.train_pixels(0, 1), train_set(manifest, seed=4).train_pixels(0, 1))
 
 
-@pytest.mark.parametrize("augmentation", [STANDARD, Augmentation("strong", 0.3, True), Augmentation("none", 1, False)])
+@pytest.mark.parametrize("augmentation", [STANDARD, augmented("strong", 0.3, True), augmented("none", 1, False)])
 @pytest.mark.parametrize("cache_gb", [1.0, 12e3 / 2**30])
 def test_the_cache_changes_no_pixel(manifest, augmentation, cache_gb):
     plain, cached = (train_set(manifest, augmentation=augmentation, cache_gb=gb) for gb in (0.0, cache_gb))
@@ -65,7 +65,7 @@ def test_the_cache_changes_no_pixel(manifest, augmentation, cache_gb):
 
 
 def test_the_cache_keeps_to_its_size(manifest):
-    dataset = train_set(manifest, augmentation=Augmentation("none", 1, False), cache_gb=7 * 3 * 32 * 32 / 2**30)
+    dataset = train_set(manifest, augmentation=augmented("none", 1, False), cache_gb=7 * 3 * 32 * 32 / 2**30)
     for index in range(18):
         dataset.eval_pixels(index)
     assert len(dataset._cache) == 7
@@ -74,7 +74,7 @@ def test_the_cache_keeps_to_its_size(manifest):
 @pytest.mark.parametrize("fault", ["deleted", "truncated", "text"])
 def test_a_bad_image_is_replaced_by_the_next_of_its_class(manifest, fault):
     dataset, whole = train_set(manifest), train_set(manifest)
-    source = decode_reduced(manifest.file(whole.rows[8]).read_bytes(), STANDARD.source_px((32, 32)))
+    source = decode_reduced(manifest.file(whole.rows[8]).read_bytes(), STANDARD.crops.source_px((32, 32)))
     expected = STANDARD.pixels(source, PREPROCESS, Draws(0, 5, 7))
     break_file(manifest.file(dataset.rows[7]), fault)
     assert np.array_equal(dataset.train_pixels(7, 5), expected)

@@ -14,18 +14,19 @@ from typing import get_args
 import filelock
 import numpy as np
 import pytest
-from tiny_world import write_colours
+from tiny_world import augmented, write_colours
 
 from clipft_cli.config.data import AugmentationName
 from clipft_cli.engine.files.cache_files import CacheFiles
 from clipft_cli.engine.images import dataset as dataset_module
 from clipft_cli.engine.images import pack_images
+from clipft_cli.engine.images.augmentations import Augmentation
 from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.images.pack_images import Telling, keep_decoded
-from clipft_cli.engine.images.transforms import Augmentation, Preprocess
+from clipft_cli.engine.images.transforms import Preprocess
 
 PREPROCESS = Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3)
-STANDARD = Augmentation("standard", 0.5, True)
+STANDARD = augmented("standard", 0.5, True)
 
 
 class Heard(list):
@@ -53,7 +54,7 @@ def manifest(tmp_path):
     return write_colours(tmp_path / "colours", {"train": 6, "val": 2})
 
 
-def train_set(manifest, cache_gb: float = 1.0, augmentation: Augmentation = STANDARD) -> ImageDataset:
+def train_set(manifest, cache_gb: float = 1.0, augmentation: Augmentation | None = STANDARD) -> ImageDataset:
     rows = manifest.split("train")
     return ImageDataset(manifest, rows, PREPROCESS, augmentation=augmentation, cache_gb=cache_gb, max_bad_share=1.0)
 
@@ -75,7 +76,7 @@ def the_file(cache: Path) -> Path:
 
 @pytest.mark.parametrize("name", get_args(AugmentationName))
 def test_pixels_are_the_same_with_and_without_the_file(manifest, cache, name):
-    augmentation = Augmentation(name, 0.3, True)
+    augmentation = augmented(name, 0.3, True)
     plain = views(train_set(manifest, cache_gb=0, augmentation=augmentation))
     written, heard = packed(manifest, augmentation=augmentation), Heard()
     read = packed(manifest, heard, augmentation=augmentation)
@@ -95,9 +96,9 @@ def test_nothing_is_decoded_a_second_time(manifest, cache, monkeypatch):
 
 def test_another_rule_for_pixels_or_other_images_are_another_file(manifest, cache):
     packed(manifest)
-    packed(manifest, augmentation=Augmentation("standard", 0.9, True))
-    packed(manifest, augmentation=Augmentation("none", 1, False))
-    packed(manifest, augmentation=Augmentation("crop", 1, False))
+    packed(manifest, augmentation=augmented("standard", 0.9, True))
+    packed(manifest, augmentation=augmented("none", 1, False))
+    packed(manifest, augmentation=augmented("crop", 1, False))
     assert len(list(cache.glob("*.pixels"))) == 4
 
 
@@ -203,7 +204,7 @@ def test_what_does_not_fit_is_decoded_and_a_larger_limit_makes_the_file_anew(man
 
 def test_the_files_not_used_for_longest_make_room(manifest, cache):
     for scale in (0.5, 0.6, 0.7):
-        packed(manifest, augmentation=Augmentation("standard", scale, True))
+        packed(manifest, augmentation=augmented("standard", scale, True))
     for age, path in enumerate(sorted(cache.glob("*.pixels"))):
         os.utime(path, (time.time() - 100 + age,) * 2)
     first, *others = sorted(cache.glob("*.pixels"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tiny_world import augmented
 
 from clipft_cli.engine.events import EpochDone, Note
 from clipft_cli.engine.images.dataset import ImageDataset
-from clipft_cli.engine.images.transforms import Augmentation, Preprocess
+from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.engine.loop import fit
 from clipft_cli.engine.loop.waiting import waiting_advice
 from clipft_cli.engine.machine.hardware import worker_count
@@ -18,7 +19,7 @@ from clipft_cli.engine.train import train
 def images(tiny) -> ImageDataset:
     manifest = read_manifest(tiny.data)
     preprocess = Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3)
-    return ImageDataset(manifest, manifest.split("train"), preprocess, augmentation=Augmentation("standard", 0.5, True))
+    return ImageDataset(manifest, manifest.split("train"), preprocess, augmentation=augmented("standard", 0.5, True))
 
 
 def test_it_names_what_would_help(images):
