@@ -75,7 +75,7 @@ class LinearProbeConfig(Config):
     c_values: tuple[float, ...] = Field(
         (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0),
         min_length=1,
-        description="Inverse regularisation strengths tried; the best on val is kept.",
+        description="Inverse regularisation strengths tried; the best on val is kept, between equals the lower loss.",
     )
     max_iter: int = Field(1000, ge=1, description="L-BFGS iterations for each strength, at most.")
 

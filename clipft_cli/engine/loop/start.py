@@ -25,11 +25,12 @@ from ..frozen.feature_cache import FeatureCache
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader
 from ..methods.linear_probe import Probe, fit_probe
+from ..metrics.calibration import fit_temperature
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.inference import ValMetrics, metrics_of, split_features
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE
-from .records import selection_value
+from .records import selection_rank, selection_value
 
 START_FILE = "start.json"
 
@@ -92,10 +93,14 @@ def choose_start(
     train = features_of(train_set, "train", "features"), torch.from_numpy(train_set.labels)
     select_by = config.training.select_by
 
-    def value_of(logits: Tensor) -> float:
-        return selection_value(metrics_of(logits, val_labels), select_by)
+    def rank_of(logits: Tensor) -> tuple[float, float]:
+        return selection_rank(metrics_of(logits, val_labels), select_by)
 
-    probe = fit_probe(train, val_features, len(text.weight), config.linear_probe, value_of)
+    def temperature_of(logits: Tensor) -> float:
+        size = max(float(logits.std()), 1e-30)  # under heavy regularisation far below what a temperature is sought in
+        return size * fit_temperature(logits.numpy() / size, val_set.labels)
+
+    probe = fit_probe(train, val_features, len(text.weight), config.linear_probe, temperature_of, rank_of)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
     gain = selection_value(measured, select_by) - selection_value(zero_shot, select_by)

@@ -142,13 +142,13 @@ class Stepper:
             return self.classifier.below(self.preprocess.normalise(batch.pixels[part]), self.cut)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(
-            logits.float(),
-            labels,
-            weight=self.class_weights,
-            label_smoothing=self.label_smoothing,
-            reduction="sum",
-        )
+        """The sum over images of class weight times smoothed cross-entropy.
+
+        `F.cross_entropy(weight=...)` would weigh the smoothing's share of each class by that class: a frequent image
+        would be told that it is a rare one.
+        """
+        losses = F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing, reduction="none")  # (B,)
+        return losses.sum() if self.class_weights is None else losses @ self.class_weights[labels]
 
     def _apply(self, losses: Sequence[Tensor], n_images: int) -> Update:
         """Clip and step. The fused optimizer divides the gradients, or skips the step, in its own pass over them.

@@ -5,10 +5,9 @@ Source: Radford et al. 2021, section 3.2 and appendix A.3 (L-BFGS, sweep over th
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,16 +22,21 @@ from .base import Method, head_parameters, plain_classifier
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe: `weight` (C, D) and `bias` (C,) on unit features, and its `c`."""
+    """A fitted probe: `weight` (C, D) and `bias` (C,) on unit features, its `c`, and what its logits are divided by.
+
+    A strong regularisation keeps the ranks of the classes and makes all logits small: nearly uniform probabilities,
+    which nothing can be trained from. `temperature` makes them those of a calibrated probe.
+    """
 
     weight: Tensor
     bias: Tensor
     c: float
+    temperature: float = 1.0
 
     def head(self) -> LinearHead:
-        """The head with these weights, scaled so that a class vector is about 1 long."""
-        scale = max(float(self.weight.norm(dim=1).mean()), 1e-6)
-        return LinearHead(self.weight / scale, self.bias / scale, scale)
+        """The head with these weights, scaled so that a class vector is about 1 long; calibrated by its scale."""
+        length = max(float(self.weight.norm(dim=1).mean()), 1e-6)
+        return LinearHead(self.weight / length, self.bias / length, length / self.temperature)
 
 
 def fit_probe(
@@ -40,31 +44,37 @@ def fit_probe(
     val: Tensor,
     n_classes: int,
     config: LinearProbeConfig,
-    value_of: Callable[[Tensor], float],
+    temperature_of: Callable[[Tensor], float],
+    rank_of: Callable[[Tensor], tuple[float, ...]],
 ) -> Probe:
-    """The probe with the logits of highest value on val (the strongest regularisation among equals).
+    """The calibrated probe whose logits rank highest on val (the strongest regularisation among equals).
 
-    `train` are features (N, D), of any length, and labels (N,); `val` are features (M, D), and `value_of` says what
-    logits (M, C) are worth.
+    `train` are features (N, D), of any length, and labels (N,); `val` are features (M, D). Of logits (M, C),
+    `temperature_of` says which temperature calibrates them, and `rank_of` what they are worth once it has.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     train_x, train_y = F.normalize(train[0], dim=-1).numpy(), train[1].numpy()
     best: Probe | None = None
-    best_value = -math.inf
+    best_rank: tuple[float, ...] = ()
     for c in sorted(config.c_values):
         model = LogisticRegression(C=c, max_iter=config.max_iter, tol=1e-4)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(train_x, train_y)
         probe = Probe(*_all_classes(model.coef_, model.intercept_, model.classes_, n_classes), c)
-        with torch.no_grad():
-            value = value_of(probe.head()(val))
-        if best is None or value > best_value:
-            best, best_value = probe, value
+        probe = replace(probe, temperature=temperature_of(_logits(probe, val)))
+        rank = rank_of(_logits(probe, val))
+        if best is None or rank > best_rank:
+            best, best_rank = probe, rank
     assert best is not None  # c_values is never empty
     return best
+
+
+def _logits(probe: Probe, features: Tensor) -> Tensor:
+    with torch.no_grad():
+        return probe.head()(features)  # type: ignore[no-any-return]
 
 
 def _all_classes(coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, n_classes: int) -> tuple[Tensor, Tensor]:

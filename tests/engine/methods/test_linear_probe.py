@@ -15,12 +15,15 @@ from clipft_cli.engine.methods.linear_probe import Probe, fit_probe
 Split = tuple[torch.Tensor, torch.Tensor]
 
 
-def top1_on(val: Split) -> Callable[[torch.Tensor], float]:
-    return lambda logits: float((logits.argmax(dim=1) == val[1]).double().mean())
+def top1_on(val: Split) -> Callable[[torch.Tensor], tuple[float]]:
+    return lambda logits: (float((logits.argmax(dim=1) == val[1]).double().mean()),)
 
 
-def fitted(train: Split, val: Split, classes: int, *c_values: float) -> Probe:
-    return fit_probe(train, val[0], classes, LinearProbeConfig(c_values=c_values), top1_on(val))
+def fitted(
+    train: Split, val: Split, classes: int, *c_values: float, temperature: Callable[[torch.Tensor], float] | None = None
+) -> Probe:
+    config = LinearProbeConfig(c_values=c_values)
+    return fit_probe(train, val[0], classes, config, temperature or (lambda logits: 1.0), top1_on(val))
 
 
 def cloud(n: int, classes: int, seed: int, spread: float = 0.6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -48,6 +51,16 @@ def test_the_head_answers_as_scikit_learn_does(classes):
 def test_the_strongest_regularisation_among_equals_is_kept():
     easy = cloud(60, 3, 0, spread=0.05)
     assert fitted(easy, easy, 3, 100.0, 1.0, 10.0).c == 1.0
+
+
+def test_the_temperature_is_asked_of_the_fitted_logits_and_divides_them():
+    train, val = cloud(60, 3, 0), cloud(30, 3, 1)
+    plain = fitted(train, val, 3, 1.0)
+    asked: list[torch.Tensor] = []
+    half = fitted(train, val, 3, 1.0, temperature=lambda logits: asked.append(logits) or 0.5)
+    torch.testing.assert_close(asked[0], answers(plain, val))
+    torch.testing.assert_close(answers(half, val), 2 * answers(plain, val))
+    torch.testing.assert_close(half.head().weight, plain.head().weight)
 
 
 def test_val_chooses():
