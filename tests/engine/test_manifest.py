@@ -144,3 +144,19 @@ def test_without_a_data_set_the_error_says_which_command_makes_one(tmp_path: Pat
 def test_a_missing_split_is_an_error_that_counts_the_others(written: Manifest) -> None:
     with pytest.raises(DataError, match="train: 2, val: 0, test: 1"):
         written.split("val")
+
+
+def test_a_classes_txt_of_an_earlier_version_is_read_as_it_was_written(tmp_path: Path) -> None:
+    classes = tuple(ClassInfo(name, "x") for name in ("cat\xa0", "a", "a = b", '"q"', "n"))
+    rows = tuple(Row(f"train/{i}/1.jpg", i, "train", f"{i:064x}", 1) for i in range(5))
+    write_manifest(Manifest(tmp_path, "pets", classes, rows, digest_of(classes, rows)))
+    lines = [
+        "# clipft classes: folder = readable name.",
+        "cat\xa0 = one",
+        "a = two",
+        "a = b = three",
+        '"q" = "q"',
+        "n = m = 5",
+    ]
+    (tmp_path / "classes.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert [info.readable for info in read_manifest(tmp_path).classes] == ["one", "two", "three", "q", "m = 5"]

@@ -14,6 +14,7 @@ from ...errors import CheckpointError, ConfigError, DataError
 from ..files.digest import file_digest
 from ..files.visible import visible
 from ..labels.class_names import ClassInfo
+from ..labels.names import earlier_name
 from ..manifest import DATASET_FILE, Manifest
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
 from .card import read_card
@@ -109,6 +110,8 @@ def match_classes(manifest: Manifest, classes: tuple[ClassInfo, ...], subject: S
     """
     index = {info.name: number for number, info in enumerate(classes)}
     names = [info.name for info in manifest.classes]
+    if set(names) != set(index):
+        index, names = _under_earlier_names(index, names)
     only_data = [name for name in names if name not in index]
     only_model = [name for name in index if name not in set(names)]
     if only_data or only_model:
@@ -123,6 +126,15 @@ def match_classes(manifest: Manifest, classes: tuple[ClassInfo, ...], subject: S
             hint="evaluate on a data set with the classes of the checkpoint, or train on this one",
         )
     return np.array([index[name] for name in names], dtype=np.int64)
+
+
+def _under_earlier_names(index: dict[str, int], names: list[str]) -> tuple[dict[str, int], list[str]]:
+    """Both sides as an earlier version named them, where that makes them meet and keeps every class apart."""
+    old_index = {earlier_name(name): number for name, number in index.items()}
+    old_names = [earlier_name(name) for name in names]
+    if set(old_names) == set(old_index) and len(old_index) == len(index) and len(set(old_names)) == len(names):
+        return old_index, old_names
+    return index, names
 
 
 def _trained_on(subject: Subject, key: str) -> str | None:

@@ -15,10 +15,18 @@ _UNSAFE = re.compile(
     "\ud800-\udfff]"  # bytes of a file name that are no UTF-8
 )
 
+_LOOKS_ESCAPED = re.compile(rf"(\\+)(?=x[0-9a-f]{{2}}|u[0-9a-f]{{4}}|{_UNSAFE.pattern})")
+_FORMULA = re.compile("'*[ \N{REPLACEMENT CHARACTER}]*[=+@-]")
+
 
 def visible(text: str) -> str:
     r"""`text` with what cannot be seen written out: an escape as `\x1b`, an undecodable byte 0xff as `\xff`."""
     return _UNSAFE.sub(_written_out, text)
+
+
+def unambiguous(text: str) -> str:
+    r"""`text` made visible so that no two texts become one: a backslash that reads like an escape is doubled."""
+    return _UNSAFE.sub(_told_apart, _LOOKS_ESCAPED.sub(r"\1\1", text))
 
 
 def visible_lines(text: str) -> str:
@@ -38,6 +46,12 @@ def _written_out(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def _told_apart(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    is_control = 0x80 <= code < 0x100  # the character U+0080 is not the undecodable byte 0x80
+    return f"\\u{code:04x}" if is_control else _written_out(found)
+
+
 def shown(text: str, limit: int = 160) -> str:
     """`text` safe on a terminal: no control characters, no lone surrogates, not endless."""
     clean = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -46,13 +60,17 @@ def shown(text: str, limit: int = 160) -> str:
 
 def safe_cell(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula: = + - @ in front get an apostrophe."""
-    clean = shown(text, limit=4096)
-    return "'" + clean if clean.lstrip(" \N{REPLACEMENT CHARACTER}")[:1] in ("=", "+", "-", "@") else clean
+    return _no_formula(shown(text, limit=4096))
+
+
+def _no_formula(text: str) -> str:
+    """`text` with an apostrophe before a formula's first sign, and before one that has such an apostrophe already."""
+    return "'" + text if _FORMULA.match(text) else text
 
 
 def csv_cell(text: str) -> str:
-    """`text` as a cell of a CSV file: visible, and no formula for a spreadsheet."""
-    return safe_cell(visible(text))
+    """`text`, whole, as a cell of a CSV file: visible, and no formula for a spreadsheet."""
+    return _no_formula(visible(text))
 
 
 def display_width(text: str) -> int:

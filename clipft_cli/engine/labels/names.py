@@ -1,96 +1,46 @@
-"""Names: of classes, made readable for prompts and safe as folders; of files, safe to show and to write."""
+"""What a class is called: its label as it came, and the order of classes."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Iterable
 
-MAX_NAME_BYTES = 120
+from ..files.visible import unambiguous
 
-_WORDNET_ID = re.compile(r"^n\d{8}[-_ ]+")
-_NUMBERED = re.compile(r"^\d{1,4}[._-]+(?=\D)")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NOT_IN_FOLDERS = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+_NOT_IN_EARLIER_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
-def readable_name(folder: str) -> str:
-    """The words a prompt uses for a class folder.
+def class_name(label: str) -> str:
+    r"""The identity of a class: its label as it came, in Unicode's composed form (NFC).
 
-    `n02099601-golden_retriever` becomes "golden retriever", `AnnualCrop` "annual crop",
-    `001.Black_footed_Albatross` "black footed albatross". Acronyms and other scripts stay as they are.
+    What cannot be seen or is no text is written out (an undecodable byte as `\xff`), so that the name can be
+    shown and stored everywhere. Labels that differ stay different; folders and prompts derive their own words.
     """
-    name = unicodedata.normalize("NFC", folder)
-    name = _WORDNET_ID.sub("", name)
-    name = _NUMBERED.sub("", name)
-    words = re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", _CAMEL.sub(" ", name)).split()
-    kept = [word if _is_acronym(word) and len(words) < 4 else word.lower() for word in words]
-    return " ".join(kept) or folder.strip() or "unnamed"
+    return unambiguous(unicodedata.normalize("NFC", label)) or "_"
 
 
-def _is_acronym(word: str) -> bool:
-    return 2 <= len(word) <= 5 and word.isupper() and word.isascii() and word.isalpha()
-
-
-def readable_names(folders: Sequence[str]) -> list[str]:
-    """`readable_name` of each folder; those that would read alike keep what tells them apart."""
-    names = [readable_name(folder) for folder in folders]
-    counts = {name: names.count(name) for name in names}
-    told_apart = [_whole(folder) if counts[name] > 1 else name for name, folder in zip(names, folders, strict=True)]
-    return unique_names(told_apart)
-
-
-def _whole(folder: str) -> str:
-    return " ".join(re.sub(r"[_\s]+", " ", folder).split()) or "unnamed"
+def earlier_name(name: str) -> str:
+    """What versions up to 1.0 called the class `name`: the name of its folder. Two classes could share one."""
+    cleaned = _NOT_IN_EARLIER_NAMES.sub("_", name).strip(" ")
+    if cleaned.startswith("."):
+        cleaned = "_" + cleaned[1:]
+    return cleaned.encode("utf-8", "replace")[:120].decode("utf-8", "ignore").rstrip(" ") or "_"
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
     """The names in order; one that repeats (letter case aside) gets a number."""
+    names = list(names)
     taken: set[str] = set()
+    own = {name.casefold() for name in names}
     result = []
     for name in names:
         candidate, n = name, 2
-        while candidate.casefold() in taken:
+        while candidate.casefold() in taken or (candidate != name and candidate.casefold() in own):
             candidate, n = f"{name} ({n})", n + 1
         taken.add(candidate.casefold())
         result.append(candidate)
     return result
-
-
-def class_name(label: str) -> str:
-    """A label as the name of one folder: NFC, no separators or control characters, of moderate length."""
-    name = _NOT_IN_FOLDERS.sub("_", unicodedata.normalize("NFC", label)).strip(" ")
-    if name.startswith("."):
-        name = "_" + name[1:]
-    return shortened(name) or "_"
-
-
-def shortened(name: str, limit: int = MAX_NAME_BYTES) -> str:
-    """`name` cut to `limit` bytes of UTF-8, between characters."""
-    return name.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").rstrip(" ")
-
-
-def storable(text: str) -> str:
-    """`text` as it can be written in UTF-8: bytes of a file name that are no text become question marks."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def copied_name(name: str, taken: set[str]) -> str:
-    """The name a copy of file `name` gets in a folder that holds `taken` (casefolded); adds to `taken`.
-
-    The name is kept where it can be; a number is put before the suffix of one that is taken.
-    """
-    path = PurePosixPath(_NOT_IN_FOLDERS.sub("_", name))
-    suffix = shortened(path.suffix, 16)
-    stem = shortened(path.stem, 200) or "image"
-    if stem.startswith("."):
-        stem = "_" + stem[1:]
-    candidate, n = f"{stem}{suffix}", 2
-    while candidate.casefold() in taken:
-        candidate, n = f"{stem}-{n}{suffix}", n + 1
-    taken.add(candidate.casefold())
-    return candidate
 
 
 def class_order(names: Iterable[str]) -> list[str]:

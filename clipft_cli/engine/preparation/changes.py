@@ -9,7 +9,7 @@ from pathlib import Path
 from ..files.digest import file_digest
 from ..files.stalls import reading
 from ..files.visible import shown
-from ..labels.names import storable
+from ..labels.folder_names import storable
 from ..manifest import MANIFEST_FILE, SPLITS, Manifest
 from ..sources.folders import OWN_FILES, is_image_like, walk
 

@@ -11,13 +11,16 @@ from ...config.commands import PrepareConfig
 from ...config.data import SplitName
 from ...errors import DataError
 from ..files.visible import shown
-from ..labels.class_names import CLASSES_FILE, ClassInfo, edited_names
-from ..labels.names import readable_names, storable
+from ..labels.class_names import CLASSES_FILE, ClassInfo, edited_names, listed_names
+from ..labels.folder_names import storable
+from ..labels.names import class_name
+from ..labels.prompt_words import readable_names
 from ..sources.listing import Item, Listing, choose_classes
 from ..sources.problems import Problem
 from .checks import Picture, look_at_all
 from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes
 from .duplicates import remove_duplicates
+from .known_labels import with_known_labels
 from .split import assign_splits, rank_of
 from .target import Target
 
@@ -44,6 +47,7 @@ class Draft:
 def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progress: OnProgress) -> Draft:
     """Choose classes, look at every image, drop duplicates, divide."""
     options = config.prepare
+    with_known_labels(listing, target)
     kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes))
     items = [item for item in _with_known_splits(listing, target) if item.label in kept]
     if target.stays:
@@ -135,8 +139,9 @@ def _class_infos(names: list[str], target: Target) -> list[ClassInfo]:
     edited: dict[str, str] = {}
     if target.is_again:
         before = [info.name for info in target.previous.classes] if target.previous else []
-        in_folders = [path.name for path in target.root.glob("*/*") if path.is_dir()]
-        edited = edited_names(target.root / CLASSES_FILE, [*names, *before, *in_folders])
+        in_folders = [class_name(path.name) for path in target.root.glob("*/*") if path.is_dir()]
+        listed = listed_names(target.root / CLASSES_FILE) if target.previous is None else []
+        edited = edited_names(target.root / CLASSES_FILE, [*names, *before, *in_folders, *listed])
     fresh = readable_names(names)
     return [ClassInfo(name, edited.get(name, words)) for name, words in zip(names, fresh, strict=True)]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ...config.commands import PrepareConfig, TrainConfig
 from ...errors import ConfigError, ResourceError
-from ..labels.names import storable
+from ..labels.folder_names import storable
 from ..machine.hardware import find_machine
 from ..manifest import SPLITS, Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
 from ..sources.drawn import DEFAULT_PER_CLASS, DRAWN_NOTE, draw_file
 from ..sources.listing import Listing
 from ..sources.problems import PROBLEMS_FILE, Problem, summarise, write_problems
 from .draft import Draft
-from .layout import copy_pictures, move_into_place, readme_text, write_readme
+from .layout import class_folders, copy_pictures, move_into_place, readme_text, write_readme
 from .starter import STARTER_FILE, starter_text, write_new
 from .summary import PrepareResult, class_counts, size_range
 from .target import Target
@@ -65,8 +65,8 @@ def write_in_place(
         _write_files(manifest, draft.problems)
         if not origin.in_place:
             for split in SPLITS:
-                for info in draft.classes:
-                    (root / split / info.name).mkdir(parents=True, exist_ok=True)
+                for folder in class_folders(draft.classes, manifest.rows):
+                    (root / split / folder).mkdir(parents=True, exist_ok=True)
             write_readme(root, readme_text(manifest, manifest.origin.source == DRAWN_SOURCE))
     except OSError as error:
         raise ResourceError(

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from ...errors import DataError, ResourceError
 from ..files.visible import shown
 from ..files.write import write_text
 from ..labels.class_names import CLASSES_FILE, ClassInfo
-from ..labels.names import copied_name
+from ..labels.folder_names import copied_name, folder_names
 from ..manifest import README_FILE, SPLITS, Manifest, Row
+from ..sources.folders import is_ignored
 from .checks import Picture
 
 README_MARK = "<!-- written by clipft prepare -->"
@@ -91,18 +92,26 @@ def copy_pictures(
     """
     check_free_space(folder, sum(picture.bytes for picture in pictures))
     taken: dict[tuple[str, int], set[str]] = defaultdict(set)
+    class_folder = class_folders(classes)
     for split in SPLITS:
-        for info in classes:
-            (folder / split / info.name).mkdir(parents=True, exist_ok=True)
+        for name in class_folder:
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
     rows = []
     for n, (picture, split, label) in enumerate(zip(pictures, splits, labels, strict=True), start=1):
         name = copied_name(picture.item.file.name, taken[split, label])
-        path = f"{split}/{classes[label].name}/{name}"
+        path = f"{split}/{class_folder[label]}/{name}"
         shutil.copyfile(picture.item.file, folder / path)
         rows.append(Row(path, label, split, picture.sha256, picture.bytes))
         if n % 64 == 0 or n == len(pictures):
             on_done(n, len(pictures))
     return rows
+
+
+def class_folders(classes: Sequence[ClassInfo], rows: Iterable[Row] = ()) -> list[str]:
+    """The folder of each class below train, val and test: where its rows lie already, else one made of its name."""
+    made = folder_names([info.name for info in classes], is_ignored)
+    lies_in = {row.label: parts[1] for row in rows if len(parts := row.path.split("/")) == 3 and parts[0] in SPLITS}
+    return [lies_in.get(label, folder) for label, folder in enumerate(made)]
 
 
 def move_into_place(folder: Path, target: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from ...errors import ConfigError, DataError, ResourceError
 from ..files.write import write_text
 from ..labels.class_names import CLASSES_FILE, ClassInfo, classes_text
-from ..labels.names import class_name, readable_names, unique_names
+from ..labels.names import class_name
+from ..labels.prompt_words import readable_names
 from ..manifest import SPLITS
 from ..sources.drawn import drawn_classes
-from .layout import HOW_TO, markdown_text, write_readme
+from .layout import HOW_TO, class_folders, markdown_text, write_readme
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def write_skeleton(root: Path, classes: str | None, num_classes: int | None) -> 
     title = f"# {markdown_text(root.resolve().name)}\n\nFolders for {len(infos)} classes, no images yet."
     try:
         for split in SPLITS:
-            for info in infos:
-                (root / split / info.name).mkdir(parents=True, exist_ok=True)
+            for folder in class_folders(infos):
+                (root / split / folder).mkdir(parents=True, exist_ok=True)
         write_text(root / CLASSES_FILE, classes_text(infos))
         write_readme(root, f"{title}\n\n{listed}\n\n{HOW_TO}")
     except OSError as error:
@@ -66,6 +67,6 @@ def write_skeleton(root: Path, classes: str | None, num_classes: int | None) -> 
 
 def _named(classes: str) -> list[str]:
     names = [class_name(part.strip()) for part in classes.split(",") if part.strip()]
-    if unique_names(names) != names:
+    if len(set(names)) < len(names):
         raise ConfigError(f"--classes {classes}: a class is named twice")
     return names

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError
 from ..labels.class_names import CLASSES_FILE
-from ..labels.names import class_name
+from ..labels.folder_names import folder_name
 from ..manifest import DATASET_FILE, MANIFEST_FILE, Manifest, is_made_by_clipft, read_manifest
 from ..sources import SourceKind
 from ..sources.archives import ARCHIVE_SUFFIXES
@@ -96,13 +96,13 @@ def default_name(source: str | None, kind: SourceKind) -> str:
         return "dogs"
     path = Path(source)
     if kind == "folder":
-        return class_name(path.resolve().name) if path.resolve().name else "images"
+        return folder_name(path.resolve().name) if path.resolve().name else "images"
     if kind == "table":
-        return class_name(path.stem)
+        return folder_name(path.stem)
     if kind == "archive":
         suffix = next(s for s in ARCHIVE_SUFFIXES if path.name.lower().endswith(s))
-        return class_name(path.name[: -len(suffix)])
-    return class_name(source.removeprefix("hf:").rpartition("/")[2])
+        return folder_name(path.name[: -len(suffix)])
+    return folder_name(source.removeprefix("hf:").rpartition("/")[2])
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 from ...config.data import SplitName
 from ...errors import ConfigError, DataError
 from ..files.visible import shown
-from ..labels.names import class_order, readable_name
+from ..labels.names import class_order
+from ..labels.prompt_words import readable_names
 from .problems import Problem
 
 SPLIT_WORDS: dict[str, SplitName] = {
@@ -57,19 +58,24 @@ def choose_classes(
 ) -> list[str]:
     """Names of the classes to keep, in class order; includes first, then excludes, then the first N.
 
-    A glob is matched against the folder name and the readable name.
+    A glob is matched against the class name and the readable name; a class name means itself, whatever it holds.
     Raises ConfigError for a glob that matches no class, DataError where fewer than two classes are left.
     """
     include, exclude = tuple(include), tuple(exclude)
     known = listing.labels()
+    words = dict(zip(known, readable_names(known), strict=True))
+
+    def matches(name: str, glob: str) -> bool:
+        return name == glob or any(fnmatch(text.casefold(), glob.casefold()) for text in (name, words[name]))
+
     for glob in (*include, *exclude):
-        if not any(_matches(name, glob) for name in known):
+        if not any(matches(name, glob) for name in known):
             raise ConfigError(
                 f"--{'include' if glob in include else 'exclude'} {glob}: matches no class of {listing.name}",
                 hint="classes: " + _first(known),
             )
-    kept = [name for name in known if not include or any(_matches(name, glob) for glob in include)]
-    kept = [name for name in kept if not any(_matches(name, glob) for glob in exclude)]
+    kept = [name for name in known if not include or any(matches(name, glob) for glob in include)]
+    kept = [name for name in kept if not any(matches(name, glob) for glob in exclude)]
     if num_classes is not None:
         if num_classes > len(kept):
             listing.notes.append(f"{num_classes} classes were asked for, there are {len(kept)}: all are kept")
@@ -85,10 +91,6 @@ def choose_classes(
             hint="one folder a class, images inside: pets/cat/1.jpg, pets/dog/2.jpg",
         )
     return kept
-
-
-def _matches(name: str, glob: str) -> bool:
-    return any(fnmatch(text.casefold(), glob.casefold()) for text in (name, readable_name(name)))
 
 
 def _first(names: list[str], n: int = 12) -> str:
