@@ -178,6 +178,18 @@ class TrainConfig(Config):
         """Whether the text tower trains too."""
         return self.training.objective == "contrastive" and self.method in CONTRASTIVE_METHODS
 
+    @property
+    def must_probe(self) -> bool:
+        """Whether a linear probe was asked for, as the start or as the result."""
+        return self.method == "linear_probe" or self.model.head_start == "probe"
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether a linear probe is fitted."""
+        if self.method == "zero_shot" or self.trains_text:
+            return False
+        return self.must_probe or (self.model.head_start == "auto" and self.model.head != "cosine")
+
 
 class EvaluateConfig(Config):
     """The slice of the file that `clipft evaluate` takes."""

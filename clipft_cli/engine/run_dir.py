@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -35,6 +36,7 @@ class RunDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
+        self.inputs = path / "inputs.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.tensorboard = path / "tensorboard"
@@ -110,20 +112,22 @@ class RunDir:
         return self.summary.is_file()
 
 
-def new_run_dir(wish: Path | None, name: str) -> tuple[RunDir, bool]:
+def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool]:
     """A fresh directory, made: the wish, or outputs/NAME; the next free number where it is taken.
 
+    It appears with its config.yaml in it: whenever a process is killed, what it leaves can be resumed.
     Returns the directory, and whether it had to be numbered.
     """
     wish = wish if wish is not None else OUTPUTS / name
     path, number = wish, 1
     while True:
         try:
-            path.mkdir(parents=True)
+            if not _is_free(path):
+                raise FileExistsError
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_with(path, config)
             return RunDir(path), number > 1
         except FileExistsError:
-            if path.is_dir() and not any(path.iterdir()):
-                return RunDir(path), number > 1
             if not path.is_dir() and number == 1:
                 raise ResourceError(f"{path}: is a file, the run needs a folder") from None
         except NotADirectoryError:
@@ -134,6 +138,28 @@ def new_run_dir(wish: Path | None, name: str) -> tuple[RunDir, bool]:
             ) from None
         number += 1
         path = wish.with_name(f"{wish.name}-{number}")
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing is there, or what a process leaves that is killed before it has written anything."""
+    if not path.is_dir():
+        return not os.path.lexists(path)
+    return {child.name for child in path.iterdir()} <= {".lock"}
+
+
+def _make_with(path: Path, config: str) -> None:
+    """The folder with its config, at once. Raises OSError, FileExistsError where it is there and not empty."""
+    if path.is_dir() and any(path.iterdir()):
+        return write_text(RunDir(path).config, config)
+    begun = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        begun.mkdir()
+        write_text(RunDir(begun).config, config)
+        os.rename(begun, path)
+    except OSError as error:
+        raise (FileExistsError if error.errno in (errno.ENOTEMPTY, errno.EEXIST) else error) from None
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
 
 
 def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
@@ -174,6 +200,14 @@ def newest_unfinished_run(outputs: Path = OUTPUTS) -> RunDir:
 def interrupted_run(path: Path | None, outputs: Path = OUTPUTS) -> RunDir:
     """The run to go on with: `path`, or the one interrupted last. Raises CheckpointError where it is none."""
     run = RunDir(path) if path is not None else newest_unfinished_run(outputs)
+    refuse_finished(run)
+    return run
+
+
+def refuse_finished(run: RunDir) -> None:
+    """Raises CheckpointError where `run` is none to go on with; asked again once it is locked, as another may have
+    ended it meanwhile.
+    """
     if not run.config.is_file():
         raise CheckpointError(
             f"{run.path}: is no run directory (it has no config.yaml)",
@@ -185,7 +219,6 @@ def interrupted_run(path: Path | None, outputs: Path = OUTPUTS) -> RunDir:
             f"{run.path}: this run is finished, there is nothing to resume",
             hint=f"evaluate it: `clipft evaluate --checkpoint {run.path}`",
         )
-    return run
 
 
 def write_pointer(pointer: Path, checkpoint: Path, **facts: Any) -> None:
@@ -217,7 +250,7 @@ def _checkpoints_hint(pointer: Path) -> str | None:
 
 def _runs(outputs: Path) -> list[RunDir]:
     try:
-        return [RunDir(path) for path in sorted(outputs.iterdir()) if path.is_dir()]
+        return [RunDir(path) for path in sorted(outputs.iterdir()) if path.is_dir() and path.name[0] != "."]
     except OSError:
         return []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 import time
@@ -16,7 +15,7 @@ import torch
 
 from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, load_config
-from ..errors import InterruptedRun
+from ..errors import CheckpointError, InterruptedRun
 from .checkpoint.card import with_result
 from .checkpoint.save import save_classifier
 from .checkpoint.zero_shot import text_head
@@ -29,13 +28,23 @@ from .loop.disk import check_space, disk_errors
 from .loop.dry_run import measure, rehearsed
 from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
+from .loop.inputs import read_inputs, write_inputs
 from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
-from .loop.records import append_metrics, cut_metrics, zero_shot_record
+from .loop.records import append_metrics, begin_metrics, zero_shot_record
 from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
 from .loop.run import Run
-from .loop.start import DamagedStart, Start, choose_start, read_start, refuse_changed, save_start
+from .loop.start import (
+    RESTORE_HINT,
+    DamagedStart,
+    Start,
+    cannot_resume,
+    choose_start,
+    read_start,
+    refuse_changed,
+    save_start,
+)
 from .machine.energy import EnergyMeter, joules_of
 from .machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .machine.signals import Stopped, StopRequest
@@ -44,7 +53,7 @@ from .methods import METHODS
 from .methods.base import Method
 from .model.inference import ValMetrics
 from .preparation.changes import find_changes
-from .run_dir import RunDir, interrupted_run, new_run_dir, write_pointer
+from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished, write_pointer
 
 
 def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False) -> TrainResult:
@@ -57,11 +66,11 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
     meter = EnergyMeter(material.precision.device)
     on_event = meter.watching(on_event)
     check_layers(material)
-    run_dir, is_numbered = new_run_dir(config.output_dir, config.preset or config.method)
+    run_dir, is_numbered = new_run_dir(config.output_dir, config.preset or config.method, dump_yaml(material.config))
     if is_numbered:
         on_event(Note(f"that name is taken: this run is {run_dir.path}"))
     with disk_errors(run_dir), run_dir.locked(), contextlib.closing(material.loader), StopRequest() as stop:
-        write_text(run_dir.config, dump_yaml(material.config))
+        write_inputs(run_dir, material.inputs)
         pack_images(material, run_dir, on_event, stop)
         start = _measured_start(material, run_dir, on_event, stop)
         return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
@@ -71,11 +80,13 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
     """Go on with an interrupted run (None: the newest) from its last saved state, bit for bit."""
     began = time.perf_counter()
     run_dir = interrupted_run(path)
-    config = load_config(TrainConfig, run_dir.config)
     with disk_errors(run_dir), run_dir.locked(), StopRequest() as stop:
+        refuse_finished(run_dir)
         run_dir.sweep()
+        config = load_config(TrainConfig, run_dir.config)
         with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
             material = load_material(config, _read_data(config, on_event))
+        _refuse_other_inputs(run_dir, material)
         with contextlib.closing(material.loader):
             pack_images(material, run_dir, on_event, stop)
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
@@ -102,7 +113,7 @@ def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Star
     if not run_dir.start.is_dir():
         return None
     try:
-        start = read_start(run_dir.start, _digests(material))
+        start = read_start(run_dir.start, material.inputs.digests)
     except DamagedStart as error:
         on_event(Note(f"{error.message}: it is measured again", is_warning=True))
         return None
@@ -126,7 +137,7 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
             on_event,
             FeatureCache.of(material.config.cache, material.base_digest),
         )
-    save_start(run_dir.start, start, _digests(material))
+    save_start(run_dir.start, start, material.inputs.digests)
     return start
 
 
@@ -143,10 +154,15 @@ def _stopping_at_once(run_dir: RunDir, stop: StopRequest, when: str) -> Iterator
         ) from None
 
 
-def _digests(material: Material) -> dict[str, str]:
-    """What a resumed run must find unchanged."""
-    config = hashlib.sha256(dump_yaml(material.config).encode()).hexdigest()
-    return {"config": config, **material.digests}
+def _refuse_other_inputs(run_dir: RunDir, material: Material) -> None:
+    """Raises CheckpointError where what decides the result is not what the run started with, and says what."""
+    then = read_inputs(run_dir)
+    if then is None:
+        return  # the saved state and the start have digests of their own
+    changed = [what for what, digest in material.inputs.digests.items() if then.digests[what] != digest]
+    if changed:
+        told = "; ".join(material.inputs.differing(then))
+        raise CheckpointError(f"{run_dir.path}: {cannot_resume(changed)}: {told}", hint=RESTORE_HINT)
 
 
 def _text_start(material: Material) -> Start:
@@ -176,7 +192,7 @@ def _run(
     run = assemble(material, start, run_dir)
     check_space(run)
     begin_with = start_values(run.parameters)
-    state = _begin(run, start, on_event, _digests(material), is_resumed=meter is None)
+    state = _begin(run, start, on_event, material.inputs.digests, is_resumed=meter is None)
     when = "while a few updates were rehearsed; nothing is trained yet"
     with _stopping_at_once(run_dir, stop, when), listing_bad([material.train_set, material.val_set], run_dir, on_event):
         expected = None if is_rehearsed else rehearsed(run, with_start=False)
@@ -202,19 +218,30 @@ def _run(
 
 def _begin(run: Run, start: Start, on_event: OnEvent, digests: dict[str, str], *, is_resumed: bool) -> TrainState:
     if is_resumed and generations(run.run_dir.resume):
-        state, damaged = run.load()
+        state, told = run.load()
         refuse_changed(run.run_dir.path, state.belongs_to, digests)
-        for sentence in damaged:
-            on_event(Note(f"{sentence}: the state before it is used", is_warning=True))
+        for sentence in told:
+            on_event(Note(sentence, is_warning=True))
         on_event(Note(f"resuming {run.run_dir.path} in epoch {state.epoch + 1}, after step {state.step}"))
         return state
     if is_resumed:
+        _refuse_lost_state(run.run_dir)
         on_event(Note(f"{run.run_dir.path}: nothing was saved yet, the run begins with its first update"))
-    cut_metrics(run.run_dir, 0)
+    begin_metrics(run.run_dir)
     state = TrainState(belongs_to=digests)
     append_metrics(run.run_dir, zero_shot_record(start.zero_shot), state)
     run.save(state)
     return state
+
+
+def _refuse_lost_state(run_dir: RunDir) -> None:
+    """Raises CheckpointError where epochs were trained and the state after them is gone: nothing is trained over."""
+    epochs = run_dir.checkpoints()
+    if epochs:
+        raise CheckpointError(
+            f"{run_dir.resume}: the saved state is missing, though {epochs[-1][1].name} is there",
+            hint=f"put the folder back, or start a new run; `clipft evaluate --checkpoint {epochs[-1][1]}` measures it",
+        )
 
 
 def _keep_start(
@@ -229,7 +256,7 @@ def _keep_start(
     """The run of a method without a loop: its start is its result."""
     on_event(plan_without_loop(material))
     state = TrainState()
-    cut_metrics(run_dir, 0)
+    begin_metrics(run_dir)
     append_metrics(run_dir, zero_shot_record(start.zero_shot), state)
     on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=method.name == "zero_shot"))
     labels = torch.from_numpy(material.val_set.labels)

@@ -40,7 +40,7 @@ def test_a_run_is_named_after_its_method_and_numbered_when_taken(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     made = []
     for _ in range(3):
-        run, is_numbered = new_run_dir(None, "full")
+        run, is_numbered = new_run_dir(None, "full", "method: full\n")
         run.config.write_text("")
         made.append((str(run.path), is_numbered))
     assert made == [("outputs/full", False), ("outputs/full-2", True), ("outputs/full-3", True)]
@@ -48,16 +48,16 @@ def test_a_run_is_named_after_its_method_and_numbered_when_taken(tmp_path, monke
 
 def test_an_empty_folder_is_taken_a_filled_one_is_not(tmp_path):
     (tmp_path / "wish").mkdir()
-    assert new_run_dir(tmp_path / "wish", "x")[0].path == tmp_path / "wish"
+    assert new_run_dir(tmp_path / "wish", "x", "seed: 1\n")[0].path == tmp_path / "wish"
     (tmp_path / "wish" / "notes.txt").write_text("mine")
-    assert new_run_dir(tmp_path / "wish", "x")[0].path == tmp_path / "wish-2"
+    assert new_run_dir(tmp_path / "wish", "x", "seed: 1\n")[0].path == tmp_path / "wish-2"
 
 
 @pytest.mark.parametrize("wish", ["file", "file/inner"])
 def test_a_file_in_the_way_is_named(tmp_path, wish):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="file"):
-        new_run_dir(tmp_path / wish, "x")
+        new_run_dir(tmp_path / wish, "x", "")
 
 
 def test_a_checkpoint_is_found_by_run_checkpoint_and_pointer(tmp_path):

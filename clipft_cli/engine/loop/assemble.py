@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ from ..optim.groups import build_groups
 from ..optim.schedule import warmup_steps
 from ..optim.unfreeze import UnfreezePlan, plan_unfreezing
 from ..run_dir import RunDir
+from .inputs import Inputs, model_files, settings_of, words_of
 from .run import Run
 from .start import Start
 from .step import Stepper
@@ -63,9 +65,22 @@ class Material:
         """Images in one batch without gradients."""
         return self.config.data.eval_batch_size or 2 * self.config.data.batch_size
 
+    @cached_property
+    def inputs(self) -> Inputs:
+        """All that decides the result of the run."""
+        return Inputs(
+            settings=settings_of(self.config),
+            words=words_of(self.manifest),
+            templates=self.templates,
+            data_set=self.manifest.digest,
+            base_model=self.base_digest,
+            tower_parameters=_tower_size(self.backbone),
+            model_files=model_files(self.config),
+        )
+
     @property
     def digests(self) -> dict[str, str]:
-        """What a resumed run must find unchanged."""
+        """Of the images, and of the weights that are frozen."""
         return {"data set": self.manifest.digest, "base model": self.base_digest}
 
     @property

@@ -33,16 +33,43 @@ def zero_shot_record(metrics: ValMetrics) -> EpochRecord:
 
 def append_metrics(run_dir: RunDir, record: EpochRecord, state: TrainState) -> None:
     """One more line in metrics.jsonl."""
-    before = run_dir.metrics.read_text(encoding="utf-8") if run_dir.metrics.is_file() else ""
-    write_text(run_dir.metrics, before + json.dumps(asdict(record)) + "\n")
+    state.history.append(asdict(record))
     state.metrics_lines += 1
+    knows_all = len(state.history) == state.metrics_lines  # a state of an earlier version begins in the middle
+    before = state.history[:-1] if knows_all else []
+    lines = [json.dumps(line) + "\n" for line in before] if knows_all else _lines(run_dir)
+    write_text(run_dir.metrics, "".join([*lines, json.dumps(asdict(record)) + "\n"]))
 
 
-def cut_metrics(run_dir: RunDir, n_lines: int) -> None:
-    """Keep the first lines of metrics.jsonl: those that the state being resumed from knows of."""
+def begin_metrics(run_dir: RunDir) -> None:
+    """An empty metrics.jsonl, where there is one."""
     if run_dir.metrics.is_file():
-        lines = run_dir.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_text(run_dir.metrics, "".join(lines[:n_lines]))
+        write_text(run_dir.metrics, "")
+
+
+def restore_metrics(run_dir: RunDir, state: TrainState) -> str | None:
+    """Make metrics.jsonl what the state knows of; a sentence where more was missing than what came after it."""
+    there = _lines(run_dir)[: state.metrics_lines]
+    wanted = [json.dumps(record) + "\n" for record in state.history]
+    if len(wanted) != state.metrics_lines:  # of a version that did not keep them
+        write_text(run_dir.metrics, "".join(there))
+        n_lost = state.metrics_lines - len(there)
+        return f"{run_dir.metrics}: {_lines_of(n_lost)} missing, and cannot be restored" if n_lost else None
+    write_text(run_dir.metrics, "".join(wanted))
+    n_lost = sum(line not in there for line in wanted)
+    return (
+        f"{run_dir.metrics}: {_lines_of(n_lost)} missing or damaged, restored from the saved state" if n_lost else None
+    )
+
+
+def _lines(run_dir: RunDir) -> list[str]:
+    if not run_dir.metrics.is_file():
+        return []
+    return run_dir.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+
+
+def _lines_of(n: int) -> str:
+    return "1 line is" if n == 1 else f"{n} lines are"
 
 
 def selection_value(metrics: ValMetrics | EpochRecord, select_by: str) -> float:

@@ -32,7 +32,8 @@ class TrainState:
 
     `loss_sum` and `n_images` are of the open epoch; `best_*` of the best epoch on val so far, `ranked`
     the (epoch, value, -loss) whose checkpoints are kept, best first; `bad_images` are those replaced so far, by split;
-    `belongs_to` holds the digests of config, data set and base model.
+    `belongs_to` holds the digests of what decides the result; `history` the lines of metrics.jsonl, `metrics_lines`
+    their number, which states of an earlier version have alone.
     """
 
     epoch: int = 0
@@ -52,6 +53,7 @@ class TrainState:
     is_stopped_early: bool = False
     is_wait_told: bool = False
     metrics_lines: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
     train_seconds: float = 0.0
     ranked: list[list[float]] = field(default_factory=list)
     bad_images: dict[str, list[list[Any]]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from ..optim.ema import EMA, copy_into
 from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
-from .records import cut_metrics
+from .records import restore_metrics
 from .resume import TrainState, load_state, save_state
 from .step import Stepper
 
@@ -83,12 +83,13 @@ class Run:
         save_state(self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
 
     def load(self) -> tuple[TrainState, list[str]]:
-        """The state saved last, put back; the metrics file cut to what it held then."""
+        """The state saved last, put back, and metrics.jsonl as it was then; a sentence for what was damaged or lost."""
         state, damaged = load_state(
             self.run_dir.resume, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
         )
         self.stepper.micro_batch = state.micro_batch or self.stepper.micro_batch
         for name, dataset in self.datasets.items():
             dataset.add_bad(state.bad_images.get(name, []))
-        cut_metrics(self.run_dir, state.metrics_lines)
-        return state, damaged
+        told = [f"{sentence}: the state before it is used" for sentence in damaged]
+        lost = restore_metrics(self.run_dir, state)
+        return state, [*told, lost] if lost else told

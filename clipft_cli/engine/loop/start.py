@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from ..run_dir import HEAD_FILE
 from .records import selection_rank, selection_value
 
 START_FILE = "start.json"
+RESTORE_HINT = "restore it (config.yaml, classes.txt, data set, base weights), or start a new run"
 
 
 class DamagedStart(CheckpointError):
@@ -88,7 +89,7 @@ def choose_start(
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
-    if not _wants_probe(config):
+    if not config.wants_probe:
         return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
     train = features_of(train_set, "train", "features"), torch.from_numpy(train_set.labels)
     select_by = config.training.select_by
@@ -104,9 +105,9 @@ def choose_start(
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
     gain = selection_value(measured, select_by) - selection_value(zero_shot, select_by)
-    is_chosen = gain > 0 or (_must_probe(config) and gain == 0)
+    is_chosen = gain > 0 or (config.must_probe and gain == 0)
     told = _sentence(zero_shot, measured, probe, select_by, is_chosen)
-    on_event(Note(told, is_warning=_must_probe(config) and not is_chosen))
+    on_event(Note(told, is_warning=config.must_probe and not is_chosen))
     if is_chosen:
         return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
     return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)
@@ -120,16 +121,6 @@ def _refuse_non_finite(features: Tensor, dataset: ImageDataset, split: str) -> N
             f"the pretrained model's features of {len(bad)} {split} images are not finite ({paths})",
             hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
         )
-
-
-def _wants_probe(config: TrainConfig) -> bool:
-    if config.method == "zero_shot" or config.trains_text:
-        return False
-    return _must_probe(config) or (config.model.head_start == "auto" and config.model.head != "cosine")
-
-
-def _must_probe(config: TrainConfig) -> bool:
-    return config.method == "linear_probe" or config.model.head_start == "probe"
 
 
 def _text_head(text: CosineHead, config: TrainConfig) -> Head:
@@ -191,10 +182,16 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
 
 
 def refuse_changed(run: Path, then: Mapping[str, Any], now: Mapping[str, str]) -> None:
-    """Raises CheckpointError where a digest of `now` (config, data set, base model) is not the one it was `then`."""
-    for what, digest in now.items():
-        if then.get(what) != digest:
-            raise CheckpointError(
-                f"{run}: cannot be resumed: {what} is not what the run started with",
-                hint="restore it (config.yaml, data set, base weights), or start a new run",
-            )
+    """Raises CheckpointError where a digest of `now` (`Inputs.digests`) is not the one it was `then`.
+
+    What an earlier version of clipft did not note is not held against the run.
+    """
+    changed = [what for what, digest in now.items() if then.get(what, digest) != digest]
+    if changed:
+        raise CheckpointError(f"{run}: {cannot_resume(changed)}", hint=RESTORE_HINT)
+
+
+def cannot_resume(changed: Sequence[str]) -> str:
+    """The clause that names what is another one now."""
+    verb = "is" if len(changed) == 1 else "are"
+    return f"cannot be resumed: {' and '.join(changed)} {verb} not what the run started with"

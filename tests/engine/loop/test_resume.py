@@ -254,7 +254,7 @@ def test_another_data_set_is_refused(tiny, tmp_path):
         train(tiny.config("full", tmp_path / "run", settings), Stop(3))
     shutil.rmtree(data.root)
     write_colours(data.root, noise=50)
-    with pytest.raises(CheckpointError, match="data set is not what the run started with"):
+    with pytest.raises(CheckpointError, match="data set is not what the run started with: other images"):
         resume(tmp_path / "run", ignore)
 
 
