@@ -30,6 +30,11 @@ def prepare(
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help=help_of("prepare.exclude") + " Repeatable.")
     ] = None,
+    merge: Annotated[
+        list[str] | None, typer.Option(metavar="FROM=INTO|alike|none", help=help_of("prepare.merge") + " Repeatable.")
+    ] = None,
+    min_per_class: Annotated[int | None, typer.Option(help=help_of("prepare.min_per_class"))] = None,
+    min_size: Annotated[int | None, typer.Option(metavar="PX", help=help_of("prepare.min_size"))] = None,
     archive: Annotated[Path | None, typer.Option(metavar="FILE", help=help_of("prepare.archive"))] = None,
     in_place: Annotated[
         bool | None, typer.Option("--in-place", help=help_of("prepare.in_place"), show_default=False)
@@ -60,6 +65,9 @@ def prepare(
         "prepare.split": split,
         "prepare.include": include or None,
         "prepare.exclude": exclude or None,
+        "prepare.merge": merge or None,
+        "prepare.min_per_class": min_per_class,
+        "prepare.min_size": min_size,
         "prepare.archive": archive,
         "prepare.in_place": in_place,
         "seed": seed,

@@ -35,6 +35,18 @@ class PrepareOptions(Config):
     )
     include: tuple[str, ...] = Field((), description="Only these classes (globs).")
     exclude: tuple[str, ...] = Field((), description="Leave these classes out (globs).")
+    merge: tuple[str, ...] = Field(
+        (),
+        description="Classes that are one: FROM=INTO; alike: all whose names differ in letter case, blanks or the way"
+        " a number is written only; none: keep those apart.",
+    )
+    min_per_class: int | None = Field(
+        None,
+        ge=1,
+        description="Leave classes of fewer different images out, and keep others even where val and test get none;"
+        " none: refuse classes too small to be split.",
+    )
+    min_size: int = Field(1, ge=1, description="Leave images out whose shorter side has fewer pixels.")
     image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
     label_column: str | None = Field(None, description="Column of a table that holds the class; none: guessed.")
     split_column: str | None = Field(None, description="Column of a table that holds the split; none: guessed.")
@@ -56,6 +68,21 @@ class PrepareOptions(Config):
         if len(shares) != 3:
             raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
         return shares
+
+    @field_validator("merge", mode="before", json_schema_input_type=str | tuple[str, ...])
+    @classmethod
+    def _one_merge_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("merge")
+    @classmethod
+    def _merge_names_two(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for wish in value:
+            if wish not in ("alike", "none") and "=" not in wish:
+                raise ValueError(f"'{wish}' should be FROM=INTO, alike or none")
+        if {"alike", "none"} <= set(value):
+            raise ValueError("alike and none contradict each other")
+        return value
 
     @model_validator(mode="after")
     def _split_is_whole(self) -> PrepareOptions:

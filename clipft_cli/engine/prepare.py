@@ -24,6 +24,20 @@ from .sources.drawn import DEFAULT_PER_CLASS, drawn_classes
 from .sources.listing import Item, Listing
 
 DRAWN_VERSION = 1
+_NOT_ASKED_FOR = ("output_dir", "source", "archive")
+_FIRST_KEYS = (
+    "num_classes",
+    "samples_per_class",
+    "split",
+    "include",
+    "exclude",
+    "image_column",
+    "label_column",
+    "split_column",
+    "near_duplicate_distance",
+    "in_place",
+)
+"""Keys of the first version: its fingerprints hold them all, so that a key added later changes none of them."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,9 @@ def _identity(item: Item) -> str:
 
 def _fingerprint(config: PrepareConfig, images: Sequence[str]) -> str:
     """What was asked for and of which images: the same again needs no work."""
-    options = config.prepare.model_dump(mode="json", exclude={"output_dir", "source", "archive"})
+    first = config.prepare.model_dump(mode="json", include=set(_FIRST_KEYS))
+    later = config.prepare.model_dump(mode="json", exclude={*_FIRST_KEYS, *_NOT_ASKED_FOR}, exclude_defaults=True)
+    options = {**first, **later}
     text = json.dumps([options, config.seed, list(images)], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

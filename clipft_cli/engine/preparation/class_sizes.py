@@ -4,32 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...config.commands import PrepareConfig
 from ...errors import DataError
 from ..files.visible import shown
 from ..sources.listing import Listing
 from ..sources.problems import Problem
 from .checks import Picture
+from .same_again import same_again
 from .split import group_units, needed
 
 NO_TRAINING_IMAGES = "its class has no training images"
+_N_NAMED = 20
+_N_EXCLUDED = 5
+
+
+def count_units(labels: set[str], pictures: Sequence[Picture], groups: Sequence[int]) -> dict[str, int]:
+    """How many pictures of each class are different: those of one group count once."""
+    units = dict.fromkeys(labels, 0)
+    for unit in group_units(pictures, groups, 0):
+        for label in {pictures[i].item.label for i in unit.members}:
+            units[label] += 1
+    return units
+
+
+def small_classes(
+    kept: set[str], pictures: Sequence[Picture], groups: Sequence[int], fewest: int | None, warnings: list[str]
+) -> set[str]:
+    """Classes of fewer than `fewest` different pictures, which are to be left out; a warning says how many."""
+    if fewest is None:
+        return set()
+    units = count_units(kept, pictures, groups)
+    small = {name for name in kept if units[name] < fewest}
+    if small:
+        n = sum(picture.item.label in small for picture in pictures)
+        named = ", ".join(shown(name, 40) for name in sorted(small)[:_N_EXCLUDED])
+        more = ", ..." if len(small) > _N_EXCLUDED else ""
+        warnings.append(
+            f"{len(small)} classes of fewer than {fewest} images are left out, with {n} images: {named}{more}"
+        )
+    return small
 
 
 def check_class_sizes(
     kept: set[str],
     pictures: Sequence[Picture],
     groups: Sequence[int],
-    shares: tuple[float, float, float],
+    config: PrepareConfig,
     problems: Sequence[Problem],
     listing: Listing,
 ) -> None:
     """Raises DataError that names every class with too few pictures to be divided."""
-    fewest = needed(shares)
-    units: dict[str, int] = dict.fromkeys(kept, 0)
+    fewest = config.prepare.min_per_class or needed(config.prepare.split)
+    units = count_units(kept, pictures, groups)
     images: dict[str, int] = dict.fromkeys(kept, 0)
     has_given: set[str] = set()
-    for unit in group_units(pictures, groups, 0):
-        for label in {pictures[i].item.label for i in unit.members}:
-            units[label] += 1
     for picture in pictures:
         images[picture.item.label] += 1
         if picture.item.split is not None:
@@ -41,7 +69,9 @@ def check_class_sizes(
         if units[name] < (1 if name in has_given else fewest) and not (name in lacking and not images[name])
     ]
     if small:
-        raise _too_few(small, images, units, fewest, problems, listing)
+        raise DataError(
+            _too_few(small, images, units, fewest, problems, listing), hint=_ways_out(small, config, fewest)
+        )
     if len(kept - lacking) < 2:
         raise DataError(f"{listing.description}: fewer than two classes have training images")
 
@@ -53,9 +83,9 @@ def _too_few(
     fewest: int,
     problems: Sequence[Problem],
     listing: Listing,
-) -> DataError:
+) -> str:
     lines = []
-    for name in small[:20]:
+    for name in small[:_N_NAMED]:
         n = images[name]
         text = f"class '{shown(name, 60)}' has {n or 'no'} usable image{'' if n == 1 else 's'}"
         if units[name] < n:
@@ -64,15 +94,20 @@ def _too_few(
         if out:
             text += f" ({len(out)} left out; the first: {shown(out[0].file, 80)}: {out[0].reason})"
         lines.append(text)
-    more = f"\n  ... and {len(small) - 20} more classes" if len(small) > 20 else ""
-    lead = f"{listing.description}: "
-    body = lines[0] if len(lines) == 1 else f"{len(small)} classes are too small\n  " + "\n  ".join(lines) + more
-    excludes = " ".join(f"--exclude {_quoted(name)}" for name in small[:5]) + (" ..." if len(small) > 5 else "")
-    return DataError(
-        f"{lead}{body}{', a' if len(lines) == 1 else chr(10) + 'a'} split needs at least {fewest}",
-        hint=f"add images, or leave the class out with `clipft prepare {excludes}`",
-    )
+    if len(lines) == 1:
+        return f"{listing.description}: {lines[0]}, a split needs at least {fewest}"
+    more = [f"... and {len(small) - _N_NAMED} more classes"] if len(small) > _N_NAMED else []
+    listed = "\n  ".join([f"{len(small)} classes are too small", *lines, *more])
+    return f"{listing.description}: {listed}\na split needs at least {fewest}"
 
 
-def _quoted(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() else "'" + shown(name, 60) + "'"
+def _ways_out(small: list[str], config: PrepareConfig, fewest: int) -> str:
+    """Commands that can be pasted: without these classes, or with them in train alone."""
+    leave_out = same_again(config, "--min-per-class", str(fewest))
+    ways = [f"`{leave_out}` leaves out classes with fewer"]
+    if len(small) <= _N_EXCLUDED:
+        ways.append(
+            f"`{same_again(config, *(word for name in small for word in ('--exclude', name)))}` leaves out these"
+        )
+    ways.append("with `--min-per-class 1` they stay, for training alone")
+    return "add images; or " + "; ".join(ways)

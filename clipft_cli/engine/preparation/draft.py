@@ -18,8 +18,9 @@ from ..labels.prompt_words import readable_names
 from ..sources.listing import Item, Listing, choose_classes
 from ..sources.problems import Problem
 from .checks import Picture, look_at_all
-from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes
+from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes, small_classes
 from .duplicates import remove_duplicates
+from .joined_classes import check_alike, join_classes
 from .known_labels import with_known_labels
 from .split import assign_splits, rank_of
 from .target import Target
@@ -48,19 +49,26 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     """Choose classes, look at every image, drop duplicates, divide."""
     options = config.prepare
     with_known_labels(listing, target)
+    warnings: list[str] = [target.note] if target.note else []
+    join_classes(listing, options.merge, warnings)
     kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes))
+    check_alike(sorted(kept), listing, config, warnings)
     items = [item for item in _with_known_splits(listing, target) if item.label in kept]
     if target.stays:
         items = _with_names_in_utf8(items, listing)
     left_off = set(listing.labels()) - kept
     problems = [problem for problem in listing.problems if problem.label not in left_off]
     pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
+    problems += unreadable
+    pictures = _large_enough(pictures, options.min_size, problems)
     found = remove_duplicates(pictures, options.near_duplicate_distance)
-    problems += unreadable + found.problems
-    warnings: list[str] = [target.note] if target.note else []
+    problems += found.problems
     pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
     pictures, groups = _only_with_train(pictures, groups, problems)
-    check_class_sizes(kept, pictures, groups, options.split, problems, listing)
+    small = small_classes(kept, pictures, groups, options.min_per_class, warnings)
+    pictures, groups = _without(small, "its class is too small", pictures, groups, problems)
+    kept -= small
+    check_class_sizes(kept, pictures, groups, config, problems, listing)
     splits = assign_splits(pictures, groups, options.split, config.seed)
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
@@ -127,11 +135,26 @@ def _only_with_train(
 ) -> tuple[list[Picture], list[int]]:
     """Without the val and test images of classes that train lacks: nothing could be learned about them."""
     learnable = {p.item.label for p in pictures if p.item.split in (None, "train")}
-    for picture in pictures:
-        if picture.item.label not in learnable:
-            problems.append(Problem(picture.item.name, NO_TRAINING_IMAGES, "", picture.item.label))
-    kept = [i for i, picture in enumerate(pictures) if picture.item.label in learnable]
+    others = {p.item.label for p in pictures} - learnable
+    return _without(others, NO_TRAINING_IMAGES, pictures, groups, problems)
+
+
+def _without(
+    labels: set[str], reason: str, pictures: list[Picture], groups: list[int], problems: list[Problem]
+) -> tuple[list[Picture], list[int]]:
+    """The pictures of other classes than `labels`, with their groups; the rest becomes problems."""
+    problems += [Problem(p.item.name, reason, "", p.item.label) for p in pictures if p.item.label in labels]
+    kept = [i for i, picture in enumerate(pictures) if picture.item.label not in labels]
     return [pictures[i] for i in kept], [groups[i] for i in kept]
+
+
+def _large_enough(pictures: list[Picture], min_px: int, problems: list[Problem]) -> list[Picture]:
+    """Those whose shorter side has `min_px` pixels; the rest becomes problems."""
+    for picture in pictures:
+        if min(picture.width, picture.height) < min_px:
+            size = f"{picture.width} x {picture.height}"
+            problems.append(Problem(picture.item.name, "smaller than --min-size", size, picture.item.label))
+    return [picture for picture in pictures if min(picture.width, picture.height) >= min_px]
 
 
 def _class_infos(names: list[str], target: Target) -> list[ClassInfo]:

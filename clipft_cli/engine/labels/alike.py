@@ -1,0 +1,51 @@
+"""Labels that differ and that a person would hold to be one: `Cat` and `cat `, `0` and `0.0`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_WRITTEN_OUT = re.compile(r"\\(u(061c|200[bef]|202[89a-e]|206[0-9a-f]|feff)|x[0-9a-f]{2})")
+_JOINERS = re.compile("[\u00ad\u200c\u200d\ufe0e\ufe0f]")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+_MISSING = frozenset("nan none null nil na n/a #n/a <na> nat undefined missing unlabeled unlabelled".split())  # noqa: SIM905
+
+
+def alike(labels: Iterable[str]) -> list[list[str]]:
+    """Groups, of two labels or more, that say the same to a person; both groups and labels sorted."""
+    groups: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        groups.setdefault(_as_read(label), []).append(label)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def difference(labels: Sequence[str]) -> str:
+    """What the labels of one such group differ in, in words."""
+    seen = [_seen(label) for label in labels]
+    if len(set(seen)) < len(labels):
+        return "characters that cannot be seen"
+    if all(_NUMBER.fullmatch(text.strip()) for text in seen):
+        return "the way one number is written"
+    tidy = [" ".join(text.split()) for text in seen]
+    if len(set(tidy)) == 1:
+        return "blanks"
+    if len({text.casefold() for text in tidy}) == 1:
+        return "letter case" if tidy == seen else "letter case and blanks"
+    return "blanks, hyphens or underscores"
+
+
+def sounds_missing(label: str) -> bool:
+    """Whether a label is what programs write where there is none, such as `nan`."""
+    return _seen(label).strip().casefold() in _MISSING
+
+
+def _seen(label: str) -> str:
+    """The label without what cannot be seen."""
+    return _JOINERS.sub("", _WRITTEN_OUT.sub("", label))
+
+
+def _as_read(label: str) -> str:
+    text = _seen(label).strip().casefold()
+    if _NUMBER.fullmatch(text):
+        return repr(float(text.replace(",", ".")))
+    return re.sub(r"(?<=[^\W_])[\s_-]+(?=[^\W_])", " ", text)

@@ -1,0 +1,51 @@
+"""The command that prepares the same again with something changed: for hints that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+
+import yaml
+
+from ...config.commands import PrepareConfig
+
+FLAGS = (
+    "output_dir",
+    "num_classes",
+    "samples_per_class",
+    "split",
+    "include",
+    "exclude",
+    "merge",
+    "min_per_class",
+    "min_size",
+    "archive",
+    "in_place",
+)
+"""Keys of `prepare` with an option of their own; others are given by --set."""
+
+
+def same_again(config: PrepareConfig, *more: str) -> str:
+    """`clipft prepare` with all that was asked for, from options and file, and `more`; quoted for a shell."""
+    options = config.prepare
+    words = ["clipft", "prepare", *([options.source] if options.source else [])]
+    values = options.model_dump(mode="json", exclude={"source"})
+    for key in (key for key in values if key in options.model_fields_set and values[key] is not None):
+        words += _flag(key, values[key]) if key in FLAGS else ["--set", f"prepare.{key}={_value(values[key])}"]
+    if config.seed:
+        words += ["--seed", str(config.seed)]
+    return shlex.join([*words, *more])
+
+
+def _flag(key: str, value: object) -> list[str]:
+    flag = "--" + key.replace("_", "-")
+    if key == "split" and isinstance(value, list):
+        return [flag, "/".join(f"{share:g}" for share in value)]
+    if isinstance(value, list):
+        return [word for one in value for word in (flag, str(one))]
+    if isinstance(value, bool):
+        return [flag] if value else []
+    return [flag, str(value)]
+
+
+def _value(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix("...\n").strip()
