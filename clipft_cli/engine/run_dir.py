@@ -15,6 +15,7 @@ from typing import Any
 import filelock
 
 from ..errors import CheckpointError, ResourceError
+from .files.regular import regular_text
 from .files.write import half_written, write_text
 
 OUTPUTS = Path("outputs")
@@ -228,7 +229,7 @@ def write_pointer(pointer: Path, checkpoint: Path, **facts: Any) -> None:
 
 def _follow(pointer: Path) -> Path:
     try:
-        name = json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
+        name = json.loads(regular_text(pointer, max_bytes=1 << 20))["checkpoint"]
         if not isinstance(name, str) or Path(name).name != name:
             raise ValueError("not a checkpoint's name")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

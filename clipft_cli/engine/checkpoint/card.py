@@ -6,15 +6,21 @@ import contextlib
 import hashlib
 import json
 import platform
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+import pydantic
+
+from ...config.data import DataConfig
 from ...config.methods import LoraConfig, MethodName, ObjectiveName
+from ...config.model import HeadName
 from ...errors import CheckpointError, ClipftError
-from ..files.digest import file_digest
+from ..files.digest import GivenUp, file_digest
+from ..files.regular import regular_bytes
 from ..images.transforms import Preprocess
 from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
@@ -22,6 +28,9 @@ from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir
 
 FORMAT = 1
 MAX_CARD_BYTES = 64 << 20
+LEAST_FACTOR, LARGEST_FACTOR = 1e-4, 1e4
+"""Between these lies every temperature that is fitted and every scale of logits: beyond them all probabilities are
+equal, or one of them is 1."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,8 @@ def card_of(checkpoint: Path, meta: Mapping[str, Any]) -> Card:
     """The card in a checkpoint.json that was read. Raises CheckpointError where it is none."""
     try:
         return _card_from(meta)
-    except ClipftError:
-        raise
+    except ClipftError as error:
+        raise CheckpointError(f"{checkpoint}: {error.message}") from None
     except Exception as error:  # whatever a description of other types makes the parts raise
         raise does_not_fit(checkpoint, error) from error
 
@@ -81,31 +90,56 @@ def does_not_fit(checkpoint: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{checkpoint}: does not fit together: {reason}")
 
 
+class _CardFile(pydantic.BaseModel):
+    """What checkpoint.json must hold: it may come from anywhere, so that nothing in it is taken on trust."""
+
+    model_config = pydantic.ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+    method: MethodName
+    base: BaseModel
+    preprocess: dict[str, Any]
+    classes: list[ClassInfo] = pydantic.Field(min_length=1)
+    templates: list[str] = pydantic.Field(min_length=1)
+    head: HeadName
+    lora: dict[str, Any] | None
+    data: dict[str, Any]
+    epoch: int = pydantic.Field(ge=0)
+    step: int = pydantic.Field(ge=0)
+    temperature: float = pydantic.Field(ge=LEAST_FACTOR, le=LARGEST_FACTOR)
+    metrics: dict[str, float | None] | None = None
+    selected_on: str = "val"
+    objective: ObjectiveName = "cross_entropy"
+
+    @pydantic.field_validator("classes")
+    @classmethod
+    def _each_once(cls, value: list[ClassInfo]) -> list[ClassInfo]:
+        if len({info.name for info in value}) != len(value):
+            raise ValueError("a class is named twice")
+        return value
+
+    @pydantic.field_validator("templates")
+    @classmethod
+    def _one_placeholder_each(cls, value: list[str]) -> list[str]:
+        DataConfig(templates=tuple(value))
+        return value
+
+
 def _card_from(meta: Mapping[str, Any]) -> Card:
-    base = BaseModel(**meta["base"])
-    if meta["method"] not in get_args(MethodName):
-        raise CheckpointError(f"unknown method '{meta['method']}' in the checkpoint")
-    temperature = float(meta["temperature"])
-    objective = meta.get("objective", "cross_entropy")
-    if objective not in get_args(ObjectiveName):
-        raise ValueError("unknown objective")
-    if not temperature > 0:
-        raise ValueError("temperature must be greater than 0")
+    try:
+        read = _CardFile.model_validate_json(json.dumps(meta))
+    except pydantic.ValidationError as error:
+        detail = error.errors()[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        raise ValueError(f"{place}: {detail['msg']}") from None
+    values = {field: getattr(read, field) for field in _CardFile.model_fields}
     return Card(
-        method=meta["method"],
-        base=base,
-        preprocess=Preprocess.from_config(meta["preprocess"]),
-        classes=tuple(ClassInfo(str(cls["name"]), str(cls["readable"])) for cls in meta["classes"]),
-        templates=tuple(meta["templates"]),
-        head=meta["head"],
-        lora=LoraConfig(**meta["lora"]) if meta["lora"] else None,
-        data=dict(meta["data"]),
-        epoch=int(meta["epoch"]),
-        step=int(meta["step"]),
-        temperature=temperature,
-        metrics=meta.get("metrics"),
-        selected_on=str(meta.get("selected_on", "val")),
-        objective=objective,
+        **{
+            **values,
+            "preprocess": Preprocess.from_config(read.preprocess),
+            "classes": tuple(read.classes),
+            "templates": tuple(read.templates),
+            "lora": LoraConfig(**read.lora) if read.lora else None,
+        }
     )
 
 
@@ -136,10 +170,10 @@ def read_card(checkpoint: Path) -> dict[str, Any]:
         return _read_card(checkpoint)
 
 
-def verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
-    """Raises CheckpointError for a file that is missing or whose digest differs."""
+def verify_files(checkpoint: Path, meta: Mapping[str, Any], is_unwanted: threading.Event | None = None) -> None:
+    """Raises CheckpointError for a file that is missing or whose digest differs, GivenUp once `is_unwanted` is set."""
     with _naming_others(checkpoint):
-        _verify_files(checkpoint, meta)
+        _verify_files(checkpoint, meta, is_unwanted)
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -169,9 +203,7 @@ def signed_json(content: Mapping[str, Any]) -> str:
 def _read_card(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / CHECKPOINT_FILE
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
-            raise ValueError("no description is as large")
-        content = path.read_bytes()
+        content = regular_bytes(path, MAX_CARD_BYTES)
         meta = json.loads(content)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
@@ -184,7 +216,7 @@ def _read_card(checkpoint: Path) -> dict[str, Any]:
     return meta
 
 
-def _verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
+def _verify_files(checkpoint: Path, meta: Mapping[str, Any], is_unwanted: threading.Event | None = None) -> None:
     files = meta.get("files")
     if not isinstance(files, dict) or HEAD_FILE not in files:
         raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it lists no files")
@@ -193,7 +225,13 @@ def _verify_files(checkpoint: Path, meta: Mapping[str, Any]) -> None:
         path = checkpoint / name
         if name not in there:
             raise CheckpointError(f"{path}: is missing")
-        if file_digest(path) != digest:
+        try:
+            found = file_digest(path, is_unwanted)
+        except GivenUp:
+            raise
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+        if found != digest:
             raise CheckpointError(f"{path}: is damaged (its checksum differs)")
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from ...config.commands import TrainConfig
 from ...config.methods import LoraConfig
 from ...config.model import ModelConfig
 from ...errors import CheckpointError, ClipftError
+from ..files.tensors import read_into, read_tensors
 from ..images.transforms import Preprocess
 from ..manifest import ClassInfo
 from ..methods import METHODS
@@ -22,7 +21,7 @@ from ..model.base_model import BaseModel
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.foreign import check_model_cfg
 from ..run_dir import ADAPTER_FILE, CHECKPOINT_FILE, HEAD_FILE, TOWER_FILE
-from .card import Card, card_of, does_not_fit, read_card, verify_files
+from .card import LARGEST_FACTOR, LEAST_FACTOR, Card, card_of, does_not_fit, read_card, verify_files
 
 if TYPE_CHECKING:
     from ..model.backbone import Backbone
@@ -78,26 +77,30 @@ def load_verified(checkpoint: Path, meta: dict[str, Any], device: torch.device) 
 def put_together(checkpoint: Path, meta: dict[str, Any], card: Card, clip: nn.Module, device: torch.device) -> Loaded:
     """Head and adapters of a checkpoint on its tower. Raises whatever files that do not fit make torch raise."""
     method = METHODS[card.method]
-    tensors = load_file(checkpoint / HEAD_FILE)
-    head = head_of(tensors, card.head)
-    if len(tensors["weight"]) != len(card.classes):
-        raise CheckpointError(
-            f"{checkpoint}: does not fit together: {len(card.classes)} classes, a head for {len(tensors['weight'])}"
-        )
+    head = read_head(checkpoint / HEAD_FILE, card.head, (len(card.classes), int(card.base.model_cfg["embed_dim"])))
     classifier = method.attach(clip, head, TrainConfig(method=method.name, lora=card.lora or LoraConfig()))
     if classifier.adapters is not None:
-        classifier.adapters.load_state_dict(load_file(checkpoint / ADAPTER_FILE))
+        read_into(classifier.adapters, checkpoint / ADAPTER_FILE)
     return Loaded(classifier.to(device).eval(), card, meta)
 
 
-def head_of(tensors: Mapping[str, Tensor], kind: str) -> Head:
-    """A head from its state dict. Raises ValueError where it is that of another kind."""
+def read_head(path: Path, kind: str, shape: tuple[int, int] | None = None) -> Head:
+    """The head in a file, its class vectors of `shape` (C, D). Raises ValueError where it is another one."""
     names = {"cosine": {"weight", "scale"}, "linear": {"weight", "bias", "scale"}}
+    tensors = read_tensors(path)
     if names.get(kind) != set(tensors):
         raise ValueError(f"no '{kind}' head has {', '.join(sorted(tensors))}")
-    if kind == "cosine":
-        return CosineHead(tensors["weight"], float(tensors["scale"]))
-    return LinearHead(tensors["weight"], tensors["bias"], float(tensors["scale"]))
+    weight, bias, scale = tensors["weight"], tensors.get("bias"), tensors["scale"]
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise ValueError("the head's numbers are whole ones")
+    if weight.dim() != 2 or (shape is not None and tuple(weight.shape) != shape):
+        wanted = "" if shape is None else f", {shape[0]} classes of {shape[1]} features need ({shape[0]}, {shape[1]})"
+        raise ValueError(f"the head is of shape {tuple(weight.shape)}{wanted}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"the head has {len(weight)} class vectors and a bias of shape {tuple(bias.shape)}")
+    if scale.numel() != 1 or not LEAST_FACTOR <= float(scale) <= LARGEST_FACTOR:
+        raise ValueError(f"the head's scale is {scale.tolist()}, which is none for logits")
+    return CosineHead(weight, float(scale)) if kind == "cosine" else LinearHead(weight, bias, float(scale))
 
 
 def _tower(checkpoint: Path, card: Card) -> nn.Module:
@@ -107,7 +110,7 @@ def _tower(checkpoint: Path, card: Card) -> nn.Module:
 
     check_model_cfg(card.base.model_cfg, str(checkpoint / CHECKPOINT_FILE))
     clip = build_untrained(card.base.model_cfg)
-    clip.load_state_dict(load_file(checkpoint / TOWER_FILE))
+    read_into(clip, checkpoint / TOWER_FILE, used="visual.")
     is_quick = has_quick_gelu(clip)
     if is_quick != card.base.quick_gelu:
         raise CheckpointError(f"{checkpoint}: the activation built (QuickGELU: {is_quick}) is not its own")

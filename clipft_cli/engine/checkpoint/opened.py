@@ -5,6 +5,7 @@ and where its tower is a plain ViT nothing but that tower is built, without open
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ClipftError
 from ..files.digest import file_digest
+from ..files.regular import check_weights_file
 from ..run_dir import CHECKPOINT_FILE, TOWER_FILE
 from .card import Card, card_of, read_card, verify_files
 
@@ -75,21 +77,24 @@ def opened(checkpoint: Path) -> Iterator[Opened]:
     """
     meta = read_card(checkpoint)
     card = card_of(checkpoint, meta)
+    is_unwanted = threading.Event()
     pool = ThreadPoolExecutor(1, thread_name_prefix="clipft-verify")
     try:
-        yield Opened(checkpoint, meta, card, pool.submit(_verified_weights, checkpoint, meta, card))
+        yield Opened(checkpoint, meta, card, pool.submit(_verified_weights, checkpoint, meta, card, is_unwanted))
     finally:
+        is_unwanted.set()
         pool.shutdown(cancel_futures=True)
 
 
-def _verified_weights(checkpoint: Path, meta: dict[str, Any], card: Card) -> Path | None:
-    verify_files(checkpoint, meta)
+def _verified_weights(checkpoint: Path, meta: dict[str, Any], card: Card, is_unwanted: threading.Event) -> Path | None:
+    verify_files(checkpoint, meta, is_unwanted)
     if TOWER_FILE in meta["files"]:
         return checkpoint / TOWER_FILE
     if card.base.file is None:
         return None
+    base = Path(card.base.file)
     try:
-        base = Path(card.base.file)
-        return base if file_digest(base) == card.base.file_sha256 else None
+        check_weights_file(base)
+        return base if file_digest(base, is_unwanted) == card.base.file_sha256 else None
     except (OSError, ValueError):
         return None

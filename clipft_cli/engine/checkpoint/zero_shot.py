@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 
+from ...errors import ClipftError
+from ..files.tensors import finite_float32, read_into
 from ..manifest import ClassInfo, Manifest
 from ..methods.lora import text_adapters
 from ..model.backbone import Backbone
@@ -14,7 +18,7 @@ from ..model.classifier import Classifier, CosineHead, logit_scale_of
 from ..model.layers import text_tower
 from ..model.prompts import zero_shot_head
 from ..run_dir import TEXT_ADAPTER_FILE, TOWER_FILE
-from .card import Card, data_facts
+from .card import Card, data_facts, does_not_fit
 from .load import Loaded
 
 
@@ -48,10 +52,27 @@ def tuned_text_head(
 
     `backbone` is its base model, and becomes the tuned one.
     """
+    with _fitting(checkpoint):
+        head = text_head(_tuned(checkpoint, card, backbone), classes, templates)
+        finite_float32("its text tower", head.weight.detach())
+        return head
+
+
+@contextlib.contextmanager
+def _fitting(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except ClipftError:
+        raise
+    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
+        raise does_not_fit(checkpoint, error) from error
+
+
+def _tuned(checkpoint: Path, card: Card, backbone: Backbone) -> Backbone:
     if (checkpoint / TOWER_FILE).is_file():
-        backbone.model.load_state_dict(load_file(checkpoint / TOWER_FILE))
+        read_into(backbone.model, checkpoint / TOWER_FILE, used="visual.")
     if card.lora is not None:
         adapters = text_adapters(backbone.model, card.lora)
-        adapters.load_state_dict(load_file(checkpoint / TEXT_ADAPTER_FILE))
+        read_into(adapters, checkpoint / TEXT_ADAPTER_FILE)
         adapters.merge_into(text_tower(backbone.model))
-    return text_head(backbone, classes, templates)
+    return backbone

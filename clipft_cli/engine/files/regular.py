@@ -1,4 +1,4 @@
-"""Text of files that others may have made: a device or a pipe in place of one would never end."""
+"""Files that others may have made or named: a device or a pipe in place of one would never end."""
 
 from __future__ import annotations
 
@@ -6,17 +6,61 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_BYTES = 2 << 30
+MAX_WEIGHTS_BYTES = 256 << 30
+"""Far above any published CLIP."""
 
 
-def regular_text(path: Path, encoding: str = "utf-8", max_bytes: int = MAX_BYTES) -> str:
-    """The text of a regular file. Raises OSError where it is none or cannot be read, ValueError where it is no text."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, encoding=encoding) as file:
+def open_regular(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
+    """A regular file of at most `max_bytes`, open for reading. Nothing is waited for.
+
+    Raises OSError where it is no regular file, larger, or cannot be read.
+    """
+    # a named pipe without a writer would otherwise block for ever
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if status.st_size > max_bytes:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-        return file.read()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb", buffering=0)
+
+
+def regular_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The content of a regular file. Raises OSError."""
+    with open_regular(path, max_bytes) as file:
+        content: bytes = file.read()  # all of it: raw files read to their end
+        return content
+
+
+def regular_text(path: Path, encoding: str = "utf-8", max_bytes: int = MAX_BYTES) -> str:
+    """The text of a regular file, its line ends as \\n. Raises OSError where it is none or cannot be read, ValueError
+    where it is no text.
+    """
+    text = regular_bytes(path, max_bytes).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_weights_file(path: Path) -> None:
+    """For a file that a description from elsewhere names: raises ValueError or OSError for what is no safetensors file.
+
+    Nothing but its head is read, which says how long the file must be: one that has no end, or 200 GiB of nothing, is
+    refused before it is read through.
+    """
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path.name}: is no .safetensors file")
+    with open_regular(path, MAX_WEIGHTS_BYTES):
+        pass
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy"):
+            pass
+    except SafetensorError as error:
+        raise ValueError(f"{path.name}: {error}") from None

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -24,6 +24,45 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from None
     os.chmod(path, mode)
+
+
+def read_tensors(path: Path, used: str = "") -> dict[str, Tensor]:
+    """The tensors of a file from elsewhere, on the CPU: numbers with a fraction as float32, all of them finite where
+    their names begin with `used` (open_clip's CoCa has one that nothing sets and nothing reads).
+
+    A file that another tool saved in half precision is an honest one. Raises ValueError for a value that is not
+    finite, SafetensorError for what is no safetensors file, OSError.
+    """
+    return {
+        name: finite_float32(name, tensor) if name.startswith(used) else _float32(tensor)
+        for name, tensor in load_file(path).items()
+    }
+
+
+def read_into(module: nn.Module, path: Path, used: str = "") -> None:
+    """Give `module` the tensors of a file, as `read_tensors` reads them.
+
+    Raises what that does, and ValueError or RuntimeError where names, shapes or kinds of number are not the module's.
+    """
+    own, tensors = module.state_dict(), read_tensors(path, used)
+    for name, tensor in tensors.items():
+        if name in own and tensor.is_floating_point() != own[name].is_floating_point():
+            raise ValueError(f"{name} is of {tensor.dtype}, not of {own[name].dtype}")
+    module.load_state_dict(tensors)
+
+
+def finite_float32(name: str, tensor: Tensor) -> Tensor:
+    """`tensor` as float32 where its numbers have a fraction, else as it is. Raises ValueError for one not finite."""
+    tensor = _float32(tensor)
+    if tensor.is_complex():
+        raise ValueError(f"{name} holds complex numbers")
+    if tensor.is_floating_point() and tensor.numel() and not all(bool(end.isfinite()) for end in tensor.aminmax()):
+        raise ValueError(f"{name} holds a number that is not finite")
+    return tensor
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _mode_of_new(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,7 +50,8 @@ class Preprocess:
             raise ModelError(f"preprocessing '{interpolation}', '{resize_mode}' is not supported")
         height, width = (size, size) if isinstance(size, int) else size
         mean, std = _triple(config["mean"]), _triple(config["std"])
-        if not (0 < height <= MAX_PX and 0 < width <= MAX_PX and min(std) > 0 and math.isfinite(sum(mean + std))):
+        fits = all(isinstance(side, int) and 0 < side <= MAX_PX for side in (height, width))
+        if not (fits and all(abs(value) <= 10 for value in mean) and all(1e-4 <= value <= 10 for value in std)):
             raise ModelError(f"preprocessing to {width} x {height} pixels, mean {mean}, std {std} is none for images")
         return cls(
             (int(height), int(width)),
@@ -103,8 +103,11 @@ class Preprocess:
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
+    """Raises TypeError or ValueError where these are not three numbers."""
+    red, green, blue = values
+    if any(isinstance(value, bool | str) for value in (red, green, blue)):
+        raise TypeError("the mean and the standard deviation are three numbers each")
+    return float(red), float(green), float(blue)
 
 
 def _crop_or_pad(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ...config.commands import TrainConfig
 from ...config.optim import SelectionMetric
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.card import signed_json
-from ..checkpoint.load import head_of
+from ..checkpoint.load import read_head
 from ..events import Note, OnEvent
 from ..files.digest import file_digest
 from ..files.tensors import write_tensors
@@ -171,7 +170,7 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
         content = json.loads(text)
         if text != signed_json(content) or content["files"][HEAD_FILE] != file_digest(folder / HEAD_FILE):
             raise ValueError("checksum differs")
-        head = head_of(load_file(folder / HEAD_FILE), content["head"])
+        head = read_head(folder / HEAD_FILE, content["head"])
         zero_shot = ValMetrics(**content["zero_shot"])
         probe = ValMetrics(**content["probe"]) if content["probe"] else None
         kind, probe_c = str(content["kind"]), content["probe_c"]

@@ -16,6 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from ..files.tensors import finite_float32
+
 _PLAIN: dict[str, Any] = {
     "attentional_pool": False,
     "block_type": "default",
@@ -155,7 +157,13 @@ def read_image_tower(model_cfg: Mapping[str, Any], weights: Path) -> ImageOnlyCl
     with torch.device("meta"):
         clip = ImageOnlyClip(VisionTransformer(model_cfg["embed_dim"], cfg, norm, act))
     with safe_open(weights, framework="pt") as file:
-        tensors = {name: file.get_tensor(name).float() for name in file.keys() if name.startswith("visual.")}  # noqa: SIM118
+        tensors = {
+            name: finite_float32(name, file.get_tensor(name))
+            for name in file.keys()  # noqa: SIM118
+            if name.startswith("visual.")
+        }
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise ValueError("a tower's numbers are no whole ones")
     clip.load_state_dict(tensors, assign=True)
     return clip.requires_grad_(False)
 
