@@ -120,9 +120,9 @@ def test_no_file_is_a_drawer_for_everything():
     assert not names & {"utils", "util", "common", "helpers", "misc", "legacy", "old", "v2"}
 
 
-def test_init_files_are_empty_but_the_registrys():
+def test_init_files_are_empty_but_the_registries_and_the_public_face():
     filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
-    assert {path.parent.name for path in filled} == {"methods", "sources"}
+    assert {path.parent.name for path in filled} == {"clipft_cli", "methods", "sources"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0] if command else "clipft")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..errors import ConfigError
 from .base import Config, canonical_keys
-from .commands import FileConfig
+from .commands import FileConfig, TrainConfig
 from .methods import MethodName
 from .source import Path_, read_yaml
 
@@ -29,7 +29,7 @@ def preset_names() -> list[str]:
 
 def load_config(
     slice_type: type[C],
-    file: Path | None = None,
+    file: str | Path | None = None,
     sets: Iterable[str] = (),
     flags: Mapping[str, Any] | None = None,
     *,
@@ -46,8 +46,8 @@ def load_config(
         (_nested(key, value), {}) for key, value in (base or {}).items()
     ]
     if file is not None:
-        values, lines = read_yaml(file)
-        layers.append((values, _origins(file, lines)))
+        values, lines = read_yaml(Path(file))
+        layers.append((values, _origins(Path(file), lines)))
     layers += [_parse_set(text, problems) for text in sets]
     layers += [
         (_nested(key, value), {tuple(key.split(".")): "--" + key.split(".")[-1].replace("_", "-")})
@@ -61,6 +61,22 @@ def load_config(
     return slice_type.model_validate(
         {name: getattr(config, name) for name in slice_type.model_fields},
     )
+
+
+def with_preset(config: TrainConfig) -> TrainConfig:
+    """`config` with the values of its preset, or its method's own, where it leaves a key open.
+
+    A config that `load_config` made has them already, and comes back equal. Raises ConfigError.
+    """
+    return load_config(TrainConfig, base=config.model_dump(exclude_unset=True))
+
+
+def options_of(kind: type[C], **values: Any) -> C:
+    """One slice from plain values. Raises ConfigError, with a line for each value that does not do."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_problems_of(error, {}))) from None
 
 
 def dump_yaml(config: Config) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..errors import ConfigError
-from .commands import TrainConfig
+from .commands import CompareConfig, TrainConfig
 from .load import load_config
 from .methods import CONTRASTIVE_METHODS, MethodName
 from .source import read_yaml
@@ -52,6 +52,17 @@ def method_recipes(
     if any(text.startswith(OBJECTIVE) for text in shared_sets):
         notes += (f"training.objective is for {' and '.join(CONTRASTIVE_METHODS)} alone",)
     return recipes, notes
+
+
+def preset_recipes(config: CompareConfig) -> dict[MethodName, TrainConfig]:
+    """Each method by its own preset, with the seed of `config` and what it sets of data, model and hardware.
+
+    But for what is each method's own: augmentation, smallest crop, head, and the head's start.
+    """
+    shared = config.model_dump(exclude_unset=True, exclude={"compare"})
+    for section, key in OWN_KEYS:
+        shared.get(section, {}).pop(key, None)
+    return {method: load_config(TrainConfig, base={**shared, "method": method}) for method in get_args(MethodName)}
 
 
 def _shared(file: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -6,9 +6,9 @@ import contextlib
 import gc
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..config.commands import PredictConfig
+from ..config.commands import PredictConfig, PredictOptions
 from ..errors import ClipftError, DataError, PartialError
+from .checkpoint.answers import probabilities
 from .checkpoint.opened import opened
-from .images.decode import ImageError, decode_image
+from .images.decoded_ahead import DECODED, DecodedAhead
 from .images.inputs import ImageInput, Inputs
-from .images.transforms import Preprocess
 from .machine.hardware import worker_count
 from .pages.prediction import Answer, Prediction
 from .run_dir import find_checkpoint
@@ -29,9 +29,6 @@ from .run_dir import find_checkpoint
 if TYPE_CHECKING:
     from .checkpoint.load import Loaded
     from .model.precision import Precision
-
-DECODED = tuple[ImageInput, np.ndarray | str]
-"""A file with its pixels (3, H, W) uint8, or with the reason why it has none."""
 
 
 class Sink(Protocol):
@@ -135,7 +132,7 @@ def _classify_all(
     with (
         opened(summary.checkpoint) as checkpoint,
         ThreadPoolExecutor(worker_count("auto"), thread_name_prefix="clipft-decode") as pool,
-        contextlib.closing(_DecodedAhead(found, checkpoint.card.preprocess, pool, 2 * batch_size)) as ahead,
+        contextlib.closing(DecodedAhead(found, checkpoint.card.preprocess, pool, 2 * batch_size)) as ahead,
     ):
         with _without_collection():
             from .model.precision import device_label, set_up  # torch: by far the longest wait
@@ -148,7 +145,7 @@ def _classify_all(
         sink.begin(min(config.predict.top_k, len(loaded.classes)))
         decoded = iter(ahead)
         while batch := list(islice(decoded, batch_size)):
-            _pass_on(_classify(batch, loaded, precision, config), sink, summary)
+            _pass_on(classify(batch, loaded, precision, config.predict), sink, summary)
     summary.seconds = time.perf_counter() - ready
 
 
@@ -164,74 +161,23 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-class _DecodedAhead:
-    """Inputs with their pixels, in order; from the start at most `n_ahead` of them are decoded before their turn."""
-
-    def __init__(
-        self, found: Iterable[ImageInput], preprocess: Preprocess, pool: ThreadPoolExecutor, n_ahead: int
-    ) -> None:
-        self._found = iter(found)
-        self._submit = lambda item: pool.submit(_pixels, item, preprocess)
-        self._n_ahead = n_ahead
-        self._pending: deque[tuple[ImageInput, Future[np.ndarray | str]]] = deque()
-        self._fill()
-
-    def __iter__(self) -> Iterator[DECODED]:
-        while self._pending:
-            item, future = self._pending.popleft()
-            yield item, future.result()
-            self._fill()
-
-    def close(self) -> None:
-        """Give up what has not begun."""
-        for _, future in self._pending:
-            future.cancel()
-
-    def _fill(self) -> None:
-        for item in islice(self._found, self._n_ahead - len(self._pending)):
-            self._pending.append((item, self._submit(item)))
-
-
-def _pixels(item: ImageInput, preprocess: Preprocess) -> np.ndarray | str:
-    if item.problem is not None:
-        return item.problem
-    try:
-        return preprocess.pixels(decode_image(Path(item.name)))
-    except ImageError as error:
-        return error.text
-
-
-def _classify(
-    batch: list[DECODED], loaded: Loaded, precision: Precision, config: PredictConfig
+def classify(
+    batch: Sequence[DECODED], loaded: Loaded, precision: Precision, options: PredictOptions
 ) -> Iterator[Prediction]:
-    """The predictions of a batch, in its order."""
+    """The predictions of a batch, in its order; an image without pixels has its problem."""
     pixels = [content for _, content in batch if not isinstance(content, str)]
-    rows = iter(_probabilities(np.stack(pixels), loaded, precision) if pixels else ())
+    rows = iter(probabilities(loaded, np.stack(pixels), precision) if pixels else ())
     for item, content in batch:
-        yield _failed(item, content) if isinstance(content, str) else _answered(item, next(rows), loaded, config)
+        yield _failed(item, content) if isinstance(content, str) else _answered(item, next(rows), loaded, options)
 
 
-def _probabilities(pixels: np.ndarray, loaded: Loaded, precision: Precision) -> np.ndarray:
-    """(B, C) float64 of pixels (B, 3, H, W); rows add up to 1."""
-    import torch
-
-    from .model.inference import in_pieces
-
-    def forward(some: torch.Tensor) -> torch.Tensor:
-        return loaded.classifier(loaded.preprocess.normalise(some))  # type: ignore[no-any-return]
-
-    with torch.inference_mode():
-        logits = in_pieces(forward, torch.from_numpy(pixels).to(precision.device), precision).cpu().double()  # (B, C)
-        return (logits / loaded.temperature).softmax(dim=1).numpy()
-
-
-def _answered(item: ImageInput, row: np.ndarray, loaded: Loaded, config: PredictConfig) -> Prediction:
+def _answered(item: ImageInput, row: np.ndarray, loaded: Loaded, options: PredictOptions) -> Prediction:
     if not np.isfinite(row).all():
         return _failed(item, "the model gives no finite score for it")
-    order = np.argsort(-row, kind="stable")[: config.predict.top_k]
+    order = np.argsort(-row, kind="stable")[: options.top_k]
     answers = tuple(Answer(loaded.classes[c], float(row[c])) for c in order)
-    threshold = config.predict.threshold
-    return Prediction(item.name, answers, is_unknown=threshold is not None and answers[0].probability < threshold)
+    is_unknown = options.threshold is not None and answers[0].probability < options.threshold
+    return Prediction(item.name, answers, is_unknown=is_unknown)
 
 
 def _failed(item: ImageInput, problem: str) -> Prediction:

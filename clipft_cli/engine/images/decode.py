@@ -84,6 +84,31 @@ def decode_image(source: Path | bytes) -> Image.Image:
         raise ImageError(error.reason, error.detail, where=where) from None
 
 
+def rgb_of(picture: Image.Image | np.ndarray) -> Image.Image:
+    """A picture in memory as `decode_image` would give it from a file: upright, RGB, transparency on white.
+
+    An array is uint8 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Raises ImageError.
+    """
+    if isinstance(picture, np.ndarray):
+        picture = _from_array(picture)
+    with _as_image_error():
+        _check_size(picture)
+        picture.load()
+        return _upright(_as_rgb(picture), _orientation(picture))
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.dtype != np.uint8:
+        raise ImageError("not an image that can be read", f"an array of {array.dtype}; uint8, 0 to 255, is needed")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] not in (3, 4)):
+        raise ImageError("not an image that can be read", f"an array of shape {array.shape}; (H, W, 3) is needed")
+    if array.size == 0:
+        raise ImageError("no pixels", f"{array.shape[1]} x {array.shape[0]}")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
 def read_image_bytes(path: Path) -> bytes:
     """The content of a regular file of at most MAX_BYTES. Raises ImageError."""
     where = str(path)
@@ -161,17 +186,26 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     """The picture's header, of a size that may be decoded; whatever goes wrong in the block is an ImageError."""
     if not data:
         raise ImageError("empty file")
-    _silence_pillow()
-    try:
-        with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
+    with _as_image_error():
+        try:
+            image = Image.open(io.BytesIO(data), formats=_readable_formats())
+        except UnidentifiedImageError:
+            raise ImageError(_what_it_is_instead(data)) from None
+        with image:
             _check_size(image)
             yield image
+
+
+@contextmanager
+def _as_image_error() -> Iterator[None]:
+    """Whatever goes wrong with a picture in the block is an ImageError."""
+    _silence_pillow()
+    try:
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError:
         raise ImageError("too many pixels", f"the limit is {MAX_PIXELS:,}") from None
-    except UnidentifiedImageError:
-        raise ImageError(_what_it_is_instead(data)) from None
     except MemoryError:
         raise ImageError("does not fit into memory") from None
     except Exception as error:  # Pillow's plugins raise nearly every type on damaged files

@@ -24,10 +24,14 @@ _MAGIC = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One file as it was named. `problem` is why it is none, where that is known without reading it."""
+    """One image: a file as it was named, or a `picture` in memory under the name of its place.
+
+    `problem` is why it is none, where that is known without reading it.
+    """
 
     name: str
     problem: str | None = None
+    picture: Image.Image | None = None
 
 
 @dataclass

@@ -22,6 +22,16 @@ class Answer:
     info: ClassInfo
     probability: float
 
+    @property
+    def name(self) -> str:
+        """The class, as its folder is called."""
+        return self.info.name
+
+    @property
+    def readable(self) -> str:
+        """The words that stand for the class in its prompt."""
+        return self.info.readable
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -41,6 +51,16 @@ class Prediction:
         if self.is_unknown:
             return UNKNOWN
         return self.answers[0].info.readable if self.answers else ""
+
+    @property
+    def predicted(self) -> str | None:
+        """Name of the class; None where the answer is unknown or there is none."""
+        return self.answers[0].name if self.answers and not self.is_unknown else None
+
+    @property
+    def probability(self) -> float | None:
+        """Of the first answer, 0..1; None where there is none."""
+        return self.answers[0].probability if self.answers else None
 
     def to_json(self) -> dict[str, Any]:
         """One object; `predicted` is null where the answer is unknown or there is none."""

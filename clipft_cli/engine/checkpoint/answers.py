@@ -1,0 +1,40 @@
+"""What a loaded classifier makes of a batch of pixels: probabilities of its classes, or features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..model.precision import Precision
+    from .load import Loaded
+
+
+def probabilities(loaded: Loaded, pixels: np.ndarray, precision: Precision) -> np.ndarray:
+    """(B, C) float64 of pixels (B, 3, H, W) uint8, at the checkpoint's temperature; rows add up to 1."""
+    import torch
+
+    from ..model.inference import in_pieces
+
+    def forward(some: torch.Tensor) -> torch.Tensor:
+        return loaded.classifier(loaded.preprocess.normalise(some))  # type: ignore[no-any-return]
+
+    with torch.inference_mode():
+        logits = in_pieces(forward, torch.from_numpy(pixels).to(precision.device), precision).cpu().double()  # (B, C)
+        return (logits / loaded.temperature).softmax(dim=1).numpy()
+
+
+def unit_features(loaded: Loaded, pixels: np.ndarray, precision: Precision) -> np.ndarray:
+    """(B, D) float32 of pixels (B, 3, H, W) uint8, rows of length 1: what the head compares with its classes."""
+    import torch
+    import torch.nn.functional as F
+
+    from ..model.inference import in_pieces
+
+    def forward(some: torch.Tensor) -> torch.Tensor:
+        return loaded.classifier.features(loaded.preprocess.normalise(some))
+
+    with torch.inference_mode():
+        features = in_pieces(forward, torch.from_numpy(pixels).to(precision.device), precision)  # (B, D) float32
+        return F.normalize(features, dim=-1).cpu().numpy()
