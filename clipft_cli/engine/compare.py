@@ -16,11 +16,12 @@ from ..config.recipes import check_names
 from ..errors import ConfigError
 from .comparison.comparison import Comparison, build_pairs, build_row
 from .comparison.comparison import Row as TableRow
-from .comparison.contenders import Contender, line_up, n_train_images, named_runs, refuse_other_data
+from .comparison.contenders import Contender, line_up, named_runs, refuse_other_data
 from .comparison.finished_run import FinishedRun, open_run
 from .comparison.measured_run import Measurer
+from .comparison.reuse import n_train_images
 from .comparison.verdict import differing_bases, recommended, verdict
-from .events import Begins, Note, OnEvent
+from .events import Begins, Event, Note, OnEvent
 from .files.amounts import duration
 from .files.publish import publish, staging_folder
 from .files.visible import visible
@@ -63,9 +64,15 @@ def compare(
         other.split("test")  # refused where it has none, before anything is trained
     told = list(notes) + _state_of(manifest)
     recipes = _fitted(recipes, manifest, named)
-    contenders = line_up(config, recipes, manifest, named, on_event)
     for text in told:
         on_event(Note(text, is_warning=True))
+
+    def keep(event: Event) -> None:
+        if isinstance(event, Note) and event.is_warning:
+            told.append(event.text)
+        on_event(event)
+
+    contenders = line_up(config, recipes, manifest, named, keep)
     _refuse_training(config, contenders)
     with staging_folder(_free_folder(config.compare.output_dir)) as staging:
         contenders, n_seeds, cut = _trained(config, contenders, manifest, on_event)
@@ -145,7 +152,7 @@ def _refuse_training(config: CompareConfig, contenders: Sequence[Contender]) -> 
         )
         raise ConfigError(
             f"no finished run on this data set, and --no-train: {listed}",
-            hint="leave out --no-train, then it is trained now; a run of that preset, epochs, model and seed is taken",
+            hint="leave out --no-train, then it is trained now; a run of equal settings, data, model and seed is taken",
         )
 
 

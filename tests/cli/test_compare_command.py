@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from colour_world import World, write_colours
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
@@ -191,9 +192,77 @@ def test_a_budget_that_leaves_nothing_to_compare_is_refused(compared):
 def test_a_run_of_as_many_epochs_as_the_rule_says_is_taken_for_auto(compared):
     config = compared.root / "outputs" / "lora" / "config.yaml"
     config.write_text(config.read_text().replace("num_epochs: 1", f"num_epochs: {epochs_by_rule(12)}"))
+    (compared.root / "outputs" / "lora" / "inputs.json").unlink()  # as in a run of an earlier version
     outcome = compare("lora", "--no-train", "--json", epochs="auto")
     assert outcome.exit_code == 0, outcome.output
     assert "lora, seed 0: taking the finished run outputs/lora" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("training.learning_rate=0.004", "training.learning_rate 0.003 (not 0.004)"),
+        ("training.label_smoothing=0", "training.label_smoothing 0.1 (not 0.0)"),
+        ("training.select_by=macro_f1", "training.select_by top1 (not macro_f1)"),
+        ("data.class_balance=sampler", "data.class_balance none (not sampler)"),
+        ("data.horizontal_flip=false", "data.horizontal_flip True (not False)"),
+        ("data.few_shot=2", "data.few_shot None (not 2)"),
+        ("data.templates=short", "other prompt templates"),
+        ("model.head_start=text", "model.head_start auto (not text)"),
+        ("linear_probe.c_values=[1]", "linear_probe.c_values"),
+        ("lora.r=2", "lora.r 8 (not 2)"),
+        ("seed=1", None),
+    ],
+)
+def test_a_run_of_other_settings_does_not_stand_for_a_method(compared, setting, told):
+    outcome = compare("lora", "--no-train", "--set", setting)
+    assert outcome.exit_code == 2
+    assert re.search(
+        r"no finished run on this data set, and --no-train: .*lora \(preset lora, seed [01]\)", outcome.stderr
+    )
+    if told is None:
+        assert "outputs/lora was trained with" not in outcome.stderr
+    else:
+        assert f"outputs/lora was trained with {told}" in outcome.stderr
+        assert "compared under its own name, and does not stand for lora" in outcome.stderr
+
+
+@pytest.mark.parametrize("setting", ["data.num_workers=2", "cache.max_gb=1", "checkpoint.keep_last=3"])
+def test_workers_and_caches_make_no_other_run(compared, setting):
+    outcome = compare("lora", "--no-train", "--set", setting)
+    assert outcome.exit_code == 0, outcome.output
+    assert "lora, seed 0: taking the finished run outputs/lora" in outcome.stderr
+
+
+def test_what_was_trained_with_other_settings_is_a_row_of_its_own(compared):
+    outcome = compare("lora", "--set", "training.learning_rate=0.004", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    assert {row["label"]: row["runs"] for row in content["rows"][2:]} == {
+        "lora": ["outputs/lora-2"],
+        "outputs/lora": ["outputs/lora"],
+    }
+    assert any("outputs/lora was trained with training.learning_rate" in note for note in content["notes"])
+    again = compare("lora", "--set", "training.learning_rate=0.004", "--no-train")
+    assert "lora, seed 0: taking the finished run outputs/lora-2" in again.stderr
+
+
+@pytest.mark.parametrize("has_inputs", [True, False])
+def test_other_readable_names_and_other_weights_make_another_run(compared, has_inputs):
+    if not has_inputs:  # as in runs of an earlier version
+        for file in compared.root.glob("outputs/*/inputs.json"):
+            file.unlink()
+    assert compare("lora", "--no-train").exit_code == 0
+    names = compared.root / "data" / "colours" / "classes.txt"
+    text = names.read_text()
+    first = next(line for line in text.splitlines() if line and not line.startswith("#"))
+    names.write_text(text.replace(first, first + " thing"))
+    assert compare("lora", "--no-train").exit_code == 2
+    names.write_text(text)
+    weights = compared.root / "colour-clip.safetensors"
+    tensors = load_file(weights)
+    save_file({**tensors, "visual.proj": tensors["visual.proj"] * 1.01}, weights)
+    assert compare("lora", "--no-train").exit_code == 2
 
 
 def test_the_terminal_table_fits_80_columns_and_says_what_was_kept(compared, monkeypatch):
@@ -314,6 +383,7 @@ def test_a_damaged_run_on_other_data_is_no_obstacle(compared):
     shutil.copytree("outputs/lora", "outputs/other")
     card = _card(Path("outputs/other"))
     _rewrite(card, lambda content: content["data"].update(manifest_digest="f" * 64))
+    _rewrite(Path("outputs/other/inputs.json"), lambda content: content.update(data_set="f" * 64))
     (card.parent / "head.safetensors").write_bytes(b"damaged")
     os.utime("outputs/other/summary.json", (2e9, 2e9))
     outcome = compare("lora", "--no-train")

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...config.commands import CompareConfig, TrainConfig
 from ...config.methods import MethodName
 from ...config.recipes import is_run_name
-from ...errors import CheckpointError, ConfigError, DataError
-from ..checkpoint.card import read_card
+from ...errors import CheckpointError, DataError
 from ..events import Note, OnEvent
 from ..files.visible import visible
-from ..images.subset import draw_subset
 from ..manifest import Manifest
 from ..methods import METHODS
-from ..optim.recipe import epochs as epochs_by_rule
-from ..run_dir import OUTPUTS, RunDir, find_checkpoint
+from ..run_dir import OUTPUTS
 from .finished_run import FinishedRun, open_run
+from .reuse import earlier_runs
 
 ALWAYS: tuple[MethodName, ...] = ("zero_shot", "linear_probe")
 
@@ -87,22 +85,20 @@ def line_up(
             seeds = _seeds(recipe, 1 if _needs_one_seed(recipe) else n_seeds)
             contender = Contender(name, recipe, seeds)
         for seed in contender.missing:
-            earlier = _newest_like(contender.recipe, seed, manifest, config.compare.split)
+            earlier = _newest_equal(contender.recipe, seed, manifest, config.compare.split)
             if earlier is not None:
-                _say_reused(earlier, contender, seed, on_event)
+                path = visible(str(earlier.path))
+                on_event(Note(f"{contender.label}, seed {seed}: taking the finished run {path}"))
                 contender = contender.with_run(seed, earlier)
             else:
                 _say_begun(contender, seed, manifest, on_event)
-        if not _is_listed(contender, found.values()):
-            found[name] = contender
+        others = {}
+        if name in config.compare.names and name not in named:
+            others = _of_other_settings(contender, manifest, config.compare.split, on_event)
+        for called, row in {name: contender, **others}.items():
+            if not _is_listed(row, found.values()):
+                found[called] = row
     return _told_apart(found)
-
-
-def n_train_images(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
-    """Images this recipe trains on."""
-    data = recipe.data
-    rows = manifest.split("train")
-    return len(draw_subset(rows, fraction=data.fraction, few_shot=data.few_shot, seed=seed))
 
 
 def _contender_of(name: str, run: FinishedRun, n_seeds: int, manifest: Manifest) -> Contender:
@@ -132,109 +128,57 @@ def _needs_one_seed(recipe: TrainConfig) -> bool:
     return not METHODS[recipe.method].trains_by_epochs and (recipe.method == "zero_shot" or not is_drawn)
 
 
-def _newest_like(recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
-    """The newest finished run in outputs/ of the same data, method, preset, epochs, model and seed."""
-    for path, _ in _runs_like(recipe, seed, manifest, is_finished=True):
-        if _is_of_other_data(path, manifest):
-            continue
-        try:
-            return open_run(path, split)
-        except CheckpointError as error:
-            raise CheckpointError(
-                error.message, hint="it is the newest run that would be compared: restore, move or remove it"
-            ) from None
+def _newest_equal(recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
+    """The newest finished run in outputs/ that is equal in all that decides its result."""
+    for earlier in earlier_runs(recipe, seed, manifest, is_finished=True):
+        if not earlier.differing:
+            try:
+                return open_run(earlier.path, split)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    error.message, hint="it is the newest run that would be compared: restore, move or remove it"
+                ) from None
     return None
+
+
+def _of_other_settings(contender: Contender, manifest: Manifest, split: str, on_event: OnEvent) -> dict[str, Contender]:
+    """The newest run of the method that was trained with other settings than asked for now, by its own name."""
+    seeds = contender.missing
+    if not seeds or contender.recipe.method == "zero_shot":
+        return {}
+    for earlier in earlier_runs(contender.recipe, seeds[0], manifest, is_finished=True):
+        told = [text for text in earlier.differing if not text.startswith("seed ")]
+        if not told:
+            continue  # only another seed, which is no other method
+        try:
+            run = open_run(earlier.path, split)
+        except CheckpointError:
+            continue
+        path = visible(str(earlier.path))
+        said = f"{path} was trained with {', '.join(told)}: it is compared under its own name, and does not stand for"
+        on_event(Note(f"{said} {contender.label}", is_warning=True))
+        recipe = earlier.config.model_copy(
+            update={"data": earlier.config.data.model_copy(update={"dir": manifest.root})}
+        )
+        return {str(earlier.path): Contender(str(earlier.path), recipe, (recipe.seed,), {recipe.seed: run})}
+    return {}
 
 
 def _say_begun(contender: Contender, seed: int, manifest: Manifest, on_event: OnEvent) -> None:
     """Where such a run was begun and not finished: that it can be, and need not be trained anew."""
-    for path, config in _runs_like(contender.recipe, seed, manifest, is_finished=False):
-        if config.data.dir.resolve() == manifest.root.resolve():
-            told = f"{contender.label}, seed {seed}: {visible(str(path))} is not finished and cannot be taken;"
-            how = f" `clipft train --resume {visible(str(path))}` goes on with it, then it is"
+    for earlier in earlier_runs(contender.recipe, seed, manifest, is_finished=False):
+        if not earlier.differing:
+            path = visible(str(earlier.path))
+            told = f"{contender.label}, seed {seed}: {path} is not finished and cannot be taken;"
+            how = f" `clipft train --resume {path}` goes on with it, then it is"
             return on_event(Note(told + how, is_warning=True))
     return None
-
-
-def _runs_like(
-    recipe: TrainConfig, seed: int, manifest: Manifest, *, is_finished: bool
-) -> Iterator[tuple[Path, TrainConfig]]:
-    """Runs in outputs/ of the same method, preset, epochs, model and seed, the newest first."""
-    from ...config.load import load_config
-
-    try:
-        runs = [RunDir(path) for path in OUTPUTS.iterdir()]
-    except OSError:
-        return
-    found = [run for run in runs if run.config.is_file() and run.is_finished == is_finished]
-    dated = {run: (run.summary if is_finished else run.config).stat().st_mtime for run in found}
-    for run in sorted(found, key=lambda run: dated[run], reverse=True):
-        try:
-            config = load_config(TrainConfig, run.config)
-        except ConfigError:
-            continue  # it is of another version
-        if _is_like(config, recipe, seed, manifest):
-            yield run.path, config
-
-
-def _is_like(config: TrainConfig, recipe: TrainConfig, seed: int, manifest: Manifest) -> bool:
-    return (
-        config.method == recipe.method
-        and (config.preset or config.method) == (recipe.preset or recipe.method)
-        and (config.seed == seed or _needs_one_seed(recipe))
-        and _model_of(config) == _model_of(recipe)
-        and (config.data.few_shot, config.data.fraction) == (recipe.data.few_shot, recipe.data.fraction)
-        and (
-            not METHODS[recipe.method].trains_by_epochs or config.training.num_epochs == _epochs(recipe, manifest, seed)
-        )
-    )
-
-
-def _model_of(config: TrainConfig) -> tuple[str, str]:
-    """Name and weights, files by their place."""
-    return _placed(config.model.name), _placed(config.model.pretrained or "")
-
-
-def _placed(name: str) -> str:
-    return str(Path(name).resolve()) if name and Path(name).exists() else name
-
-
-def _is_of_other_data(path: Path, manifest: Manifest) -> bool:
-    """Whether the run says that it is; asked before its files are read and verified."""
-    try:
-        facts = read_card(find_checkpoint(path)).get("data")
-    except CheckpointError:
-        return False
-    return not isinstance(facts, Mapping) or facts.get("manifest_digest") != manifest.digest
-
-
-def _epochs(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
-    wanted = recipe.training.num_epochs
-    return epochs_by_rule(n_train_images(recipe, manifest, seed)) if wanted == "auto" else wanted
 
 
 def _is_listed(contender: Contender, found: Iterable[Contender]) -> bool:
     """Whether its runs are another's already: `lora` and `outputs/lora` may be one."""
     paths = {run.path.resolve() for run in contender.runs.values()}
     return bool(paths) and any(paths <= {run.path.resolve() for run in other.runs.values()} for other in found)
-
-
-def _say_reused(run: FinishedRun, contender: Contender, seed: int, on_event: OnEvent) -> None:
-    told = f"{contender.label}, seed {seed}: taking the finished run {visible(str(run.path))}"
-    differing = _differing(run.config, contender.recipe)
-    on_event(Note(told + (f", trained with {', '.join(differing)}" if differing else ""), is_warning=bool(differing)))
-
-
-def _differing(config: TrainConfig, recipe: TrainConfig) -> list[str]:
-    """`key value (not VALUE)` for what changes a result and differs from the recipe; rules' values do not count."""
-    differing = []
-    for section in ("training", *(("lora",) if METHODS[recipe.method].has_adapters else ()), "data"):
-        theirs, ours = (getattr(part, section).model_dump() for part in (config, recipe))
-        for key, wanted in ours.items():
-            is_place = section == "data" and key not in ("batch_size", "augmentation", "crop_scale_min", "templates")
-            if wanted != theirs[key] and wanted != "auto" and not is_place:
-                differing.append(f"{section}.{key} {theirs[key]} (not {wanted})")
-    return differing if METHODS[recipe.method].trains_by_epochs else []
 
 
 def _other_classes(first: FinishedRun, second: FinishedRun) -> str:

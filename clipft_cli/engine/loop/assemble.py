@@ -75,6 +75,7 @@ class Material:
             data_set=self.manifest.digest,
             base_model=self.base_digest,
             tower_parameters=_tower_size(self.backbone),
+            model_name=self.backbone.base.name,
             model_files=model_files(self.config),
         )
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ _CHOOSES = ("training.select_by",)
 class Inputs:
     """`settings` by dotted key; `words` (folder name, readable name) in class order; digests of images and weights.
 
-    `tower_parameters` is what the rule of the learning rate goes by; `model_files` are the local files the
-    model's name and weights were read from, with their digests.
+    `tower_parameters` is what the rule of the learning rate goes by, `model_name` what that of the templates does;
+    `model_files` are digests of the local files that the model's name and weights were read from.
     """
 
     settings: Mapping[str, Any]
@@ -66,6 +67,7 @@ class Inputs:
     data_set: str
     base_model: str
     tower_parameters: int = 0
+    model_name: str = ""
     model_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -135,7 +137,17 @@ def model_files(config: TrainConfig) -> dict[str, str]:
     """Digests of the local files that the model's name and weights mean, by which of the two."""
     named = {"name": config.model.name, "pretrained": config.model.pretrained}
     found = {what: _file_of(Path(text)) for what, text in named.items() if text}
-    return {what: file_digest(file) for what, file in found.items() if file is not None}
+    return {what: _digest_of(file, *_state_of(file)) for what, file in found.items() if file is not None}
+
+
+def _state_of(file: Path) -> tuple[int, int]:
+    state = file.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _digest_of(file: Path, n_bytes: int, mtime_ns: int) -> str:
+    return file_digest(file)
 
 
 def write_inputs(run_dir: RunDir, inputs: Inputs) -> None:
