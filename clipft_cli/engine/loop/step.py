@@ -147,8 +147,10 @@ class Stepper:
         `F.cross_entropy(weight=...)` would weigh the smoothing's share of each class by that class: a frequent image
         would be told that it is a rare one.
         """
-        losses = F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing, reduction="none")  # (B,)
-        return losses.sum() if self.class_weights is None else losses @ self.class_weights[labels]
+        cross_entropy = partial(F.cross_entropy, logits.float(), labels, label_smoothing=self.label_smoothing)
+        if self.class_weights is None:
+            return cross_entropy(reduction="sum")
+        return cross_entropy(reduction="none") @ self.class_weights[labels]  # (B,) @ (B,)
 
     def _apply(self, losses: Sequence[Tensor], n_images: int) -> Update:
         """Clip and step. The fused optimizer divides the gradients, or skips the step, in its own pass over them.
