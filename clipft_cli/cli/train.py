@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -97,7 +98,9 @@ def _check_resume(
     resume: bool, run: Path | None, config: Path | None, overrides: list[str] | None, flags: Mapping[str, object]
 ) -> None:
     if run is not None and not resume:
-        raise ConfigError(f"unexpected argument '{run}'", hint=f"to go on with a run: `clipft train --resume {run}`")
+        raise ConfigError(
+            f"unexpected argument '{run}'", hint=f"to go on with a run: `clipft train --resume {shlex.quote(str(run))}`"
+        )
     changed = config is not None or overrides or any(value is not None for value in flags.values())
     if resume and changed:
         raise ConfigError(

@@ -84,6 +84,12 @@ def dump_yaml(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def yaml_value(value: object) -> str:
+    """`value` in one line of YAML, quoted where it must be, as it can stand behind a key or in `--set KEY=VALUE`."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
+
+
 def json_schema() -> dict[str, Any]:
     """JSON schema of the whole file, for editors; a key's second names are in it."""
     schema = FileConfig.model_json_schema()

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from ..config.data import SplitName
 from ..errors import DataError
 from .files.regular import regular_text
+from .files.visible import quoted
 from .files.write import write_text
 from .labels.class_names import CLASSES_FILE, CLASSES_HEADER, ClassInfo, classes_text, read_class_names
 
@@ -161,7 +162,7 @@ def read_manifest(data_dir: Path, *, with_edited_names: bool = True) -> Manifest
 
 def _damaged(place: Path, what: str) -> DataError:
     folder = place if place.suffix not in (".json", ".jsonl", ".txt") else place.parent
-    return DataError(f"{place}: {what}", hint=f"write it anew with `clipft prepare {folder}`")
+    return DataError(f"{place}: {what}", hint=f"write it anew with `clipft prepare {quoted(folder)}`")
 
 
 def _read_header(root: Path) -> dict[str, Any]:
@@ -173,9 +174,9 @@ def _read_header(root: Path) -> dict[str, Any]:
         raise DataError(f"{root}: is a file, a data folder is needed", hint=hint)
     if not path.exists():
         if is_made_by_clipft(root):
-            hint = f"add images to {root}/train/<class>, then run `clipft prepare {root}`"
+            hint = f"add images to {root}/train/<class>, then run `clipft prepare {quoted(root)}`"
         elif any(child.is_dir() for child in root.iterdir()):
-            hint = f"`clipft prepare {root}` makes one of these folders"
+            hint = f"`clipft prepare {quoted(root)}` makes one of these folders"
         raise DataError(f"{root}: is no prepared data set ({DATASET_FILE} is missing)", hint=hint)
     header = _parse(path, _read(path))
     if not isinstance(header, dict) or not isinstance(header.get("classes"), list):

@@ -16,6 +16,7 @@ import filelock
 
 from ..errors import CheckpointError, ResourceError
 from .files.regular import regular_text
+from .files.visible import quoted
 from .files.write import half_written, write_text
 
 OUTPUTS = Path("outputs")
@@ -218,7 +219,7 @@ def refuse_finished(run: RunDir) -> None:
         shutil.rmtree(run.resume, ignore_errors=True)  # a kill right after the summary leaves it
         raise CheckpointError(
             f"{run.path}: this run is finished, there is nothing to resume",
-            hint=f"evaluate it: `clipft evaluate --checkpoint {run.path}`",
+            hint=f"evaluate it: `clipft evaluate --checkpoint {quoted(run.path)}`",
         )
 
 

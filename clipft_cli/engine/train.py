@@ -20,6 +20,7 @@ from .checkpoint.card import with_result
 from .checkpoint.save import save_classifier
 from .checkpoint.zero_shot import text_head
 from .events import EpochDone, Event, Note, OnEvent
+from .files.visible import quoted
 from .files.write import write_text
 from .frozen.feature_cache import FeatureCache
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
@@ -150,7 +151,7 @@ def _stopping_at_once(run_dir: RunDir, stop: StopRequest, when: str) -> Iterator
     except Stopped:
         raise InterruptedRun(
             f"interrupted {when}",
-            hint=f"go on with `clipft train --resume {run_dir.path}`",
+            hint=f"go on with `clipft train --resume {quoted(run_dir.path)}`",
         ) from None
 
 
@@ -240,7 +241,8 @@ def _refuse_lost_state(run_dir: RunDir) -> None:
     if epochs:
         raise CheckpointError(
             f"{run_dir.resume}: the saved state is missing, though {epochs[-1][1].name} is there",
-            hint=f"put the folder back, or start a new run; `clipft evaluate --checkpoint {epochs[-1][1]}` measures it",
+            hint="put the folder back, or start a new run;"
+            f" `clipft evaluate --checkpoint {quoted(epochs[-1][1])}` measures it",
         )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,3 +125,14 @@ def test_the_result_is_plain_json() -> None:
     values = prepare(config(source="pets")).to_json()
     assert json.loads(json.dumps(values))["counts"] == {"train": 14, "val": 4, "test": 2}
     assert dataclasses.is_dataclass(PrepareResult)
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "1e3", "on", "2026-01-01", "a: b", "# x", "it's", "käse", "~", "y" * 200, "a\x1bb", " "]
+)
+def test_the_starter_file_of_any_data_folder_is_read_back(name: str) -> None:
+    folders(Path("pets"))
+    made = prepare(config(source="pets", output_dir=f"./{name}"))
+    assert load_config(TrainConfig, Path("clipft.yaml")).data.dir == made.data_dir == Path(name)
+    other = prepare(config(source="pets", output_dir=f"./{name}2"))
+    assert shlex.split(other.next_command)[-1] == f"{name}2"

@@ -12,7 +12,7 @@ from ...config.methods import MethodName
 from ...config.recipes import is_run_name
 from ...errors import CheckpointError, DataError
 from ..events import Note, OnEvent
-from ..files.visible import visible
+from ..files.visible import quoted, visible
 from ..manifest import Manifest
 from ..methods import METHODS
 from ..run_dir import OUTPUTS
@@ -170,7 +170,7 @@ def _say_begun(contender: Contender, seed: int, manifest: Manifest, on_event: On
         if not earlier.differing:
             path = visible(str(earlier.path))
             told = f"{contender.label}, seed {seed}: {path} is not finished and cannot be taken;"
-            how = f" `clipft train --resume {path}` goes on with it, then it is"
+            how = f" `clipft train --resume {quoted(path)}` goes on with it, then it is"
             return on_event(Note(told + how, is_warning=True))
     return None
 

@@ -13,7 +13,7 @@ from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError
 from ..checkpoint.card import read_card, verify_files
 from ..files.regular import regular_text
-from ..files.visible import visible
+from ..files.visible import quoted, visible
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
 
 
@@ -83,7 +83,7 @@ def open_run(path: Path, split: str) -> FinishedRun:
     if not run.is_finished:
         raise CheckpointError(
             f"{shown}: this run is not finished, its figures would not be final",
-            hint=f"finish it: `clipft train --resume {shown}`",
+            hint=f"finish it: `clipft train --resume {quoted(shown)}`",
         )
     checkpoint = find_checkpoint(run.best if run.best.is_file() else path)
     meta = read_card(checkpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
 _CONTROL = re.compile(
@@ -22,6 +23,11 @@ _FORMULA = re.compile("'*[ \N{REPLACEMENT CHARACTER}]*[=+@-]")
 def visible(text: str) -> str:
     r"""`text` with what cannot be seen written out: an escape as `\x1b`, an undecodable byte 0xff as `\xff`."""
     return _UNSAFE.sub(_written_out, text)
+
+
+def quoted(argument: object) -> str:
+    """A path or a word as it is typed in a shell, for commands that can be pasted."""
+    return shlex.quote(str(argument))
 
 
 def unambiguous(text: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from ...errors import ResourceError
+from ..files.visible import quoted
 from ..methods import METHODS
 from ..run_dir import RunDir
 from .plan import n_trainable
@@ -36,7 +37,7 @@ def disk_errors(run_dir: RunDir) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        again = f"`clipft train --resume {run_dir.path}`" if run_dir.config.is_file() else "start the run again"
+        again = f"`clipft train --resume {quoted(run_dir.path)}`" if run_dir.config.is_file() else "start the run again"
         raise ResourceError(
             f"{error.filename or run_dir.path}: {error.strerror or error}",
             hint=f"what was saved is whole: make room or restore access, then {again}",

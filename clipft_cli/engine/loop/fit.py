@@ -15,6 +15,7 @@ from ...errors import InterruptedRun, TrainingError
 from ..checkpoint.card import with_result
 from ..checkpoint.save import save_classifier
 from ..events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
+from ..files.visible import quoted
 from ..frozen.prefix_store import AnyBatch
 from ..images.dataset import ImageDataset
 from ..images.loader import epoch_order, in_batches
@@ -61,7 +62,7 @@ def interrupted(run: Run, state: TrainState) -> InterruptedRun:
     """The error that ends a run after a signal; everything is saved."""
     return InterruptedRun(
         f"interrupted after step {state.step}; everything up to it is saved",
-        hint=f"go on with `clipft train --resume {run.run_dir.path}`",
+        hint=f"go on with `clipft train --resume {quoted(run.run_dir.path)}`",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...errors import InterruptedRun
 from ..events import Note, OnEvent, Progress
+from ..files.visible import quoted
 from ..images.pack_images import Telling, keep_decoded
 from ..machine.signals import Stopped, StopRequest
 from ..methods import METHODS
@@ -27,5 +28,5 @@ def pack_images(material: Material, run_dir: RunDir, on_event: OnEvent, stop: St
     except Stopped:
         raise InterruptedRun(
             "interrupted while images were decoded; nothing new is trained yet",
-            hint=f"go on with `clipft train --resume {run_dir.path}`",
+            hint=f"go on with `clipft train --resume {quoted(run_dir.path)}`",
         ) from None

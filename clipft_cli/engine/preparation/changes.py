@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..files.digest import file_digest
 from ..files.stalls import reading
-from ..files.visible import shown
+from ..files.visible import quoted, shown
 from ..labels.folder_names import storable
 from ..manifest import MANIFEST_FILE, SPLITS, Manifest
 from ..sources.folders import OWN_FILES, is_image_like, walk
@@ -37,7 +37,7 @@ class Changes:
         ]
         return (
             f"{self.root}: since it was prepared, {', '.join(parts)};"
-            f" `clipft prepare {self.root}` takes this in and keeps the splits"
+            f" `clipft prepare {quoted(self.root)}` takes this in and keeps the splits"
         )
 
 

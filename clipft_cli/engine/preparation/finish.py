@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...config.commands import PrepareConfig, TrainConfig
 from ...errors import ConfigError, ResourceError
+from ..files.visible import quoted
 from ..labels.folder_names import storable
 from ..machine.hardware import find_machine
 from ..manifest import SPLITS, Manifest, Origin, Row, digest_of, sorted_rows, write_manifest
@@ -154,12 +155,14 @@ def _write_starters(result: PrepareResult, manifest: Manifest, config: PrepareCo
             result.notes.append(f"{STARTER_FILE} is there already, for this data, and was left as it is")
         else:
             result.notes.append(f"{STARTER_FILE} is there already, for other data, and was left as it is")
-            result.next_command = f"clipft train --config {STARTER_FILE} --data-dir {_quoted(result.data_dir)}"
+            result.next_command = (
+                f"clipft train --config {STARTER_FILE} --data-dir {quoted(result.data_dir.as_posix())}"
+            )
         if result.is_drawn:
             _write_image(result, manifest, config.prepare.samples_per_class or DEFAULT_PER_CLASS)
     except OSError as error:
         result.warnings.append(f"no starter files were written here: {error.strerror}")
-        result.next_command = f"clipft train --data-dir {_quoted(result.data_dir)}"
+        result.next_command = f"clipft train --data-dir {quoted(result.data_dir.as_posix())}"
 
 
 def _points_to(file: Path, data_dir: Path) -> bool:
@@ -170,12 +173,6 @@ def _points_to(file: Path, data_dir: Path) -> bool:
         return load_config(TrainConfig, file).data.dir == data_dir
     except ConfigError:
         return False
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(path.as_posix())
 
 
 def _write_image(result: PrepareResult, manifest: Manifest, per_class: int) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-import yaml
-
 from ...config.commands import PrepareConfig
+from ...config.load import yaml_value
 
 FLAGS = (
     "output_dir",
@@ -30,7 +29,7 @@ def same_again(config: PrepareConfig, *more: str) -> str:
     words = ["clipft", "prepare", *([options.source] if options.source else [])]
     values = options.model_dump(mode="json", exclude={"source"})
     for key in (key for key in values if key in options.model_fields_set and values[key] is not None):
-        words += _flag(key, values[key]) if key in FLAGS else ["--set", f"prepare.{key}={_value(values[key])}"]
+        words += _flag(key, values[key]) if key in FLAGS else ["--set", f"prepare.{key}={yaml_value(values[key])}"]
     if config.seed:
         words += ["--seed", str(config.seed)]
     return shlex.join([*words, *more])
@@ -45,7 +44,3 @@ def _flag(key: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [flag] if value else []
     return [flag, str(value)]
-
-
-def _value(value: object) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).removesuffix("...\n").strip()

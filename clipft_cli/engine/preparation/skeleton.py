@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError, ResourceError
+from ..files.visible import quoted
 from ..files.write import write_text
 from ..labels.class_names import CLASSES_FILE, ClassInfo, classes_text
 from ..labels.names import class_name
@@ -26,7 +27,7 @@ class SkeletonResult:
     @property
     def next_command(self) -> str:
         """What to type once there are photographs."""
-        return f"clipft prepare {self.data_dir.as_posix()}"
+        return f"clipft prepare {quoted(self.data_dir.as_posix())}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain values."""

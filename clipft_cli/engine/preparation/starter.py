@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from ...config.load import load_config, yaml_value
 from ...config.methods import MethodName
 from ..machine.hardware import Machine
 from ..machine.method_tree import MethodPick, pick_method
@@ -66,7 +67,7 @@ method: {pick.method}  # {_METHOD_COMMENTS[pick.method]}
 seed: {seed}  # same seed, same data, same machine: same result
 
 data:
-  dir: {_yaml_path(data_dir)}  # what `clipft prepare` wrote
+  dir: {yaml_value(data_dir.as_posix())}  # what `clipft prepare` wrote
   batch_size: {pick_batch_size(n_train, machine)}  # images in one step; fewer where memory runs out
 
 model:
@@ -94,7 +95,6 @@ _METHOD_COMMENTS = {
 def _preset_comments(method: MethodName) -> str:
     """The keys people change first, with the value the method's preset gives them."""
     from ...config.commands import TrainConfig
-    from ...config.load import load_config
 
     training = load_config(TrainConfig, None, flags={"method": method}).training
     lines = [
@@ -110,12 +110,6 @@ def _preset_comments(method: MethodName) -> str:
         ),
     ]
     return "".join(f"# {line}{'  # ' + comment if comment else ''}\n" for line, comment in lines)
-
-
-def _yaml_path(path: Path) -> str:
-    text = path.as_posix()
-    plain = text.replace("/", "").replace("_", "").replace("-", "").replace(".", "")
-    return text if plain.isalnum() and plain.isascii() and not plain.isdigit() else json.dumps(text, ensure_ascii=False)
 
 
 def write_new(path: Path, text: str) -> bool:

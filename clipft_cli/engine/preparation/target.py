@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError
+from ..files.visible import quoted
 from ..labels.class_names import CLASSES_FILE
 from ..labels.folder_names import folder_name
 from ..manifest import DATASET_FILE, MANIFEST_FILE, Manifest, is_made_by_clipft, read_manifest
@@ -150,7 +151,9 @@ def make_room(target: Target, request: str, is_forced: bool) -> tuple[Manifest |
     if existing.origin.request == request and not changes:
         return existing, ""
     if existing.origin.request == request:
-        raise DataError(changes.describe(), hint=f"`clipft prepare {root}`; or `--force` renames it and prepares anew")
+        raise DataError(
+            changes.describe(), hint=f"`clipft prepare {quoted(root)}`; or `--force` renames it and prepares anew"
+        )
     raise DataError(
         f"{root}: holds another data set (source {existing.origin.source}, seed {existing.origin.seed}),"
         " or its source has changed",

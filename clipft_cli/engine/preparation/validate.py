@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
-from ..files.visible import shown
+from ..files.visible import quoted, shown
 from ..manifest import SPLITS, read_manifest
 from ..sources.listing import Item
 from .changes import find_changes
@@ -59,7 +59,7 @@ class ValidationReport:
         n = len(self.faults)
         raise DataError(
             f"{self.data_dir}: {n} fault{'' if n == 1 else 's'}\n" + "\n".join(lines),
-            hint=f"`clipft prepare {self.data_dir}` takes in what changed and lists what cannot be used",
+            hint=f"`clipft prepare {quoted(self.data_dir)}` takes in what changed and lists what cannot be used",
         )
 
 

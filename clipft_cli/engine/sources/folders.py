@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...config.data import SplitName
 from ...errors import DataError
-from ..files.visible import shown
+from ..files.visible import quoted, shown
 from ..labels.class_names import CLASSES_FILE
 from ..labels.names import class_name
 from .listing import SPLIT_WORDS, Item, Listing
@@ -222,6 +222,6 @@ def _no_classes(root: Path, tree: Tree) -> DataError:
     if tree.folders and not any(is_image_like(path) for path in tree.files):
         return DataError(
             f"{root}: its folders hold no images yet",
-            hint=f"add images to each class folder, then run `clipft prepare {root}` again",
+            hint=f"add images to each class folder, then run `clipft prepare {quoted(root)}` again",
         )
     return DataError(f"{root}: no class folders with images", hint=layout)
