@@ -11,6 +11,7 @@ from .base import Config, in_range
 
 AugmentationName = Literal["none", "crop", "standard", "strong"]
 BalanceName = Literal["none", "sampler", "loss"]
+ResizeName = Literal["auto", "crop", "pad", "squash"]
 SplitName = Literal["train", "val", "test"]
 TemplateSet = Literal["auto", "short", "photos", "drawings"]
 
@@ -25,6 +26,12 @@ class DataConfig(Config):
     )
     num_workers: int | Literal["auto"] = Field(
         "auto", description="Threads that decode images; auto: one a core, 16 at most."
+    )
+    resize: ResizeName = Field(
+        "auto",
+        description="How an image that is not square becomes the model's square, in training and ever after. crop: its"
+        " middle, the ends are lost; pad: all of it, with bars; squash: all of it, distorted; auto: as the pretrained"
+        " model does, in most cases crop.",
     )
     augmentation: AugmentationName = Field(
         "standard",

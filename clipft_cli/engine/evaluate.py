@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,9 +85,11 @@ def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: 
 
     if subject.checkpoint is None:
         backbone = load_backbone(config.model)
+        backbone = replace(backbone, preprocess=backbone.preprocess.resizing(config.data.resize))
         return zero_shot(backbone, choose_templates(config.data.templates, backbone.base.name), manifest, device)
     card = card_of(subject.checkpoint, subject.meta)
-    return zero_shot(load_base(subject.checkpoint, card.base), card.templates, manifest, device)
+    backbone = replace(load_base(subject.checkpoint, card.base), preprocess=card.preprocess)
+    return zero_shot(backbone, card.templates, manifest, device)
 
 
 def _notes(

@@ -23,6 +23,7 @@ from .events import EpochDone, Event, Note, OnEvent
 from .files.visible import quoted
 from .files.write import write_text
 from .frozen.feature_cache import FeatureCache
+from .images.shapes import what_is_cut_off
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
 from .loop.bad_images import listing_bad
 from .loop.disk import check_space, disk_errors
@@ -64,6 +65,7 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
     """
     began = time.perf_counter()
     material = load_material(config, _read_data(config, on_event))
+    _warn_of_shapes(material, on_event)
     meter = EnergyMeter(material.precision.device)
     on_event = meter.watching(on_event)
     check_layers(material)
@@ -97,6 +99,7 @@ def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
 def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
     """Show the plan, with memory and speed measured on a few real updates; nothing is written."""
     material = load_material(config, _read_data(config, on_event))
+    _warn_of_shapes(material, on_event)
     with contextlib.closing(material.loader):
         return measure(material, _text_start(material), on_event)
 
@@ -107,6 +110,13 @@ def _read_data(config: TrainConfig, on_event: OnEvent) -> Manifest:
     if changes:
         on_event(Note(changes.describe(), is_warning=True))
     return manifest
+
+
+def _warn_of_shapes(material: Material, on_event: OnEvent) -> None:
+    if material.config.data.resize == "auto":
+        told = what_is_cut_off(material.train_set.files, material.backbone.preprocess)
+        if told is not None:
+            on_event(Note(told, is_warning=True))
 
 
 def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Start | None:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from ...config.data import AugmentationName, DataConfig
-from .crops import Crops, ResizedCrops, SquareCrops
+from .crops import Crops, ResizedCrops, SquareCrops, whole
 from .draws import Draws
 from .transforms import Preprocess
 
@@ -37,7 +37,7 @@ class Augmentation:
 
     def pixels(self, source: np.ndarray, preprocess: Preprocess, draws: Draws) -> np.ndarray:
         """(3, H, W) uint8 of what `crops.source` gave. Channels lie last in memory."""
-        array = self.crops.cut(source, preprocess, draws)
+        array = self.crops.cut(whole(source, preprocess, self.crops.source_px(preprocess.size)), preprocess, draws)
         for step in self.steps:
             array = step(array, draws)
         return array.transpose(2, 0, 1)

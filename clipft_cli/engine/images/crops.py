@@ -92,6 +92,28 @@ class SquareCrops:
         return source[top : top + height, left : left + width]
 
 
+def whole(source: np.ndarray, preprocess: Preprocess, short_px: int) -> np.ndarray:
+    """(h, w, 3) uint8 of the model's shape, its shorter side `short_px`, with all of the image in it: what is cropped
+    where nothing may be lost to the shape. As it is where the middle is cut out anyway, or the shape fits.
+    """
+    from .resample import resized_crop
+
+    height, width = source.shape[:2]
+    scale = short_px / min(preprocess.size)
+    canvas = round(scale * preprocess.size[0]), round(scale * preprocess.size[1])
+    if preprocess.resize_mode == "shortest" or abs(math.log(width * canvas[0] / (height * canvas[1]))) < 0.01:
+        return source
+    full = (0, 0, width, height)
+    if preprocess.resize_mode == "squash":
+        return resized_crop(source, full, canvas, preprocess.interpolation)
+    ratio = min(canvas[0] / height, canvas[1] / width)
+    h, w = max(1, round(ratio * height)), max(1, round(ratio * width))
+    padded = np.full((*canvas, 3), preprocess.fill_color, dtype=np.uint8)
+    top, left = (canvas[0] - h) // 2, (canvas[1] - w) // 2
+    padded[top : top + h, left : left + w] = resized_crop(source, full, (h, w), preprocess.interpolation)
+    return padded
+
+
 def _random_box(size: tuple[int, int], scale_min: float, draws: Draws) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of a random crop: area share in [scale_min, 1], aspect ratio in [3/4, 4/3].
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,11 @@ class ImageDataset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def files(self) -> list[Path]:
+        """Where each image lies."""
+        return [self.manifest.file(row) for row in self.rows]
 
     def bad_as_json(self) -> list[list[Any]]:
         """`bad` as plain lists, in the order of the rows."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from ...config.data import ResizeName
 from ...errors import ModelError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_RESIZE_MODES = ("shortest", "longest", "squash")
+RESIZE_MODES: dict[ResizeName, str] = {"crop": "shortest", "pad": "longest", "squash": "squash"}
+"""`data.resize` -> open_clip's name of it; `auto` is whichever the model has."""
 
 MAX_PX = 4096
 """Largest side of a model's input, far above any published model's."""
@@ -46,7 +48,7 @@ class Preprocess:
         size = config["size"]
         interpolation = config.get("interpolation", "bicubic")
         resize_mode = config.get("resize_mode", "shortest")
-        if interpolation not in _FILTERS or resize_mode not in _RESIZE_MODES:
+        if interpolation not in _FILTERS or resize_mode not in RESIZE_MODES.values():
             raise ModelError(f"preprocessing '{interpolation}', '{resize_mode}' is not supported")
         height, width = (size, size) if isinstance(size, int) else size
         mean, std = _triple(config["mean"]), _triple(config["std"])
@@ -61,6 +63,17 @@ class Preprocess:
             resize_mode,
             int(config.get("fill_color", 0)),
         )
+
+    def resizing(self, how: ResizeName) -> Preprocess:
+        """The same with another way of making an image square."""
+        return self if how == "auto" else replace(self, resize_mode=RESIZE_MODES[how])
+
+    def lost_share(self, width: int, height: int) -> float:
+        """Share of an image of this size that is cut off, 0 to 1."""
+        if self.resize_mode != "shortest":
+            return 0.0
+        aspect = (width / height) / (self.size[1] / self.size[0])
+        return 1 - min(aspect, 1 / aspect)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_config` reads back, in open_clip's own key names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -100,6 +100,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
     backbone = load_backbone(config.model)
+    backbone = replace(backbone, preprocess=backbone.preprocess.resizing(data.resize))
     METHODS[config.method].prepare(backbone.model, config)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
