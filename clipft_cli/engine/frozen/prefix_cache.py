@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...config.commands import TrainConfig
 from ..events import Note, OnEvent
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader, Mover
@@ -39,12 +38,12 @@ class PrefixCache:
     """Batches and val logits of a run, from pixels or from what is kept of the frozen part.
 
     What is kept is a function of its key: the weights (frozen, so the base model's), the images, their transform and
-    view, the number format and the cut. It is filled in the order of the split, whatever batches are asked for, so
-    that a resumed run reads the same numbers.
+    view (one of `views`, where training takes fixed ones in turn), the number format and the cut. It is filled in the
+    order of the split, whatever batches are asked for, so that a resumed run reads the same numbers.
     """
 
     classifier: Classifier
-    config: TrainConfig
+    views: int | None
     plan: tuple[Keeping, ...]
     datasets: Mapping[str, ImageDataset]
     loader: Loader
@@ -75,7 +74,7 @@ class PrefixCache:
         """One batch for each array of indexes, read where it is kept, which may first have to be filled."""
         keeping = self._enter(epoch, on_event)
         train_set = self.datasets["train"]
-        view = view_of(self.config, keeping.stage, epoch)
+        view = view_of(self.views, keeping.stage, epoch)
         if not keeping.views:
             return self.loader.batches(
                 batches, lambda index: train_set.train_pixels(index, view), train_set.labels, self.precision.device

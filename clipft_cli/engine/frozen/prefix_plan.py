@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...config.commands import TrainConfig
-from ..images.augmentations import augmentation_of
+from ...config.cache import CacheConfig
 from ..model.classifier import Classifier
 from ..model.layers import Layer
 from ..optim.unfreeze import UnfreezePlan
@@ -47,28 +46,35 @@ def stages_of(classifier: Classifier, layers: Sequence[Layer], plan: UnfreezePla
     return tuple(Stage(a, b, cuts[a]) for a, b in zip(starts, [*starts[1:], n_epochs], strict=True))
 
 
-def view_of(config: TrainConfig, stage: Stage, epoch: int) -> int:
-    """The epoch whose random transforms `epoch` trains on: its own, or a fixed view while a part is frozen."""
-    views = config.cache.views
+def view_of(views: int | None, stage: Stage, epoch: int) -> int:
+    """The epoch whose random transforms `epoch` trains on: its own, or one of `views` while a part is frozen."""
     return epoch if views is None or stage.cut == 0 else epoch % views
 
 
 def plan_keeping(
-    config: TrainConfig, stage: Stage, n_train: int, n_val: int, image_bytes: int, n_val_reads: int
+    cache: CacheConfig,
+    stage: Stage,
+    n_train: int,
+    n_val: int,
+    *,
+    is_augmented: bool,
+    image_bytes: int,
+    n_val_reads: int,
 ) -> Keeping:
     """What of `stage` is worth keeping and fits; a function of config and data, so that a resumed run does the same.
 
-    `image_bytes` is what one image takes, `n_val_reads` how often val is measured in the stage.
+    `is_augmented` says whether training images are another view in each epoch, `image_bytes` what one image takes,
+    `n_val_reads` how often val is measured in the stage.
     """
-    cache = config.cache
     if stage.cut == 0 or cache.enabled is False:
         return Keeping(stage, (), False, 0, n_val_reads)
     limit = int(cache.max_gb * 2**30)
-    is_fixed = augmentation_of(config.data) is None
-    views = tuple(sorted({0 if is_fixed else view_of(config, stage, e) for e in range(stage.first, stage.stop)}))
+    views = tuple(
+        sorted({view_of(cache.views, stage, e) if is_augmented else 0 for e in range(stage.first, stage.stop)})
+    )
     train_bytes = len(views) * n_train * image_bytes
     why_not, taken = "", 0
-    if not is_fixed and cache.views is None:
+    if is_augmented and cache.views is None:
         why_not = "its augmentation is new in every epoch (cache.views: 4 would keep 4 fixed views of each image)"
     elif stage.n_epochs == len(views) and cache.enabled is not True:
         why_not = "it would be read only once"
@@ -92,14 +98,14 @@ def work_of(keeping: Keeping, feature_cut: int, n_train: int, n_val: int) -> flo
     return above + frozen * (below_train * n_train + below_val * n_val)
 
 
-def sentences(keeping: Keeping, config: TrainConfig) -> list[str]:
+def sentences(keeping: Keeping, cache: CacheConfig, *, is_augmented: bool) -> list[str]:
     """What is done with the frozen part of a stage, for the plan; none where there is no frozen part."""
     stage = keeping.stage
     if stage.cut == 0:
         return []
     when = f"epoch {stage.stop}" if stage.n_epochs == 1 else f"epochs {stage.first + 1} to {stage.stop}"
     kept = [name for name, is_kept in (("train", keeping.views), ("val", keeping.keeps_val)) if is_kept]
-    if config.cache.enabled is False:
+    if cache.enabled is False:
         said = [f"{when}: what lies below the lowest layer that trains is computed anew (cache.enabled is false)"]
     elif not kept:
         said = [f"{when}: nothing is kept of train, {keeping.why_not_train}" if keeping.why_not_train else ""]
@@ -107,9 +113,9 @@ def sentences(keeping: Keeping, config: TrainConfig) -> list[str]:
         size = f"{keeping.n_bytes / 2**20:.0f} MiB"
         why = f"; not of train: {keeping.why_not_train}" if keeping.why_not_train else ""
         said = [f"{when}: outputs of {' and '.join(kept)} are computed once and kept ({size}){why}"]
-    if config.cache.views is not None and augmentation_of(config.data) is not None:
+    if cache.views is not None and is_augmented:
         said.append(
-            f"{when}: {config.cache.views} fixed augmented views of each image take turns, which is another"
+            f"{when}: {cache.views} fixed augmented views of each image take turns, which is another"
             " distribution than ever new ones (cache.views)"
         )
     return [sentence for sentence in said if sentence]

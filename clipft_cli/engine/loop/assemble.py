@@ -212,10 +212,20 @@ def _prefix_cache(
         n_val_reads = stage.n_epochs + (after_training if stage.stop == n_epochs else 0)
         n_bytes = kind_of(classifier, stage.cut, precision, material.backbone.preprocess.size).n_bytes
         n_train, n_val = len(material.train_set), len(material.val_set)
-        keepings.append(plan_keeping(config, stage, n_train, n_val, n_bytes, n_val_reads))
+        keepings.append(
+            plan_keeping(
+                config.cache,
+                stage,
+                n_train,
+                n_val,
+                is_augmented=material.train_set.augmentation is not None,
+                image_bytes=n_bytes,
+                n_val_reads=n_val_reads,
+            )
+        )
     return PrefixCache(
         classifier=classifier,
-        config=config,
+        views=config.cache.views,
         plan=tuple(keepings),
         datasets={"train": material.train_set, "val": material.val_set},
         loader=material.loader,

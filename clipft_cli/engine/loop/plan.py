@@ -133,7 +133,11 @@ def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
             f" images each{f' ({accumulated} micro-batches)' if accumulated > 1 else ''},"
             f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
         ),
-        *(("frozen", sentence) for keeping in run.prefix.plan for sentence in sentences(keeping, config)),
+        *(
+            ("frozen", sentence)
+            for keeping in run.prefix.plan
+            for sentence in sentences(keeping, config.cache, is_augmented=run.train_set.augmentation is not None)
+        ),
         *_adapter_facts(run),
         *_packed_facts(run),
     )

@@ -12,8 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_world import COLOURS, SIZES, TinyWorld, read_metrics, write_model
 
-from clipft_cli.config.commands import TrainConfig
-from clipft_cli.config.load import load_config
+from clipft_cli.config.cache import CacheConfig
 from clipft_cli.engine.events import Note, Plan
 from clipft_cli.engine.frozen import prefix_store
 from clipft_cli.engine.frozen.prefix_plan import Keeping, Stage, plan_keeping, work_of
@@ -136,36 +135,44 @@ def test_a_tower_without_cuts_keeps_its_features(tiny, tmp_path):
     assert n_images == N_VAL + N_TRAIN + N_VAL + end
 
 
-def settings_of(**changes) -> TrainConfig:
-    flags = {"method": "full", "data.augmentation": "none"}
-    return load_config(TrainConfig, flags={**flags, **{k.replace("__", "."): v for k, v in changes.items()}})
+def kept_of(stage: Stage, image_bytes: int, n_val_reads: int, *, is_augmented: bool = False, **cache) -> Keeping:
+    """Of 100 training images and 10 of val."""
+    return plan_keeping(
+        CacheConfig(**cache),
+        stage,
+        100,
+        10,
+        is_augmented=is_augmented,
+        image_bytes=image_bytes,
+        n_val_reads=n_val_reads,
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "views", "keeps_val", "n_images"),
     [
         ({}, (0,), True, 110),
-        ({"cache__enabled": False}, (), False, 0),
-        ({"cache__max_gb": 105 / 1024}, (0,), False, 100),
-        ({"cache__max_gb": 50 / 1024}, (), True, 10),
-        ({"cache__max_gb": 0}, (), False, 0),
-        ({"data__augmentation": "standard"}, (), True, 10),
-        ({"data__augmentation": "standard", "cache__views": 2}, (0, 1), True, 210),
-        ({"data__augmentation": "standard", "cache__views": 4}, (), True, 10),
-        ({"data__augmentation": "standard", "cache__views": 4, "cache__enabled": True}, (0, 2, 3, 1), True, 410),
+        ({"enabled": False}, (), False, 0),
+        ({"max_gb": 105 / 1024}, (0,), False, 100),
+        ({"max_gb": 50 / 1024}, (), True, 10),
+        ({"max_gb": 0}, (), False, 0),
+        ({"is_augmented": True}, (), True, 10),
+        ({"is_augmented": True, "views": 2}, (0, 1), True, 210),
+        ({"is_augmented": True, "views": 4}, (), True, 10),
+        ({"is_augmented": True, "views": 4, "enabled": True}, (0, 2, 3, 1), True, 410),
     ],
 )
 def test_what_is_kept_of_a_stage(changes, views, keeps_val, n_images):
-    keeping = plan_keeping(settings_of(**changes), Stage(2, 6, 3), 100, 10, 2**20, 4)
+    keeping = kept_of(Stage(2, 6, 3), 2**20, 4, **changes)
     assert set(keeping.views) == set(views)
     assert keeping.keeps_val is keeps_val
     assert keeping.n_bytes == n_images * 2**20
 
 
 def test_nothing_is_kept_where_nothing_is_frozen_or_all_is_read_once():
-    assert plan_keeping(settings_of(), Stage(0, 4, 0), 100, 10, 1, 4).n_bytes == 0
-    assert plan_keeping(settings_of(), Stage(0, 1, 3), 100, 10, 1, 1).n_bytes == 0
-    assert plan_keeping(settings_of(cache__enabled=True), Stage(0, 1, 3), 100, 10, 1, 1).n_bytes == 110
+    assert kept_of(Stage(0, 4, 0), 1, 4).n_bytes == 0
+    assert kept_of(Stage(0, 1, 3), 1, 1).n_bytes == 0
+    assert kept_of(Stage(0, 1, 3), 1, 1, enabled=True).n_bytes == 110
 
 
 def test_much_lies_in_a_file_that_nobody_has_to_remove(tmp_path, monkeypatch):
