@@ -34,6 +34,10 @@ def train(
         Path | None,
         typer.Argument(metavar="RUN", help="With --resume: the run directory.", show_default=False),
     ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", metavar="FILE", help="With --resume: the base model's weights, where they were moved."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan with measured speed and memory; train nothing.")
     ] = False,
@@ -62,7 +66,10 @@ def train(
         "data.few_shot": few_shot,
         "hardware.device": device,
     }
-    _check_resume(resume, run, config, overrides, {**flags, "dry_run": dry_run or None, "print": print_config or None})
+    fixed = {key: value for key, value in flags.items() if key != "data.dir" or not resume}
+    _check_resume(resume, run, config, overrides, {**fixed, "dry_run": dry_run or None, "print": print_config or None})
+    if base is not None and not resume:
+        raise ConfigError("--base says where the base weights of a run to go on with are", hint="add --resume RUN")
     settings = load_config(TrainConfig, config, overrides or (), flags)
     if print_config:
         if as_json:
@@ -74,7 +81,8 @@ def train(
     from ..engine.preflight import check_resumption, check_training
 
     if resume:
-        check_resumption(run)
+        run, data_dir, base = (path and path.expanduser() for path in (run, data_dir, base))
+        check_resumption(run, data_dir)
     else:
         check_training(settings)
 
@@ -87,7 +95,7 @@ def train(
         if dry_run:
             rehearsed = engine.dry_run(settings, view)
         else:
-            result = engine.resume(run, view) if resume else engine.train(settings, view)
+            result = engine.resume(run, view, data_dir=data_dir, base=base) if resume else engine.train(settings, view)
     if dry_run:
         screen.result(rehearsed, lambda out: show_dry_run(out, rehearsed))
     else:
@@ -105,5 +113,5 @@ def _check_resume(
     if resume and changed:
         raise ConfigError(
             "--resume goes on with the run's own config: no other option can change it",
-            hint="start a new run to change settings",
+            hint="start a new run to change settings; where its data set was moved, --data-dir says where it is now",
         )

@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from .base import Config, canonical_keys
 from .commands import FileConfig, TrainConfig
 from .methods import MethodName
+from .paths import anchored
 from .source import Path_, read_yaml
 
 C = TypeVar("C", bound=Config)
@@ -42,6 +43,7 @@ def load_config(
     Raises ConfigError with all problems at once, each with its place.
     """
     problems: list[str] = []
+    file = Path(file).expanduser() if file is not None else None
     layers: list[tuple[dict[str, Any], dict[Path_, str]]] = [
         (_nested(key, value), {}) for key, value in (base or {}).items()
     ]
@@ -55,6 +57,8 @@ def load_config(
         if value is not None
     ]
     merged, origins = _merge_layers(layers, problems)
+    of_file = {path for path, place in origins.items() if file is not None and place.startswith(f"{file}:")}
+    merged = anchored(merged, of_file, file.parent if file is not None else Path())
     preset = _choose_preset(merged, origins, problems)
     merged = _merge(preset, merged)
     config = _validate(merged, origins, problems)

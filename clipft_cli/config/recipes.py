@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from .commands import CompareConfig, TrainConfig
 from .load import load_config
 from .methods import CONTRASTIVE_METHODS, MethodName
+from .paths import anchored_value
 from .source import read_yaml
 
 OBJECTIVE = "training.objective="
@@ -69,7 +70,7 @@ def _shared(file: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The file's values that hold for every method, by dotted key; and the keys left out."""
     if file is None:
         return {}, ()
-    values, _ = read_yaml(file)
+    values, _ = read_yaml(file.expanduser())
     shared: dict[str, Any] = {}
     left_out = []
     for key, value in values.items():
@@ -80,7 +81,7 @@ def _shared(file: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:
                 if (key, name) in OWN_KEYS:
                     left_out.append(f"{key}.{name}")
                 else:
-                    shared[f"{key}.{name}"] = inner
+                    shared[f"{key}.{name}"] = anchored_value(f"{key}.{name}", inner, file.expanduser().parent)
         elif key not in ("method", "preset", "output_dir"):
             shared[key] = value
     return shared, tuple(left_out)

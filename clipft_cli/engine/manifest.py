@@ -169,7 +169,8 @@ def _read_header(root: Path) -> dict[str, Any]:
     path = root / DATASET_FILE
     hint = "`clipft prepare` writes one; `clipft prepare FOLDER` for your own images"
     if not root.exists():
-        raise DataError(f"{root}: no such data folder", hint=hint)
+        looked = "" if root.is_absolute() else f" (looked from {Path.cwd()})"
+        raise DataError(f"{root}: no such data folder{looked}", hint=hint)
     if not root.is_dir():
         raise DataError(f"{root}: is a file, a data folder is needed", hint=hint)
     if not path.exists():

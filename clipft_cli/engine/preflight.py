@@ -8,7 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..config.commands import CompareConfig, EvaluateConfig, TrainConfig
+from ..errors import DataError
+from .checkpoint.run_config import run_config
 from .checkpoint.subject import choose_subject, data_dir_of
+from .files.places import read_places
 from .manifest import require_data_set
 from .run_dir import interrupted_run
 
@@ -24,9 +27,19 @@ def check_comparison(config: CompareConfig) -> None:
         require_data_set(config.data.dir)
 
 
-def check_resumption(path: Path | None) -> None:
-    """Raises CheckpointError where there is no run to go on with (None: any)."""
-    interrupted_run(path)
+def check_resumption(path: Path | None, data_dir: Path | None = None) -> None:
+    """Raises CheckpointError where there is no run to go on with (None: any), DataError where its data set is gone."""
+    run = interrupted_run(path)
+    config, _ = run_config(run, {"data.dir": data_dir})
+    if not config.data.dir.exists():
+        then = read_places(run.path).get("data.dir")
+        was = f"; it was at {then.absolute}" if then else ""
+        raise DataError(
+            f"{config.data.dir}: the data set of this run is not there (looked from {Path.cwd()} and from"
+            f" {run.path}{was})",
+            hint=f"name it: `clipft train --resume {run.path} --data-dir DIR`",
+        )
+    require_data_set(config.data.dir)
 
 
 def check_evaluation(config: EvaluateConfig) -> None:

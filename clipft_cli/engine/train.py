@@ -14,9 +14,10 @@ from typing import Any
 import torch
 
 from ..config.commands import TrainConfig
-from ..config.load import dump_yaml, load_config
+from ..config.load import dump_yaml
 from ..errors import CheckpointError, InterruptedRun
 from .checkpoint.card import with_result
+from .checkpoint.run_config import keep_places, run_config
 from .checkpoint.save import save_classifier
 from .checkpoint.zero_shot import text_head
 from .events import EpochDone, Event, Note, OnEvent
@@ -74,19 +75,27 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
         on_event(Note(f"that name is taken: this run is {run_dir.path}"))
     with disk_errors(run_dir), run_dir.locked(), contextlib.closing(material.loader), StopRequest() as stop:
         write_inputs(run_dir, material.inputs)
+        keep_places(run_dir, config, material.backbone.base.file)
         pack_images(material, run_dir, on_event, stop)
         start = _measured_start(material, run_dir, on_event, stop)
         return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
 
 
-def resume(path: Path | None, on_event: OnEvent) -> TrainResult:
-    """Go on with an interrupted run (None: the newest) from its last saved state, bit for bit."""
+def resume(
+    path: Path | None, on_event: OnEvent, *, data_dir: Path | None = None, base: Path | None = None
+) -> TrainResult:
+    """Go on with an interrupted run (None: the newest) from its last saved state, bit for bit.
+
+    `data_dir` and `base` say where its data set and the file of its base weights are now, if not where they were.
+    """
     began = time.perf_counter()
     run_dir = interrupted_run(path)
     with disk_errors(run_dir), run_dir.locked(), StopRequest() as stop:
         refuse_finished(run_dir)
         run_dir.sweep()
-        config = load_config(TrainConfig, run_dir.config)
+        config, moved = run_config(run_dir, {"data.dir": data_dir, "model.pretrained": base})
+        for sentence in moved:
+            on_event(Note(sentence))
         with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
             material = load_material(config, _read_data(config, on_event))
         _refuse_other_inputs(run_dir, material)

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...config.commands import EvaluateConfig
+from ...config.commands import EvaluateConfig, TrainConfig
+from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError, DataError
 from ..files.digest import file_digest
+from ..files.places import where
 from ..files.visible import visible
 from ..labels.class_names import ClassInfo
 from ..labels.names import earlier_name
@@ -62,15 +64,29 @@ def data_dir_of(config: EvaluateConfig, subject: Subject) -> Path:
         return config.evaluate.data_dir
     if "dir" in config.data.model_fields_set or subject.checkpoint is None:
         return config.data.dir
-    trained_on = _trained_on(subject, "dir")
-    if not trained_on:
+    recorded = _trained_on(subject, "dir")  # by a version that wrote it into the checkpoint
+    if recorded and Path(recorded).exists():
+        return Path(recorded)
+    run = RunDir(subject.checkpoint.parent)
+    given = recorded or _given_data(run)
+    if given is None:
         raise DataError(f"{subject.checkpoint}: does not say what it was trained on", hint="name it: --data-dir DIR")
-    if not Path(trained_on).exists():
+    found = where(run.path, "data.dir", given) if run.config.is_file() else None
+    if found is None:
         raise DataError(
-            f"{trained_on}: the data set this run was trained on is not there (looked from {Path.cwd()})",
+            f"{given}: the data set this run was trained on is not there (looked from {Path.cwd()}"
+            + (f" and from {run.path})" if run.config.is_file() else ")"),
             hint="name it: --data-dir DIR",
         )
-    return Path(trained_on)
+    return found
+
+
+def _given_data(run: RunDir) -> str | None:
+    """The data set as the run's config names it."""
+    try:
+        return str(load_config(TrainConfig, run.config).data.dir)
+    except ConfigError:
+        return None
 
 
 def is_other_data(subject: Subject, manifest: Manifest) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...config.commands import TrainConfig
-from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError
 from ..checkpoint.card import read_card, verify_files
+from ..checkpoint.run_config import run_config
 from ..files.regular import regular_text
 from ..files.visible import quoted, visible
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
@@ -95,7 +95,7 @@ def open_run(path: Path, split: str) -> FinishedRun:
             hint="compare on a split that has chosen nothing, or train it again selecting on val",
         )
     try:
-        config = load_config(TrainConfig, run.config)
+        config, _ = run_config(run)
     except ConfigError as error:
         raise CheckpointError(f"{shown}: its config.yaml cannot be read: {error.message}") from None
     return FinishedRun(path, checkpoint, config, meta, _json(run.summary), _history(run.metrics))

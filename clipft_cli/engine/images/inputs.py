@@ -49,6 +49,8 @@ class Inputs:
             yield from self._expand(name)
 
     def _expand(self, name: str) -> Iterator[ImageInput]:
+        if name.startswith("~") and not os.path.lexists(name):
+            name = os.path.expanduser(name)
         if _ADDRESS.match(name):
             yield ImageInput(name, "is a web address: download the picture, then name the file")
         elif "\0" in name or not name:

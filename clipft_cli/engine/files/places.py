@@ -1,0 +1,77 @@
+"""Where a run found what it was given: kept in the run, so that it can be gone on with from anywhere, and moved."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .regular import regular_text
+from .write import write_text
+
+PLACES_FILE = "places.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One path: as it was `given`, `absolute`, and `relative` to the run's folder."""
+
+    given: str
+    absolute: str
+    relative: str
+
+    def candidates(self, run: Path) -> list[Path]:
+        """Where it may be now: a project that was moved or copied as a whole has it beside the run."""
+        return [Path(os.path.normpath(run.resolve() / self.relative)), Path(self.absolute), Path(self.given)]
+
+
+def write_places(run: Path, given: Mapping[str, Path | None]) -> None:
+    """Keep what is there of `given`, by key. Raises OSError."""
+    places = {
+        key: {"given": str(path), "absolute": str(path.resolve()), "relative": _relative(path.resolve(), run.resolve())}
+        for key, path in given.items()
+        if path is not None and path.exists()
+    }
+    write_text(run / PLACES_FILE, json.dumps(places, indent=2) + "\n")
+
+
+def read_places(run: Path) -> dict[str, Place]:
+    """By key; empty for a run that kept none, or where the file is damaged."""
+    try:
+        content = json.loads(regular_text(run / PLACES_FILE, max_bytes=1 << 20))
+        return {
+            str(key): Place(str(place["given"]), str(place["absolute"]), str(place["relative"]))
+            for key, place in content.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def where(run: Path, key: str, given: str) -> Path | None:
+    """Where that path of a run is now; None where it is nowhere.
+
+    Of a run that kept no places `given`, relative as it may be, is looked for from the working folder and from each
+    folder above the run.
+    """
+    place = read_places(run).get(key)
+    if place is not None:
+        candidates = place.candidates(run)
+    else:
+        candidates = [Path(given), *(folder / given for folder in run.resolve().parents)]
+    return next((path for path in candidates if _is_there(path)), None)
+
+
+def _relative(path: Path, run: Path) -> str:
+    try:
+        return os.path.relpath(path, run)
+    except ValueError:  # Windows: another drive
+        return str(path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
