@@ -37,11 +37,10 @@ def run_config(run: RunDir, named: Mapping[str, Path | None] | None = None) -> t
             flags[key] = str(now)
         elif given is not None and (key in known or key == "data.dir" or os.sep in given or Path(given).suffix):
             found = where(run.path, key, given)
-            if found is None:
+            if found is None or (Path(given).exists() and found.samefile(given)):
                 continue
             flags[key] = str(found)
-            if found.absolute() != Path(given).absolute():
-                told.append(f"{key} {given} is {found} here")
+            told.append(f"{key} {given} is {found} here")
     return load_config(TrainConfig, run.config, flags=flags), told
 
 
