@@ -93,7 +93,7 @@ def test_json_is_one_object_for_an_error_too(clipft, args, code, kind):
 def test_a_missing_data_folder(clipft):
     assert error_of(clipft("--data-dir", "gone")) == (
         3,
-        "gone: no such data folder",
+        f"gone: no such data folder (looked from {Path.cwd()})",
         "`clipft prepare` writes one; `clipft prepare FOLDER` for your own images",
     )
 
@@ -154,7 +154,7 @@ def test_an_unknown_layer_in_the_schedule(clipft):
 def test_resume_takes_no_other_option(clipft, option):
     code, message, hint = error_of(clipft("--resume", *option, on_tiny=False))
     assert (code, message) == (2, "--resume goes on with the run's own config: no other option can change it")
-    assert hint == "start a new run to change settings"
+    assert hint.startswith("start a new run to change settings")
 
 
 def test_resume_where_there_is_no_run(clipft):
