@@ -113,5 +113,6 @@ def _check_resume(
     if resume and changed:
         raise ConfigError(
             "--resume goes on with the run's own config: no other option can change it",
-            hint="start a new run to change settings (--data-dir and --base say where its data set and base weights are now)",
+            hint="start a new run to change settings (--data-dir and --base say where its data set and base weights are"
+            " now)",
         )
