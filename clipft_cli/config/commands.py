@@ -51,8 +51,12 @@ class PrepareOptions(Config):
     label_column: str | None = Field(None, description="Column of a table that holds the class; none: guessed.")
     split_column: str | None = Field(None, description="Column of a table that holds the split; none: guessed.")
     archive: Path | None = Field(None, description="A local copy of the archive, used in place of a download.")
-    near_duplicate_distance: int = Field(
-        4, ge=0, le=16, description="Bits two perceptual hashes of 64 may differ by and still be one picture."
+    near_duplicate_distance: int | None = Field(
+        4,
+        ge=0,
+        le=16,
+        description="Bits two perceptual hashes of 64 may differ by and still be one picture, turned or not;"
+        " none: only equal files are copies.",
     )
     in_place: bool = Field(False, description="Write a manifest over the images where they are; copy nothing.")
 
@@ -68,6 +72,11 @@ class PrepareOptions(Config):
         if len(shares) != 3:
             raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
         return shares
+
+    @field_validator("near_duplicate_distance", mode="before", json_schema_input_type=int | Literal["none"] | None)
+    @classmethod
+    def _none_is_off(cls, value: object) -> object:
+        return None if value == "none" else value
 
     @field_validator("merge", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod

@@ -63,6 +63,7 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     pictures = _large_enough(pictures, options.min_size, problems)
     found = remove_duplicates(pictures, options.near_duplicate_distance)
     problems += found.problems
+    warnings += found.warnings
     pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
     pictures, groups = _only_with_train(pictures, groups, problems)
     small = small_classes(kept, pictures, groups, options.min_per_class, warnings)

@@ -1,29 +1,25 @@
-"""Pictures that are there twice: byte for byte, or nearly (saved again, made smaller, a little brighter).
+"""Pictures that are there twice: byte for byte, or nearly. What is the same picture must never be in two splits.
 
-A perceptual hash alone also joins flat or merely similar pictures, so a pair counts only where a second hash
-and the thumbnails agree. What is the same picture must never be in two splits.
+Only equal bytes are certainly the same. Of pictures that merely look the same none is removed but where given
+splits would share one, and where all look alike nothing is concluded (see scenes.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..files.visible import shown
 from ..sources.problems import Problem
 from .checks import Picture
+from .likeness import Pairs, near_pairs
+from .scenes import crowded_labels, scene_groups, scene_labels, scene_warning, without_labels
 
-_BLOCK = 512
-_PAIRS = 16_384
-_DHASH_SLACK = 2
-MIN_CORRELATION = 0.97
-FLAT = 3.0
-"""Below this standard deviation of its thumbnail (of 255) a picture is flat, and correlation means nothing."""
-
-SAME_PICTURE_DIFFERENCE = 3.0
-"""Mean difference of thumbnails (of 255) up to which two files show one picture, whatever their labels."""
-
+TWO_LABELS = "nearly the same picture under two labels"
+NEAR_COPY = "near copy of an image in another split"
+OFF = "`--set prepare.near_duplicate_distance=none` looks for no near copies"
 _PRIORITY = {"test": 0, "val": 1, None: 2, "train": 3}
 
 
@@ -34,22 +30,47 @@ class Deduplicated:
     kept: list[Picture]
     groups: list[int]
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
-def remove_duplicates(pictures: Sequence[Picture], distance: int) -> Deduplicated:
+def remove_duplicates(pictures: Sequence[Picture], distance: int | None) -> Deduplicated:
     """Leave out exact copies, contradictions and what straddles given splits; group the near duplicates left.
 
-    Of exact copies under one label one is kept, by preference one of test, then val. One picture under two
-    labels is left out whole. Of near duplicates across given splits, the train copy (or else the val copy) goes.
+    `distance`: bits perceptual hashes may differ by; None: near duplicates are not looked for.
+    Of exact copies under one label one is kept, by preference one of test, then val. The same bytes under two
+    labels are left out whole. Of near duplicates across given splits, the train copy (or else the val copy) goes.
     """
     problems: list[Problem] = []
+    warnings: list[str] = []
     kept = _without_exact_copies(pictures, problems)
-    pairs = list(near_duplicate_pairs(kept, distance))
-    kept = _without_contradictions(kept, pairs, problems)
-    kept = _without_straddlers(kept, pairs, problems)
-    positions = {id(picture): i for i, picture in enumerate(kept)}
-    joined = [(positions[id(a)], positions[id(b)]) for a, b in pairs if id(a) in positions and id(b) in positions]
-    return Deduplicated(kept, connected(len(kept), joined), problems)
+    if distance is None:
+        return Deduplicated(kept, list(range(len(kept))), problems)
+    pairs = telling_pairs(kept, distance, warnings)
+    _tell_of_two_labels(kept, pairs, problems, warnings)
+    gone = _straddlers(kept, pairs, problems, warnings)
+    left = [i for i in range(len(kept)) if i not in gone]
+    position = {i: n for n, i in enumerate(left)}
+    joined = [(position[i], position[j]) for i, j in _both(pairs) if i in position and j in position]
+    return Deduplicated([kept[i] for i in left], connected(len(left), joined), problems, warnings)
+
+
+def telling_pairs(pictures: Sequence[Picture], distance: int, warnings: list[str]) -> Pairs:
+    """Pairs of near duplicates, but those of scenes, of which a warning tells."""
+    is_alike = np.zeros(len(pictures), bool)
+    crowded = crowded_labels(pictures, distance)
+    looked_at = np.array([i for i, p in enumerate(pictures) if p.item.label not in crowded], np.int64)
+    found = near_pairs([pictures[i] for i in looked_at], distance)
+    pairs = Pairs(looked_at[found.first], looked_at[found.second], found.is_turned) if len(found) else found
+    scenes = scene_labels(pictures, pairs) | crowded
+    is_alike |= np.array([picture.item.label in scenes for picture in pictures], bool)
+    groups = connected(len(pictures), _both(pairs))
+    mixed = scene_groups(pictures, pairs, groups)
+    is_alike |= np.array([group in mixed for group in groups], bool)
+    pairs = without_labels(pictures, pairs, scenes)
+    pairs = pairs.at(~is_alike[pairs.first] & ~is_alike[pairs.second])
+    if is_alike.any():
+        warnings.append(scene_warning(pictures, is_alike))
+    return pairs
 
 
 def _without_exact_copies(pictures: Sequence[Picture], problems: list[Problem]) -> list[Picture]:
@@ -79,93 +100,56 @@ def _contradiction(picture: Picture, others: Sequence[Picture]) -> Problem:
     return Problem(picture.item.name, "same picture under two labels", named, picture.item.label)
 
 
-def _without_contradictions(
-    kept: list[Picture], pairs: list[tuple[Picture, Picture]], problems: list[Problem]
-) -> list[Picture]:
-    gone: dict[int, tuple[Picture, list[Picture]]] = {}
-    for a, b in pairs:
-        if a.item.label == b.item.label:
-            continue
-        if _difference(a, b) <= SAME_PICTURE_DIFFERENCE:
-            gone.setdefault(id(a), (a, []))[1].append(b)
-            gone.setdefault(id(b), (b, []))[1].append(a)
-        else:
-            detail = f"like {b.item.label}: {b.item.name}"
-            problems.append(
-                Problem(a.item.name, "nearly the same picture under two labels", detail, a.item.label, "kept")
-            )
-    problems += [_contradiction(picture, others) for picture, others in gone.values()]
-    return [picture for picture in kept if id(picture) not in gone]
-
-
-def _without_straddlers(
-    kept: list[Picture], pairs: list[tuple[Picture, Picture]], problems: list[Problem]
-) -> list[Picture]:
-    """Near duplicates in two given splits: the copy in the less protected split goes."""
-    present = {id(picture) for picture in kept}
-    for a, b in pairs:
-        splits = (a.item.split, b.item.split)
-        if None in splits or splits[0] == splits[1] or not {id(a), id(b)} <= present:
-            continue
-        stays, goes = sorted((a, b), key=lambda p: _PRIORITY[p.item.split])
-        present.discard(id(goes))
-        detail = f"like {stays.item.name}"
-        problems.append(Problem(goes.item.name, "near copy of an image in another split", detail, goes.item.label))
-    return [picture for picture in kept if id(picture) in present]
-
-
-def near_duplicate_pairs(pictures: Sequence[Picture], distance: int) -> Iterator[tuple[Picture, Picture]]:
-    """Pairs whose perceptual hashes differ in at most `distance` bits, and whose second hash and thumbnails agree."""
-    if not pictures:
-        return
-    phashes = np.array([picture.phash for picture in pictures], np.uint64)  # (N,)
-    looks = _Looks.of(pictures)
-    for start in range(0, len(pictures), _BLOCK):
-        block = phashes[start : start + _BLOCK, None] ^ phashes[None, start:]  # (block, N - start)
-        first, second = np.nonzero(np.bitwise_count(block) <= distance)
-        ahead = first < second
-        first, second = first[ahead] + start, second[ahead] + start
-        for i, j in looks.same(first, second, distance):
-            yield pictures[i], pictures[j]
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """What is compared beside the perceptual hash, for N pictures: many alike make millions of pairs."""
-
-    dhashes: np.ndarray  # (N,) uint64
-    shapes: np.ndarray  # (N, 768) float32, thumbnails without their mean colour, of length 1
-    thumbs: np.ndarray  # (N, 768) uint8
-    is_flat: np.ndarray  # (N,) bool
-
-    @classmethod
-    def of(cls, pictures: Sequence[Picture]) -> _Looks:
-        thumbs = np.stack([picture.thumb for picture in pictures])  # (N, 16, 16, 3)
-        shapes = thumbs - thumbs.mean(axis=(1, 2), keepdims=True)
-        flat = shapes.reshape(len(shapes), -1).astype(np.float32)
-        lengths = np.linalg.norm(flat, axis=1, keepdims=True)
-        return cls(
-            np.array([picture.dhash for picture in pictures], np.uint64),
-            flat / np.maximum(lengths, 1e-6),
-            thumbs.reshape(len(thumbs), -1),
-            flat.std(axis=1) <= FLAT,
+def _tell_of_two_labels(
+    pictures: Sequence[Picture], pairs: Pairs, problems: list[Problem], warnings: list[str]
+) -> None:
+    """Which label is right is a question for a person: both images are kept. Turned ones may well have two."""
+    asked = [
+        (pictures[i], pictures[j])
+        for i, j in _both(pairs.at(~pairs.is_turned))
+        if pictures[i].item.label != pictures[j].item.label
+    ]
+    for a, b in asked:
+        detail = f"like {b.item.label}: {b.item.name}"
+        problems.append(Problem(a.item.name, TWO_LABELS, detail, a.item.label, "kept"))
+    if asked:
+        a, b = asked[0]
+        n = f"{len(asked)} pairs of images look" if len(asked) > 1 else "2 images look"
+        warnings.append(
+            f"{n} nearly the same and have different labels: {shown(a.item.name, 80)} ({shown(a.item.label, 40)}),"
+            f" {shown(b.item.name, 80)} ({shown(b.item.label, 40)}). They are kept, in train where they have no split;"
+            " problems.csv lists them: is one label wrong?"
         )
 
-    def same(self, first: np.ndarray, second: np.ndarray, distance: int) -> Iterator[tuple[int, int]]:
-        """Those of the pairs (first, second), both (P,), that show one picture."""
-        near = np.bitwise_count(self.dhashes[first] ^ self.dhashes[second]) <= _DHASH_SLACK * max(distance, 1)
-        first, second = first[near], second[near]
-        for start in range(0, len(first), _PAIRS):
-            i, j = first[start : start + _PAIRS], second[start : start + _PAIRS]
-            alike = np.einsum("pk,pk->p", self.shapes[i], self.shapes[j]) >= MIN_CORRELATION
-            # two flat pictures agree in every hash: only their very colours can tell
-            is_flat = self.is_flat[i] | self.is_flat[j]
-            alike[is_flat] = (self.thumbs[i[is_flat]] == self.thumbs[j[is_flat]]).all(axis=1)
-            yield from zip(i[alike].tolist(), j[alike].tolist(), strict=True)
+
+def _straddlers(pictures: Sequence[Picture], pairs: Pairs, problems: list[Problem], warnings: list[str]) -> set[int]:
+    """Positions of near duplicates in two given splits: the copy in the less protected split goes.
+
+    A turned picture under another label is another example (a hand, an arrow): it stays.
+    """
+    gone: set[int] = set()
+    first: tuple[Picture, Picture] | None = None
+    labels = np.array([picture.item.label for picture in pictures], dtype=object)
+    is_other = pairs.is_turned & (labels[pairs.first] != labels[pairs.second])
+    for i, j in _both(pairs.at(~is_other)):
+        splits = (pictures[i].item.split, pictures[j].item.split)
+        if None in splits or splits[0] == splits[1] or {i, j} & gone:
+            continue
+        stays, goes = sorted((i, j), key=lambda k: _PRIORITY[pictures[k].item.split])
+        gone.add(goes)
+        a, b = pictures[goes], pictures[stays]
+        first = first or (a, b)
+        problems.append(Problem(a.item.name, NEAR_COPY, f"like {b.item.name}", a.item.label))
+    if first is not None:
+        warnings.append(
+            f"{len(gone)} images are left out as near copies of an image in another given split, the first"
+            f" {shown(first[0].item.name, 80)}, like {shown(first[1].item.name, 80)}; {OFF}"
+        )
+    return gone
 
 
-def _difference(a: Picture, b: Picture) -> float:
-    return float(np.abs(a.thumb.astype(np.int16) - b.thumb).mean())
+def _both(pairs: Pairs) -> list[tuple[int, int]]:
+    return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
 
 def connected(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ..manifest import SPLITS, read_manifest
 from ..sources.listing import Item
 from .changes import find_changes
 from .checks import Picture, look_at_all
-from .duplicates import near_duplicate_pairs
+from .duplicates import telling_pairs
 from .summary import ClassCounts, class_counts
 
 _SHOWN_FAULTS = 20
@@ -63,10 +63,12 @@ class ValidationReport:
         )
 
 
-def validate(data_dir: Path, distance: int, on_progress: Callable[[str, int, int | None], None]) -> ValidationReport:
+def validate(
+    data_dir: Path, distance: int | None, on_progress: Callable[[str, int, int | None], None]
+) -> ValidationReport:
     """Read a data set and every image of it, and list each fault.
 
-    `distance`: bits perceptual hashes may differ by in near duplicates.
+    `distance`: bits perceptual hashes may differ by in near duplicates; None: these are not looked for.
     Raises DataError where there is no data set that can be read at all.
     """
     manifest = read_manifest(data_dir)
@@ -85,7 +87,7 @@ def validate(data_dir: Path, distance: int, on_progress: Callable[[str, int, int
         for picture in pictures
         if picture.sha256 != rows[picture.item.name].sha256
     ]
-    report.faults += _leaks(pictures, distance)
+    report.faults += _leaks(pictures, distance, report.warnings)
     report.warnings += _small_splits(report.classes)
     return report
 
@@ -101,16 +103,30 @@ def _count_faults(classes: list[ClassCounts]) -> list[Fault]:
     return faults
 
 
-def _leaks(pictures: list[Picture], distance: int) -> list[Fault]:
+def _leaks(pictures: list[Picture], distance: int | None, warnings: list[str]) -> list[Fault]:
     """The same picture in two splits, or under two labels."""
     faults = []
-    for a, b in near_duplicate_pairs(pictures, distance):
+    for a, b in _copies(pictures, distance, warnings):
         same = "a copy" if a.sha256 == b.sha256 else "a near copy"
         if a.item.split != b.item.split:
             faults.append(Fault(a.item.name, f"is {same} of {b.item.name}, in another split"))
         elif a.sha256 == b.sha256 and a.item.label != b.item.label:
             faults.append(Fault(a.item.name, f"is a copy of {b.item.name}, under another label"))
     return faults
+
+
+def _copies(pictures: list[Picture], distance: int | None, warnings: list[str]) -> Iterator[tuple[Picture, Picture]]:
+    """Each copy with the first of its content, then near duplicates, where those are looked for."""
+    firsts: dict[str, Picture] = {}
+    for picture in pictures:
+        first = firsts.setdefault(picture.sha256, picture)
+        if first is not picture:
+            yield first, picture
+    if distance is not None:
+        different = list(firsts.values())
+        pairs = telling_pairs(different, distance, warnings)
+        for i, j in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
+            yield different[i], different[j]
 
 
 def _small_splits(classes: list[ClassCounts]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Small real image files for the tests of this folder and of prepare."""
+"""Small real image files for the tests of images and of prepare."""
 
 from __future__ import annotations
 
