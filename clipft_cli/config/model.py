@@ -11,6 +11,7 @@ from .base import Config
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "bf16", "fp16", "no"]
+TrainedIn = Literal["bf16", "fp16", "fp32"]
 PrecisionWord = Literal["true", "yes", "false", "none", "fp32", "off"]
 HeadName = Literal["cosine", "linear"]
 HeadStart = Literal["auto", "text", "probe"]
@@ -52,7 +53,9 @@ class HardwareConfig(Config):
 
     device: DeviceName = Field("auto", description="auto: cuda, else mps, else cpu.")
     mixed_precision: PrecisionName = Field(
-        "auto", description="auto or true: bf16 where the device has it, fp16 on older CUDA; no: float32."
+        "auto",
+        description="auto or true: bf16 where the device has it, fp16 on older CUDA; no: float32. A finished run is"
+        " measured and used as it was trained, unless this says otherwise.",
     )
     gradient_checkpointing: bool = Field(
         False, description="Recompute blocks in the backward pass: less memory, about a third more time."

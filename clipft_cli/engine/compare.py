@@ -100,7 +100,7 @@ def compare(
             recommended=recommended(measured, pairs),
             notes=(*told, *cut),
             unreadable=tuple(measurer.bad[index] for index in sorted(measurer.bad)),
-            device=f"{device_label(measurer.precision.device)}, {measurer.precision.name}",
+            device=f"{device_label(measurer.precision.device)}, {' and '.join(sorted(measurer.precisions))}",
             output_dir=_relative(staging.parent),
         )
         publish(staging, comparison_files(comparison), last=RESULTS_FILE)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..config.commands import EvaluateConfig
+from ..config.model import TrainedIn
 from ..errors import ModelError
 from .checkpoint.card import card_of
 from .checkpoint.load import Loaded, load_base
@@ -41,7 +42,7 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
     notes = _notes(config, subject, manifest, rows, on_event)
     target = reports_dir(config, subject)
     with staging_folder(target) as staging:
-        precision = set_up(config.hardware)
+        precision = set_up(config.hardware, _trained_in(subject))
         loaded = _load(subject, config, manifest, precision.device)
         index_of = match_classes(manifest, loaded.classes, subject)
         on_event(Note(f"measuring on {device_label(precision.device)}, {precision.name}"))
@@ -90,6 +91,10 @@ def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: 
     card = card_of(subject.checkpoint, subject.meta)
     backbone = replace(load_base(subject.checkpoint, card.base), preprocess=card.preprocess)
     return zero_shot(backbone, card.templates, manifest, device)
+
+
+def _trained_in(subject: Subject) -> TrainedIn | None:
+    return None if subject.checkpoint is None else card_of(subject.checkpoint, subject.meta).precision
 
 
 def _notes(

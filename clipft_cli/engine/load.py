@@ -37,7 +37,7 @@ N_NAMED = 3
 def load(checkpoint: Path, hardware: HardwareConfig) -> LoadedModel:
     """The classifier in a checkpoint folder. Raises CheckpointError or ResourceError."""
     with opened(checkpoint) as files:
-        precision = set_up(hardware)
+        precision = set_up(hardware, files.card.precision)
         return LoadedModel(checkpoint, files.load(precision.device), precision)
 
 

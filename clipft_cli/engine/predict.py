@@ -137,7 +137,7 @@ def _classify_all(
         with _without_collection():
             from .model.precision import device_label, set_up  # torch: by far the longest wait
 
-            precision = set_up(config.hardware)
+            precision = set_up(config.hardware, checkpoint.card.precision)
             loaded = checkpoint.load(precision.device)
         ready = time.perf_counter()
         summary.load_seconds = ready - started

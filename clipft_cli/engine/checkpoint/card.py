@@ -17,7 +17,7 @@ import pydantic
 
 from ...config.data import DataConfig
 from ...config.methods import LoraConfig, MethodName, ObjectiveName
-from ...config.model import HeadName
+from ...config.model import HeadName, TrainedIn
 from ...errors import CheckpointError, ClipftError
 from ..files.digest import GivenUp, file_digest
 from ..files.regular import regular_bytes
@@ -51,6 +51,7 @@ class Card:
     metrics: Mapping[str, float] | None = None
     selected_on: str = "val"
     objective: ObjectiveName = "cross_entropy"
+    precision: TrainedIn | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As written to checkpoint.json."""
@@ -69,6 +70,7 @@ class Card:
             "metrics": dict(self.metrics or {}),
             "selected_on": self.selected_on,
             "objective": self.objective,
+            "precision": self.precision,
             "data": dict(self.data),
             "versions": versions(),
         }
@@ -109,6 +111,7 @@ class _CardFile(pydantic.BaseModel):
     metrics: dict[str, float | None] | None = None
     selected_on: str = "val"
     objective: ObjectiveName = "cross_entropy"
+    precision: TrainedIn | None = None
 
     @pydantic.field_validator("classes")
     @classmethod

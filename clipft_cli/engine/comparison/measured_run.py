@@ -21,7 +21,7 @@ from ..metrics.intervals import Interval, wilson
 from ..model.classifier import Head
 from ..model.inference import split_logits, usual_batch
 from ..model.nf4 import n_weights
-from ..model.precision import Precision
+from ..model.precision import Precision, precision_of
 from .finished_run import FinishedRun
 
 
@@ -40,7 +40,10 @@ class Answer:
 
 @dataclass
 class Measurer:
-    """Measures runs one after another on the same images; pixels of the last transform are kept between them."""
+    """Measures runs one after another on the same images, each in the precision it was trained in.
+
+    Pixels of the last transform are kept between them.
+    """
 
     config: CompareConfig
     manifest: Manifest
@@ -49,6 +52,7 @@ class Measurer:
     loader: Loader
     other: Manifest | None = None
     bad: dict[int, tuple[str, str]] = field(default_factory=dict)
+    precisions: set[str] = field(default_factory=set)
     _splits: dict[tuple[str, str], MeasuredSplit] = field(default_factory=dict)
     _heads: dict[tuple[str, str | None, str], Head] = field(default_factory=dict)
     _pretrained: dict[str, Interval] = field(default_factory=dict)
@@ -86,8 +90,10 @@ class Measurer:
                 manifest, rows, loaded.preprocess, cache_gb=data.image_cache_gb, max_bad_share=data.max_bad_share
             )
         images = self._splits[key]
+        precision = precision_of(self.config.hardware.mixed_precision, loaded.card.precision, self.precision.device)
+        self.precisions.add(precision.name)
         logits = split_logits(
-            loaded.classifier, images, self.loader, self.precision, self.batch_size, on_event, label
+            loaded.classifier, images, self.loader, precision, self.batch_size, on_event, label
         ).numpy()
         if not np.isfinite(np.delete(logits, list(images.bad), axis=0)).all():
             raise ModelError(

@@ -263,6 +263,7 @@ def card_of(material: Material, start: Start) -> Card:
         lora=config.lora if METHODS[config.method].has_adapters else None,
         data=data_facts(material.manifest),
         objective="contrastive" if config.trains_text else "cross_entropy",
+        precision=material.precision.name,
     )
 
 

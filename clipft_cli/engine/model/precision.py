@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ...config.model import DeviceName, HardwareConfig, PrecisionName
+from ...config.model import DeviceName, HardwareConfig, PrecisionName, TrainedIn
 from ...errors import ResourceError
 
 
@@ -22,9 +22,10 @@ class Precision:
     dtype: torch.dtype | None
 
     @property
-    def name(self) -> str:
+    def name(self) -> TrainedIn:
         """`bf16`, `fp16` or `fp32`."""
-        return {torch.bfloat16: "bf16", torch.float16: "fp16", None: "fp32"}[self.dtype]
+        names: dict[torch.dtype | None, TrainedIn] = {torch.bfloat16: "bf16", torch.float16: "fp16", None: "fp32"}
+        return names[self.dtype]
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Matrix products in `dtype`, everything delicate in float32."""
@@ -65,8 +66,23 @@ def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
     return Precision(device, torch.bfloat16 if name == "bf16" else torch.float16)
 
 
-def set_up(hardware: HardwareConfig) -> Precision:
-    """Device and precision of `hardware`, with threads, TF32 and determinism set once for the process."""
+def precision_of(wish: PrecisionName, trained_in: TrainedIn | None, device: torch.device) -> Precision:
+    """For a classifier that was trained in `trained_in`: in the same where nothing else is wished for and the device
+    has it, so that its answers are those it was chosen by.
+    """
+    if wish != "auto" or trained_in is None:
+        return choose_precision(wish, device)
+    if trained_in == "fp32":
+        return Precision(device, None)
+    has_it = _has_bf16(device) if trained_in == "bf16" else device.type in ("cuda", "mps")
+    return choose_precision(trained_in if has_it else "auto", device)
+
+
+def set_up(hardware: HardwareConfig, trained_in: TrainedIn | None = None) -> Precision:
+    """Device and precision of `hardware`, with threads, TF32 and determinism set once for the process.
+
+    `trained_in` is that of the classifier to be measured or used.
+    """
     device = choose_device(hardware.device)
     if hardware.num_threads is not None:
         torch.set_num_threads(hardware.num_threads)
@@ -77,7 +93,7 @@ def set_up(hardware: HardwareConfig) -> Precision:
         # read when cuBLAS makes its first handle; without it sums are in no fixed order (cuBLAS manual, section 2.1.4)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-    return choose_precision(hardware.mixed_precision, device)
+    return precision_of(hardware.mixed_precision, trained_in, device)
 
 
 def device_label(device: torch.device) -> str:

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from clipft_cli.config.model import HardwareConfig
-from clipft_cli.engine.model.precision import Precision, choose_device, choose_precision, device_label, set_up
+from clipft_cli.engine.model.precision import (
+    Precision,
+    choose_device,
+    choose_precision,
+    device_label,
+    precision_of,
+    set_up,
+)
 from clipft_cli.errors import ResourceError
 
 CPU = torch.device("cpu")
@@ -73,3 +80,18 @@ def test_deterministic_runs_have_the_workspace_that_cublas_asks_for(monkeypatch)
     finally:
         torch.use_deterministic_algorithms(False)
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+@pytest.mark.parametrize(
+    ("wish", "trained_in", "name"),
+    [
+        ("auto", "fp32", "fp32"),
+        ("auto", None, choose_precision("auto", CPU).name),
+        ("auto", "bf16", choose_precision("auto", CPU).name),
+        ("auto", "fp16", choose_precision("auto", CPU).name),  # a CPU has none
+        ("bf16", "fp32", "bf16"),
+        ("no", "bf16", "fp32"),
+    ],
+)
+def test_a_checkpoint_is_used_as_it_was_trained_unless_told_otherwise(wish, trained_in, name):
+    assert precision_of(wish, trained_in, CPU).name == name
