@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fresh_process import modules_loaded_by
 
 import clipft_cli
+from clipft_cli.config.methods import MethodName
 
 PACKAGE = Path(clipft_cli.__file__).parent
 HEAVY = {"torch", "open_clip", "numpy", "PIL", "torchvision", "timm", "safetensors", "scipy", "sklearn", "matplotlib"}
@@ -118,6 +120,23 @@ def test_nouns_import_in_one_order(later):
 def test_no_file_is_a_drawer_for_everything():
     names = {path.stem for path in PACKAGE.rglob("*.py")}
     assert not names & {"utils", "util", "common", "helpers", "misc", "legacy", "old", "v2"}
+
+
+@pytest.mark.parametrize("path", [*modules("engine"), *modules("cli")], ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_method_is_asked_for_by_its_name_outside_its_own_file(path):
+    if path.parent.name == "methods":
+        return
+    compared = [part for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for part in operands(node)]
+    assert not {part.value for part in compared if isinstance(part, ast.Constant)} & set(get_args(MethodName))
+
+
+def operands(node: ast.AST) -> list[ast.AST]:
+    """What a comparison or a case compares with, into tuples and sets."""
+    if isinstance(node, ast.MatchValue):
+        return [node.value]
+    if not isinstance(node, ast.Compare):
+        return []
+    return [inner for part in (node.left, *node.comparators) for inner in ast.walk(part)]
 
 
 def test_init_files_are_empty_but_the_registries_and_the_public_face():

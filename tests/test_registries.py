@@ -10,18 +10,39 @@ import yaml
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.data import AugmentationName, DataConfig, TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
-from clipft_cli.config.methods import MethodName
+from clipft_cli.config.methods import METHOD_FACTS, MethodName
 from clipft_cli.config.optim import ScheduleName
 from clipft_cli.engine.images.augmentations import AUGMENTATIONS
 from clipft_cli.engine.labels.templates import TEMPLATE_SETS
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.optim.schedule import SCHEDULES
-from clipft_cli.errors import EXIT_CODES, ClipftError
+from clipft_cli.errors import EXIT_CODES, ClipftError, ConfigError
 
 
 def test_every_method_of_the_schema_is_built():
     assert set(METHODS) == set(get_args(MethodName))
     assert {name: method.name for name, method in METHODS.items()} == {name: name for name in METHODS}
+    assert list(METHOD_FACTS) == list(get_args(MethodName))
+
+
+@pytest.mark.parametrize("name", METHOD_FACTS)
+def test_a_methods_own_section_is_in_the_configuration_and_reaches_it(name):
+    facts, config = METHOD_FACTS[name], TrainConfig(method=name)
+    own = getattr(config, facts.section) if facts.section else None
+    assert (facts.settings is None) == (facts.section is None)
+    assert type(own) is (facts.settings or type(None))
+    assert MethodSettings.of(config).own == own
+
+
+@pytest.mark.parametrize("name", METHOD_FACTS)
+def test_only_a_method_that_can_train_both_towers_takes_the_contrastive_objective(name):
+    settings = {"training.objective": "contrastive", "model.head": "cosine", "model.head_start": "text"}
+    if METHOD_FACTS[name].may_be_contrastive:
+        assert load_config(TrainConfig, flags={"method": name, **settings}).trains_text
+        return
+    with pytest.raises(ConfigError, match=f"contrastive is built for full and lora, not for {name}"):
+        load_config(TrainConfig, flags={"method": name, **settings})
 
 
 def test_every_schedule_of_the_schema_is_built():

@@ -117,7 +117,7 @@ def _broken(cell: str, is_narrow: bool) -> str:
 
 
 def _pairs(result: Comparison) -> Table:
-    from ..engine.comparison.verdict import p_text, ranked_rows
+    from ..engine.comparison.verdict import p_text, ranked_rows, tuned_both_ways
     from ..engine.files.visible import visible
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -126,9 +126,9 @@ def _pairs(result: Comparison) -> Table:
         table.add_column(heading, justify="right")
     best, *others = ranked_rows(result.rows)
     wanted: list[tuple[Row, Row]] = [(best, other) for other in others]
-    both = [row for row in ranked_rows(result.rows) if row.label in ("lora", "full")]
-    if len(both) == 2 and best not in both:
-        wanted.append((both[0], both[1]))
+    both = tuned_both_ways(result.rows)
+    if both is not None and best not in both:
+        wanted.append(both)
     for first, second in wanted:
         pair = result.pair(first.label, second.label)
         d = pair.difference

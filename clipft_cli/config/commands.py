@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from .base import Config
 from .cache import CacheConfig
 from .data import DataConfig, SplitName
-from .methods import CONTRASTIVE_METHODS, LinearProbeConfig, LoraConfig, MethodName
+from .methods import CONTRASTIVE_METHODS, METHOD_FACTS, LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
 from .optim import CheckpointConfig, TrainingConfig, seconds_of
 
@@ -200,9 +200,10 @@ class TrainConfig(Config):
     def _objective_is_built(self) -> TrainConfig:
         if self.training.objective != "contrastive":
             return self
-        if self.method == "qlora":
-            raise ValueError("training.objective: contrastive is built for full and lora, not for qlora")
-        if self.trains_text and (self.model.head == "linear" or self.model.head_start == "probe"):
+        if not METHOD_FACTS[self.method].may_be_contrastive:
+            built = " and ".join(CONTRASTIVE_METHODS)
+            raise ValueError(f"training.objective: contrastive is built for {built}, not for {self.method}")
+        if self.model.head == "linear" or self.model.head_start == "probe":
             raise ValueError(
                 "training.objective: contrastive has a cosine head made of the class prompts:"
                 " model.head must be cosine or auto, model.head_start text or auto"
@@ -212,17 +213,17 @@ class TrainConfig(Config):
     @property
     def trains_text(self) -> bool:
         """Whether the text tower trains too."""
-        return self.training.objective == "contrastive" and self.method in CONTRASTIVE_METHODS
+        return self.training.objective == "contrastive"
 
     @property
     def must_probe(self) -> bool:
         """Whether a linear probe was asked for, as the start or as the result."""
-        return self.method == "linear_probe" or self.model.head_start == "probe"
+        return METHOD_FACTS[self.method].start_from_probe == "must" or self.model.head_start == "probe"
 
     @property
     def wants_probe(self) -> bool:
         """Whether a linear probe is fitted."""
-        if self.method == "zero_shot" or self.trains_text:
+        if METHOD_FACTS[self.method].start_from_probe == "never" or self.trains_text:
             return False
         return self.must_probe or (self.model.head_start == "auto" and self.model.head != "cosine")
 

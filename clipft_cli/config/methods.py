@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -13,9 +14,6 @@ from .base import Config
 MethodName = Literal["zero_shot", "linear_probe", "full", "lora", "qlora"]
 ObjectiveName = Literal["cross_entropy", "contrastive"]
 ScalingName = Literal["standard", "rslora"]
-
-CONTRASTIVE_METHODS: tuple[MethodName, ...] = ("full", "lora")
-"""Methods that can train both towers."""
 
 _ATTENTION, _MLP = ("q", "k", "v", "out"), ("fc1", "fc2")
 LORA_TARGETS: dict[str, tuple[str, ...]] = {
@@ -85,3 +83,53 @@ class LinearProbeConfig(Config):
         if not all(0 < c < math.inf for c in value):
             raise ValueError("every strength must be a number greater than 0")
         return value
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What rules and words ask about a method before torch is imported; what the work asks is in `engine/methods`.
+
+    `title` is its name for people, `does` says what trains, as the end of a sentence.
+    `section` is the method's own part of the configuration, and `settings` its class; a checkpoint keeps it.
+    `start_from_probe`: "may" where the head can start as a linear probe, "must" where that is the result, "never"
+    where the head stays what the class prompts make it.
+    `may_be_contrastive`: it can train both towers. `is_baseline`: every comparison has it, asked for or not.
+    `extra` is the extra of this package that it needs, `module` what is imported from there.
+    """
+
+    title: str
+    does: str
+    section: str | None = None
+    settings: type[Config] | None = None
+    start_from_probe: Literal["may", "must", "never"] = "may"
+    may_be_contrastive: bool = False
+    is_baseline: bool = False
+    extra: str | None = None
+    module: str | None = None
+
+
+METHOD_FACTS: dict[MethodName, MethodFacts] = {
+    "zero_shot": MethodFacts("zero-shot", "nothing trains", start_from_probe="never", is_baseline=True),
+    "linear_probe": MethodFacts(
+        "linear probe",
+        "the head trains on frozen features",
+        "linear_probe",
+        LinearProbeConfig,
+        "must",
+        is_baseline=True,
+    ),
+    "full": MethodFacts("full", "image tower and head train", may_be_contrastive=True),
+    "lora": MethodFacts("LoRA", "small added weights and the head train", "lora", LoraConfig, may_be_contrastive=True),
+    "qlora": MethodFacts(
+        "QLoRA",
+        "as lora, the frozen weights in 4 bits",
+        "lora",
+        LoraConfig,
+        extra="qlora",
+        module="bitsandbytes",
+    ),
+}
+
+CONTRASTIVE_METHODS = tuple(name for name, facts in METHOD_FACTS.items() if facts.may_be_contrastive)
+BASELINES = tuple(name for name, facts in METHOD_FACTS.items() if facts.is_baseline)
+METHOD_SECTIONS = frozenset(facts.section for facts in METHOD_FACTS.values() if facts.section)

@@ -10,12 +10,12 @@ from typing import Any, get_args
 from ..errors import ConfigError
 from .commands import CompareConfig, TrainConfig
 from .load import load_config
-from .methods import CONTRASTIVE_METHODS, MethodName
+from .methods import CONTRASTIVE_METHODS, METHOD_SECTIONS, MethodName
 from .paths import anchored_value
 from .source import read_yaml
 
 OBJECTIVE = "training.objective="
-OWN_SECTIONS = ("training", "lora", "linear_probe")
+OWN_SECTIONS = {"training", *METHOD_SECTIONS}
 OWN_KEYS = (("data", "augmentation"), ("data", "crop_scale_min"), ("model", "head"), ("model", "head_start"))
 """What a method's preset decides. All else (data, model, hardware, seed) is the same for every method."""
 

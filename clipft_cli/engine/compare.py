@@ -143,7 +143,7 @@ def _refuse_training(config: CompareConfig, contenders: Sequence[Contender]) -> 
     """
     for item in contenders:
         METHODS[item.recipe.method].require()
-    lacking = [item for item in contenders if item.missing and item.recipe.method != "zero_shot"]
+    lacking = [item for item in contenders if item.missing and METHODS[item.recipe.method].learns]
     if lacking and config.compare.no_train:
         listed = "; ".join(
             f"{item.label} (preset {item.recipe.preset or item.recipe.method},"
@@ -176,7 +176,7 @@ def _trained(
     for i, seed in jobs:
         item = contenders[i]
         left = None if config.compare.budget is None else config.compare.budget - (time.perf_counter() - began)
-        if left is not None and item.recipe.method != "zero_shot" and expected[item.label] > left:
+        if left is not None and METHODS[item.recipe.method].learns and expected[item.label] > left:
             cut.append(
                 f"{visible(item.label)}, seed {seed}, is not trained: it is expected to take"
                 f" {duration(expected[item.label])}, and {duration(max(0.0, left))} of the budget are left"
@@ -244,7 +244,7 @@ def _expected_seconds(contenders: Sequence[Contender], manifest: Manifest, on_ev
 def _n_seen(item: Contender, manifest: Manifest) -> int:
     """Images of the passes that measure the start."""
     n_val = len(manifest.split("val"))
-    return n_val + (0 if item.recipe.method == "zero_shot" else n_train_images(item.recipe, manifest, item.seeds[0]))
+    return n_val + (n_train_images(item.recipe, manifest, item.seeds[0]) if METHODS[item.recipe.method].learns else 0)
 
 
 def _measured(

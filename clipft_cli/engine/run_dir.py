@@ -22,6 +22,9 @@ from .files.write import half_written, write_text
 OUTPUTS = Path("outputs")
 CHECKPOINT_FILE = "checkpoint.json"
 TOWER_FILE = "open_clip_model.safetensors"
+TRAINED_FILE = "trained.safetensors"
+"""Those of the base model's own weights that a run has changed, where it does not keep the whole model."""
+
 OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 ADAPTER_FILE = "adapter.safetensors"
 TEXT_ADAPTER_FILE = "text_adapter.safetensors"

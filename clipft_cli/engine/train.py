@@ -53,7 +53,7 @@ from .machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_m
 from .machine.signals import Stopped, StopRequest
 from .manifest import Manifest, read_manifest
 from .methods import METHODS
-from .methods.base import Method
+from .methods.base import Method, MethodSettings
 from .model.inference import ValMetrics
 from .preparation.changes import find_changes
 from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished, write_pointer
@@ -279,10 +279,10 @@ def _keep_start(
     state = TrainState()
     begin_metrics(run_dir)
     append_metrics(run_dir, zero_shot_record(start.zero_shot), state)
-    on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=method.name == "zero_shot"))
+    on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=not method.learns))
     labels = torch.from_numpy(material.val_set.labels)
     temperature, before, after = calibrate(start.val_logits, labels)
-    classifier = method.attach(material.backbone.model, start.head, material.config)
+    classifier = method.attach(material.backbone.model, start.head, MethodSettings.of(material.config))
     metrics = {f"val_{name}": value for name, value in asdict(start.metrics).items()}
     folder = run_dir.checkpoint(0)
     card = with_result(card_of(material, start), epoch=0, step=0, metrics=metrics, temperature=temperature)
@@ -306,7 +306,7 @@ def _keep_start(
         temperature=temperature,
         ece_before=before,
         ece_after=after,
-        trainable_parameters=0 if method.name == "zero_shot" else n_head,
+        trainable_parameters=n_head if method.learns else 0,
         total_parameters=sum(parameter.numel() for parameter in classifier.parameters()),
         train_seconds=seconds,
         total_seconds=seconds,

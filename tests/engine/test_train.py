@@ -26,6 +26,7 @@ from clipft_cli.engine.events import EpochDone, Note, Plan, StepDone
 from clipft_cli.engine.images.decode import decode_image
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.methods import METHODS as METHODS_BUILT
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.nf4 import unpack
 from clipft_cli.engine.run_dir import RunDir, find_checkpoint
 from clipft_cli.engine.train import dry_run, resume, train
@@ -109,7 +110,7 @@ def test_epoch_zero_is_open_clips_own_zero_shot_classifier(runs, tiny, method):
     images, labels = val_images(tiny)
     model = open_clip.create_model(tiny.architecture.stem, pretrained=str(tiny.weights)).eval()
     if method == "qlora":  # the packed tower is what it starts from
-        METHODS_BUILT["qlora"].prepare(model, TrainConfig())
+        METHODS_BUILT["qlora"].prepare(model, MethodSettings.of(TrainConfig(method="qlora")))
         unpack(model.visual)
     names = [cls.readable for cls in read_manifest(tiny.data).classes]
     templates = load_classifier(runs[method][0].checkpoint, CPU).card.templates

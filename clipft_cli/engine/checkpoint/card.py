@@ -15,8 +15,9 @@ from typing import Any
 
 import pydantic
 
+from ...config.base import Config
 from ...config.data import DataConfig
-from ...config.methods import LoraConfig, MethodName, ObjectiveName
+from ...config.methods import METHOD_FACTS, MethodName, ObjectiveName
 from ...config.model import HeadName, TrainedIn
 from ...errors import CheckpointError, ClipftError
 from ..files.digest import GivenUp, file_digest
@@ -35,7 +36,9 @@ equal, or one of them is 1."""
 
 @dataclass(frozen=True)
 class Card:
-    """Everything about a classifier that is no tensor. `data` names the manifest; `metrics` are on val."""
+    """Everything about a classifier that is no tensor. `settings` is its method's own section of the configuration,
+    `data` names the manifest, and `metrics` are on val.
+    """
 
     method: MethodName
     base: BaseModel
@@ -43,7 +46,7 @@ class Card:
     classes: tuple[ClassInfo, ...]
     templates: tuple[str, ...]
     head: str
-    lora: LoraConfig | None
+    settings: Config | None
     data: Mapping[str, Any]
     epoch: int = 0
     step: int = 0
@@ -65,7 +68,7 @@ class Card:
             "classes": [asdict(cls) for cls in self.classes],
             "templates": list(self.templates),
             "head": self.head,
-            "lora": self.lora.model_dump(mode="json") if self.lora else None,
+            **self._own_section(),
             "temperature": self.temperature,
             "metrics": dict(self.metrics or {}),
             "selected_on": self.selected_on,
@@ -74,6 +77,11 @@ class Card:
             "data": dict(self.data),
             "versions": versions(),
         }
+
+    def _own_section(self) -> dict[str, Any]:
+        section = METHOD_FACTS[self.method].section
+        own = {section: self.settings.model_dump(mode="json")} if section is not None and self.settings else {}
+        return {"lora": None, **own}  # earlier versions read `lora` in every card
 
 
 def card_of(checkpoint: Path, meta: Mapping[str, Any]) -> Card:
@@ -135,15 +143,23 @@ def _card_from(meta: Mapping[str, Any]) -> Card:
         place = ".".join(str(part) for part in detail["loc"])
         raise ValueError(f"{place}: {detail['msg']}") from None
     values = {field: getattr(read, field) for field in _CardFile.model_fields}
+    del values["lora"]
     return Card(
         **{
             **values,
             "preprocess": Preprocess.from_config(read.preprocess),
             "classes": tuple(read.classes),
             "templates": tuple(read.templates),
-            "lora": LoraConfig(**read.lora) if read.lora else None,
+            "settings": _settings_of(meta),
         }
     )
+
+
+def _settings_of(meta: Mapping[str, Any]) -> Config | None:
+    facts = METHOD_FACTS[meta["method"]]
+    if facts.section is None or facts.settings is None:
+        return None
+    return facts.settings(**(meta.get(facts.section) or {}))  # cards of earlier versions do not have every section
 
 
 def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0) -> Card:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ...config.commands import TrainConfig
-from ...config.methods import LoraConfig
 from ...config.model import ModelConfig
 from ...errors import CheckpointError, ClipftError
 from ..files.tensors import read_into, read_tensors
 from ..images.transforms import Preprocess
 from ..manifest import ClassInfo
 from ..methods import METHODS
+from ..methods.base import Method, MethodSettings
 from ..model.base_model import BaseModel
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.foreign import check_model_cfg
-from ..run_dir import ADAPTER_FILE, CHECKPOINT_FILE, HEAD_FILE, TOWER_FILE
+from ..run_dir import ADAPTER_FILE, CHECKPOINT_FILE, HEAD_FILE, TOWER_FILE, TRAINED_FILE
 from .card import LARGEST_FACTOR, LEAST_FACTOR, Card, card_of, does_not_fit, read_card, verify_files
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def load_verified(checkpoint: Path, meta: dict[str, Any], device: torch.device) 
     """`load_classifier` for one whose card was read and whose files were verified."""
     card = card_of(checkpoint, meta)
     try:
-        if METHODS[card.method].saves_tower and TOWER_FILE not in meta["files"]:
+        if METHODS[card.method].writes_whole_model and TOWER_FILE not in meta["files"]:
             raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it does not list {TOWER_FILE}")
         return put_together(checkpoint, meta, card, _tower(checkpoint, card), device)
     except ClipftError:
@@ -75,13 +75,41 @@ def load_verified(checkpoint: Path, meta: dict[str, Any], device: torch.device) 
 
 
 def put_together(checkpoint: Path, meta: dict[str, Any], card: Card, clip: nn.Module, device: torch.device) -> Loaded:
-    """Head and adapters of a checkpoint on its tower. Raises whatever files that do not fit make torch raise."""
-    method = METHODS[card.method]
+    """What was trained, head and adapters of a checkpoint on `clip`, which becomes its own.
+
+    Raises whatever files that do not fit make torch raise.
+    """
+    method, settings = METHODS[card.method], MethodSettings(card.settings)
+    trained = _trained_weights(checkpoint, method, clip)
+    put_trained(clip, trained)
     head = read_head(checkpoint / HEAD_FILE, card.head, (len(card.classes), int(card.base.model_cfg["embed_dim"])))
-    classifier = method.attach(clip, head, TrainConfig(method=method.name, lora=card.lora or LoraConfig()))
+    classifier = method.attach(clip, head, settings)
+    if not method.writes_whole_model and set(method.trained_weights(classifier, settings)) != set(trained):
+        raise CheckpointError(f"{checkpoint / TRAINED_FILE}: does not hold the weights that {card.method} trains")
     if classifier.adapters is not None:
         read_into(classifier.adapters, checkpoint / ADAPTER_FILE)
     return Loaded(classifier.to(device).eval(), card, meta)
+
+
+def put_trained(clip: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put weights of these names in place of the model's own, which stay as they are: they may be a mapped file's.
+
+    Raises ValueError or RuntimeError where one does not fit.
+    """
+    own = dict(clip.named_parameters())
+    for name, tensor in weights.items():
+        if name not in own or not tensor.is_floating_point():
+            raise ValueError(f"{TRAINED_FILE}: the base model has no weights {name} of {tensor.dtype}")
+    clip.load_state_dict(dict(weights), strict=False, assign=True)
+
+
+def _trained_weights(checkpoint: Path, method: Method, clip: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint without the whole model holds for `clip`, which may be an image tower alone."""
+    file = checkpoint / TRAINED_FILE
+    if method.writes_whole_model or not file.is_file():
+        return {}
+    is_whole = any(not name.startswith("visual.") for name, _ in clip.named_parameters())
+    return {name: value for name, value in read_tensors(file).items() if is_whole or name.startswith("visual.")}
 
 
 def read_head(path: Path, kind: str, shape: tuple[int, int] | None = None) -> Head:
@@ -104,7 +132,7 @@ def read_head(path: Path, kind: str, shape: tuple[int, int] | None = None) -> He
 
 
 def _tower(checkpoint: Path, card: Card) -> nn.Module:
-    if not METHODS[card.method].saves_tower:
+    if not METHODS[card.method].writes_whole_model:
         return load_base(checkpoint, card.base).model
     from ..model.backbone import build_untrained, has_quick_gelu  # open_clip
 

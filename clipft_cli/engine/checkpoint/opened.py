@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint whose files are being verified. `weights` gives the verified safetensors file with its tower,
-    or None where open_clip has to find it; it raises CheckpointError where a file is damaged."""
+    """A checkpoint whose files are being verified. `weights` gives the verified safetensors file of the model its
+    tower is read from, its own or its base model's, or None where open_clip has to find it; it raises CheckpointError
+    where a file is damaged."""
 
     checkpoint: Path
     meta: dict[str, Any]
@@ -50,7 +51,7 @@ class Opened:
 
         cfg, weights = self.card.base.model_cfg, self.weights.result()
         is_own_tower = weights == self.checkpoint / TOWER_FILE
-        if weights is None or is_own_tower != METHODS[self.card.method].saves_tower:
+        if weights is None or is_own_tower != METHODS[self.card.method].writes_whole_model:
             return None
         if not is_plain_vit(cfg) or bool(cfg.get("quick_gelu")) != self.card.base.quick_gelu:
             return None

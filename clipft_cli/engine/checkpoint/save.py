@@ -9,6 +9,7 @@ from ..files.digest import file_digest
 from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
 from ..methods import METHODS
+from ..methods.base import MethodSettings
 from ..model.classifier import Classifier
 from ..run_dir import (
     ADAPTER_FILE,
@@ -17,16 +18,20 @@ from ..run_dir import (
     OPEN_CLIP_CONFIG_FILE,
     TEXT_ADAPTER_FILE,
     TOWER_FILE,
+    TRAINED_FILE,
 )
 from .card import Card, signed_json
 
 
 def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
     """Write the checkpoint `folder`, replacing one of the same name only when the new one is whole."""
+    method = METHODS[card.method]
     with replaced_folder(folder) as new:
         write_tensors(new / HEAD_FILE, classifier.head.state_dict())
-        if METHODS[card.method].saves_tower:
+        if method.writes_whole_model:
             write_tensors(new / TOWER_FILE, classifier.clip.state_dict())
+        elif trained := method.trained_weights(classifier, MethodSettings(card.settings)):
+            write_tensors(new / TRAINED_FILE, trained)
         if classifier.adapters is not None:
             write_tensors(new / ADAPTER_FILE, classifier.adapters.state_dict())
         if classifier.text_adapters is not None:

@@ -9,17 +9,18 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
+from ...config.methods import LoraConfig
 from ...errors import ClipftError
-from ..files.tensors import finite_float32, read_into
+from ..files.tensors import finite_float32, read_into, read_tensors
 from ..manifest import ClassInfo, Manifest
 from ..methods.lora import text_adapters
 from ..model.backbone import Backbone
 from ..model.classifier import Classifier, CosineHead, logit_scale_of
 from ..model.layers import text_tower
 from ..model.prompts import zero_shot_head
-from ..run_dir import TEXT_ADAPTER_FILE, TOWER_FILE
+from ..run_dir import TEXT_ADAPTER_FILE, TOWER_FILE, TRAINED_FILE
 from .card import Card, data_facts, does_not_fit
-from .load import Loaded
+from .load import Loaded, put_trained
 
 
 def zero_shot(backbone: Backbone, templates: tuple[str, ...], manifest: Manifest, device: torch.device) -> Loaded:
@@ -31,7 +32,7 @@ def zero_shot(backbone: Backbone, templates: tuple[str, ...], manifest: Manifest
         classes=manifest.classes,
         templates=templates,
         head="cosine",
-        lora=None,
+        settings=None,
         data=data_facts(manifest),
     )
     head = text_head(backbone, manifest.classes, templates)
@@ -71,8 +72,10 @@ def _fitting(checkpoint: Path) -> Iterator[None]:
 def _tuned(checkpoint: Path, card: Card, backbone: Backbone) -> Backbone:
     if (checkpoint / TOWER_FILE).is_file():
         read_into(backbone.model, checkpoint / TOWER_FILE, used="visual.")
-    if card.lora is not None:
-        adapters = text_adapters(backbone.model, card.lora)
+    if (checkpoint / TRAINED_FILE).is_file():
+        put_trained(backbone.model, read_tensors(checkpoint / TRAINED_FILE))
+    if isinstance(card.settings, LoraConfig):
+        adapters = text_adapters(backbone.model, card.settings)
         read_into(adapters, checkpoint / TEXT_ADAPTER_FILE)
         adapters.merge_into(text_tower(backbone.model))
     return backbone

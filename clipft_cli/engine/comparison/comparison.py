@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..checkpoint.card import versions
+from ..methods import METHODS
+from ..methods.base import Method
 from ..metrics.calibration import reliability
 from ..metrics.intervals import LEVEL, Interval, wilson
 from ..metrics.metrics import Metrics, measure
@@ -47,10 +49,15 @@ class Row:
     cost: Cost
 
     @property
+    def contract(self) -> Method:
+        """What its method says of itself."""
+        return METHODS[self.method]  # type: ignore[index]
+
+    @property
     def fell_back(self) -> tuple[int, ...]:
         """Seeds whose run kept its start, for want of a gain on val."""
         return tuple(
-            seed for seed, run in zip(self.seeds, self.runs, strict=True) if _is_its_start(self.method, run.summary)
+            seed for seed, run in zip(self.seeds, self.runs, strict=True) if _is_its_start(self.contract, run.summary)
         )
 
     @property
@@ -166,8 +173,8 @@ class Comparison:
         }
 
 
-def _is_its_start(method: str, summary: Mapping[str, Any]) -> bool:
-    if method == "linear_probe":  # where the prompts are better on val, they stay
+def _is_its_start(method: Method, summary: Mapping[str, Any]) -> bool:
+    if method.facts.start_from_probe == "must":  # where the prompts are better on val, they stay
         return summary.get("start_kind") == "text"
     return bool(summary.get("epochs")) and summary.get("alpha") == 0
 

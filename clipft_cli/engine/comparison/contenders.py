@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...config.commands import CompareConfig, TrainConfig
-from ...config.methods import MethodName
+from ...config.methods import BASELINES, MethodName
 from ...config.recipes import is_run_name
 from ...errors import CheckpointError, DataError
 from ..events import Note, OnEvent
@@ -18,8 +18,6 @@ from ..methods import METHODS
 from ..run_dir import OUTPUTS
 from .finished_run import FinishedRun, open_run
 from .reuse import earlier_runs
-
-ALWAYS: tuple[MethodName, ...] = ("zero_shot", "linear_probe")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def line_up(
     """Who is compared, in the order named, with every finished run that can be taken as it is."""
     n_seeds = config.compare.seeds
     found: dict[str, Contender] = {}
-    for name in dict.fromkeys((*ALWAYS, *config.compare.names)):
+    for name in dict.fromkeys((*BASELINES, *config.compare.names)):
         if name in named:
             contender = _contender_of(name, named[name], n_seeds, manifest)
         else:
@@ -125,7 +123,7 @@ def _seeds(recipe: TrainConfig, n: int) -> tuple[int, ...]:
 def _needs_one_seed(recipe: TrainConfig) -> bool:
     """Without a loop and without a drawn subset, every seed gives the same model."""
     is_drawn = recipe.data.few_shot is not None or recipe.data.fraction < 1
-    return not METHODS[recipe.method].trains_by_epochs and (recipe.method == "zero_shot" or not is_drawn)
+    return not METHODS[recipe.method].trains_by_epochs and not (METHODS[recipe.method].learns and is_drawn)
 
 
 def _newest_equal(recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:
@@ -144,7 +142,7 @@ def _newest_equal(recipe: TrainConfig, seed: int, manifest: Manifest, split: str
 def _of_other_settings(contender: Contender, manifest: Manifest, split: str, on_event: OnEvent) -> dict[str, Contender]:
     """The newest run of the method that was trained with other settings than asked for now, by its own name."""
     seeds = contender.missing
-    if not seeds or contender.recipe.method == "zero_shot":
+    if not seeds or not METHODS[contender.recipe.method].learns:
         return {}
     for earlier in earlier_runs(contender.recipe, seeds[0], manifest, is_finished=True):
         told = [text for text in earlier.differing if not text.startswith("seed ")]

@@ -17,6 +17,7 @@ from ..images.measured_split import MeasuredSplit
 from ..labels.templates import choose_templates
 from ..manifest import Manifest, Row
 from ..methods import METHODS
+from ..methods.base import MethodSettings
 from ..metrics.intervals import Interval, wilson
 from ..model.classifier import Head
 from ..model.inference import split_logits, usual_batch
@@ -109,7 +110,9 @@ class Measurer:
     def _retention(self, run: FinishedRun, loaded: Loaded, on_event: OnEvent) -> Interval:
         """Accuracy of this image tower, under a text head, on the other data set's classes."""
         assert self.other is not None
-        is_untouched = loaded.classifier.adapters is None and not METHODS[loaded.card.method].saves_tower  # type: ignore[index]
+        is_untouched = not METHODS[loaded.card.method].changes_model(
+            loaded.classifier, MethodSettings(loaded.card.settings)
+        )
         base = loaded.card.base.digest
         if is_untouched and base in self._pretrained:
             return self._pretrained[base]
@@ -150,5 +153,5 @@ def _parameters(run: FinishedRun, loaded: Loaded) -> tuple[int, int]:
     if isinstance(trained, int):
         return trained, total
     sizes = {name: parameter.numel() for name, parameter in loaded.classifier.named_parameters()}
-    layers = METHODS[loaded.card.method].layers(loaded.classifier)  # type: ignore[index]
+    layers = METHODS[loaded.card.method].layers(loaded.classifier, MethodSettings(loaded.card.settings))
     return sum(sizes[name] for layer in layers for name in layer.parameters), total

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...config.methods import BASELINES
 from ..files.amounts import UNKNOWN, duration, energy, gib, size
 from ..files.visible import visible
 from ..metrics.intervals import Interval
 from .comparison import Pair, Row, turned
-from .contenders import ALWAYS
 
 
 def ranked_rows(rows: Sequence[Row]) -> list[Row]:
@@ -30,15 +30,26 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
     else:
         lines = [_headline_of_the_cheapest(choice, best, against[choice.label], n)]
     lines += [_sentence(best, row, against[row.label], correction, n) for row in others]
-    both = {row.method: row for row in rows if row.label in ("lora", "full")}
-    if len(both) == 2 and best.label not in ("lora", "full"):
-        first, second = ranked_rows(list(both.values()))
+    both = tuned_both_ways(rows)
+    if both is not None and best not in both:
+        first, second = both
         lines.append(_sentence(first, second, _between(first.label, second.label, pairs), correction, n))
     if choice is not best:
         lines.append(_cost_sentence(choice, best))
     elif beaten or cheaper:
         lines.append(_cost_sentence(best, ranked_rows(beaten or cheaper)[0]))
     return (*lines, *_fallen_back(rows), *_retained(rows))
+
+
+def tuned_both_ways(rows: Sequence[Row]) -> tuple[Row, Row] | None:
+    """The best with adapters and the best without, of those that train by epochs, the better first; None without both.
+
+    Which of these two it should be is asked of every comparison, whatever else was best.
+    """
+    tuned = [row for row in ranked_rows(rows) if row.contract.trains_by_epochs]
+    first = next((row for row in tuned), None)
+    second = next((row for row in tuned if row.contract.has_adapters != tuned[0].contract.has_adapters), None)
+    return (first, second) if first is not None and second is not None else None
 
 
 def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
@@ -120,7 +131,7 @@ def _between(first: str, second: str, pairs: Sequence[Pair]) -> Pair:
 
 
 def _price(row: Row) -> tuple[float, float]:
-    return (row.cost.train_seconds if row.method != "zero_shot" else 0.0) or 0.0, row.cost.artefact_bytes
+    return (row.cost.train_seconds if row.contract.learns else 0.0) or 0.0, row.cost.artefact_bytes
 
 
 def _cost_sentence(row: Row, other: Row) -> str:
@@ -155,11 +166,11 @@ def _fallen_back(rows: Sequence[Row]) -> list[str]:
 
 def _retained(rows: Sequence[Row]) -> list[str]:
     """What is left of the zero-shot skill on the second data set, where one was named: of one base model's."""
-    before = next((row for row in rows if row.method == "zero_shot" and row.retention is not None), None)
+    before = next((row for row in rows if not row.contract.learns and row.retention is not None), None)
     if before is None or before.retention is None:
         return []
     base = before.runs[0].weights_digest
-    after = [row for row in rows if row.method not in ALWAYS and row.runs[0].weights_digest == base]
+    after = [row for row in rows if row.method not in BASELINES and row.runs[0].weights_digest == base]
     if not after:
         return []
     told = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,7 @@ from ..labels.templates import choose_templates
 from ..machine.hardware import worker_count
 from ..manifest import CLASSES_FILE, Manifest
 from ..methods import METHODS
+from ..methods.base import MethodSettings
 from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Classifier, let_go_of_text, require_text_tower
 from ..model.cuda import wants_channels_last, wants_compile
@@ -101,7 +103,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
     precision = set_up(config.hardware)
     backbone = load_backbone(config.model)
     backbone = replace(backbone, preprocess=backbone.preprocess.resizing(data.resize))
-    METHODS[config.method].prepare(backbone.model, config)
+    METHODS[config.method].prepare(backbone.model, MethodSettings.of(config))
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
@@ -138,12 +140,13 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     material.backbone.model.requires_grad_(False)
     if precision.device.type == "cpu":
         tune_allocator()
-    classifier = method.attach(material.backbone.model, start.head, config).to(precision.device)
-    if not (method.saves_tower or config.trains_text):
+    settings = MethodSettings.of(config)
+    classifier = method.attach(material.backbone.model, start.head, settings).to(precision.device)
+    layers = method.layers(classifier, settings)
+    if not (method.writes_whole_model or config.trains_text or _is_beyond_images(layers)):
         let_go_of_text(classifier.clip)  # the head is made, and no checkpoint of this method holds it
     if wants_channels_last(config.hardware, precision.device, classifier.clip.visual):
         classifier.clip.visual.to(memory_format=torch.channels_last)  # type: ignore[union-attr, call-overload]
-    layers = method.layers(classifier)
     everything = dict(classifier.named_parameters())
     parameters = {name: everything[name] for layer in layers for name in layer.parameters}
     training = config.training
@@ -196,6 +199,12 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
         precision=precision,
         card=card_of(material, start),
     )
+
+
+def _is_beyond_images(layers: Iterable[Layer]) -> bool:
+    """Whether weights of the pretrained model are among these that the image tower does not have."""
+    names = [name for layer in layers for name in layer.parameters]
+    return any(name.startswith("clip.") and not name.startswith("clip.visual.") for name in names)
 
 
 def _prefix_cache(
@@ -260,7 +269,7 @@ def card_of(material: Material, start: Start) -> Card:
         classes=material.manifest.classes,
         templates=material.templates,
         head=start.head.kind,
-        lora=config.lora if METHODS[config.method].has_adapters else None,
+        settings=MethodSettings.of(config).own,
         data=data_facts(material.manifest),
         objective="contrastive" if config.trains_text else "cross_entropy",
         precision=material.precision.name,

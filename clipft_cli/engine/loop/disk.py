@@ -18,8 +18,8 @@ from .run import Run
 def check_space(run: Run) -> None:
     """Raises ResourceError where the disk cannot hold what the run will keep."""
     trainable = 4 * n_trainable(run)
-    saves_tower = METHODS[run.config.method].saves_tower
-    model = 4 * sum(p.numel() for p in run.classifier.parameters()) if saves_tower else trainable
+    is_whole = METHODS[run.config.method].writes_whole_model
+    model = 4 * sum(p.numel() for p in run.classifier.parameters()) if is_whole else trainable
     # the start's mix and one that is being written come on top
     checkpoints = (run.config.checkpoint.keep_last + run.config.checkpoint.keep_best + 2) * model
     needed = checkpoints + (KEPT + 1) * trainable * (4 if run.ema is not None else 3)

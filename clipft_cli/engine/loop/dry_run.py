@@ -16,6 +16,7 @@ from ..frozen.prefix_plan import work_of
 from ..images.loader import epoch_order, in_batches
 from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from ..methods import METHODS
+from ..methods.base import MethodSettings
 from ..model.classifier import Classifier
 from ..model.inference import split_logits
 from ..optim.ema import copy_into
@@ -60,9 +61,12 @@ def measure(material: Material, start: Start, on_event: OnEvent) -> dict[str, An
     else:
         expected = _rehearsed_pass(material, start)
         on_event(plan_without_loop(material, expected))
-        is_probe = material.config.method == "linear_probe"
         n_head = sum(parameter.numel() for parameter in start.head.parameters())
-        facts = {"trainable_parameters": n_head if is_probe else 0, "epochs": 0, "total_steps": 0}
+        facts = {
+            "trainable_parameters": n_head if METHODS[material.config.method].learns else 0,
+            "epochs": 0,
+            "total_steps": 0,
+        }
     return {
         "method": material.config.method,
         **facts,
@@ -135,9 +139,9 @@ def _update(run: Run, batches: Sequence[np.ndarray]) -> int:
 def _rehearsed_pass(material: Material, start: Start) -> Expected:
     """What to expect of a method without a loop: its time is that of one pass over the images."""
     clip = material.backbone.model.requires_grad_(False)
-    classifier = METHODS[material.config.method].attach(clip, start.head, material.config)
-    classifier = classifier.to(material.precision.device)
-    n_train = len(material.train_set) if material.config.method == "linear_probe" else 0
+    method = METHODS[material.config.method]
+    classifier = method.attach(clip, start.head, MethodSettings.of(material.config)).to(material.precision.device)
+    n_train = len(material.train_set) if method.learns else 0
     speed = _speed_of_a_pass(material, classifier)
     device = material.precision.device
     return Expected(

@@ -20,7 +20,7 @@ from ..events import Note, OnEvent
 from ..machine.signals import Stopped, StopRequest
 from ..metrics.calibration import fit_temperature, reliability
 from ..model.inference import ValMetrics, metrics_of
-from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, write_pointer
+from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, TRAINED_FILE, write_pointer
 from .fit import interrupted
 from .records import selection_rank, selection_value
 from .resume import TrainState
@@ -173,10 +173,20 @@ def mixed(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float
     }
 
 
+FILES = (
+    (HEAD_FILE, "head."),
+    (TOWER_FILE, "clip."),
+    (TRAINED_FILE, "clip."),
+    (ADAPTER_FILE, "adapters."),
+    (TEXT_ADAPTER_FILE, "text_adapters."),
+)
+"""The files of a checkpoint that hold weights, and where their names are within the classifier."""
+
+
 def read_parameters(checkpoint: Path, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Values of `parameters` (names within the classifier) as saved in a checkpoint."""
-    tensors = {f"head.{name}": value for name, value in load_file(checkpoint / HEAD_FILE).items()}
-    for file, prefix in ((TOWER_FILE, "clip."), (ADAPTER_FILE, "adapters."), (TEXT_ADAPTER_FILE, "text_adapters.")):
+    tensors: dict[str, Tensor] = {}
+    for file, prefix in FILES:
         if (checkpoint / file).is_file():
             tensors |= {prefix + name: value for name, value in load_file(checkpoint / file).items()}
     return {name: tensors[name] for name in parameters}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config.commands import TrainConfig
+from ...config.methods import METHOD_SECTIONS
 from ...errors import CheckpointError
 from ..checkpoint.card import signed_json
 from ..files.digest import file_digest
@@ -112,15 +113,13 @@ def settings_of(config: TrainConfig) -> dict[str, Any]:
     kept = {key: value for key, value in _leaves(config.model_dump(mode="json")).items() if key not in DECIDES_NOTHING}
     sleeping = [key.removesuffix("enabled") for key, value in kept.items() if key.endswith(".enabled") and not value]
     dropped = [key for prefix in sleeping for key in kept if key.startswith(prefix) and key != f"{prefix}enabled"]
-    if not method.has_adapters:
-        dropped += [key for key in kept if key.startswith("lora.")]
+    own = {method.facts.section, *(("linear_probe",) if config.wants_probe else ())}
+    dropped += [key for key in kept if key.partition(".")[0] in METHOD_SECTIONS - own]
     if not method.trains_by_epochs:
         dropped += [key for key in kept if key.startswith(_OF_THE_LOOP) and key not in _CHOOSES]
         if config.data.few_shot is None and config.data.fraction == 1.0:
             dropped.append("seed")
-    if not config.wants_probe:
-        dropped += [key for key in kept if key.startswith("linear_probe.")]
-    if config.method == "zero_shot":  # the prompts alone
+    if not method.learns:  # the prompts alone
         dropped += [key for key in kept if key.startswith(("data.fr", "data.few", "data.class", "model.", *_CHOOSES))]
         dropped.append("seed")
     if not config.training.soup.enabled:

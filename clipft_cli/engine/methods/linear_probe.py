@@ -17,7 +17,7 @@ from torch import Tensor
 from ...config.methods import LinearProbeConfig
 from ..model.classifier import Classifier, LinearHead
 from ..model.layers import Layer, head_layer
-from .base import Method, head_parameters, plain_classifier
+from .base import Method, MethodSettings, head_parameters, plain_classifier
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def _all_classes(coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, n
     return torch.from_numpy(weight).float(), torch.from_numpy(bias).float()
 
 
-def layers(classifier: Classifier) -> tuple[Layer, ...]:
+def layers(classifier: Classifier, settings: MethodSettings) -> tuple[Layer, ...]:
     """The head alone."""
     return (head_layer(head_parameters(classifier)),)
 
 
-LINEAR_PROBE = Method("linear_probe", plain_classifier, layers, trains_by_epochs=False, saves_tower=False)
+LINEAR_PROBE = Method("linear_probe", plain_classifier, layers, trains_by_epochs=False)

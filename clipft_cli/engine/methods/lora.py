@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from ...config.commands import TrainConfig
 from ...config.methods import LoraConfig
 from ...errors import ModelError
 from ..model.classifier import Classifier, Head
@@ -17,10 +16,10 @@ from ..model.layers import TEXT, Layer, head_layer, image_layers, text_layers
 from ..model.lora import LoraAdapters
 from ..model.lora_linear import attach_to_linears, wanted_linears
 from ..model.vit import why_unsupported
-from .base import Method, head_parameters
+from .base import ADAPTERS, Method, MethodSettings, head_parameters
 
 
-def prepare(clip: nn.Module, config: TrainConfig) -> None:
+def prepare(clip: nn.Module, settings: MethodSettings) -> None:
     """Nothing is changed. Raises ModelError for an image tower that adapters cannot reach."""
     visual: nn.Module = clip.visual  # type: ignore[assignment]
     reason = why_unsupported(visual)
@@ -28,25 +27,32 @@ def prepare(clip: nn.Module, config: TrainConfig) -> None:
         return
     if is_named(visual, "VisionTransformer"):
         raise ModelError(f"LoRA cannot reach this image tower: {reason}", hint="use --method full")
-    wanted_linears(visual, config.lora.target_modules)
+    wanted_linears(visual, lora_of(settings).target_modules)
 
 
-def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
+def attach(clip: nn.Module, head: Head, settings: MethodSettings) -> Classifier:
     """The towers that train with adapters on the projections that `lora.target_modules` names.
 
     Raises ModelError for a tower that adapters cannot reach.
     """
-    prepare(clip, config)
+    prepare(clip, settings)
     visual: nn.Module = clip.visual  # type: ignore[assignment]
+    lora = lora_of(settings)
     make = LoraAdapters.for_vit if why_unsupported(visual) is None else attach_to_linears
     return Classifier(
         clip,
         head,
-        make(visual, config.lora.target_modules, **_shape(config.lora), seed=config.seed),
-        checkpoint_blocks=config.hardware.gradient_checkpointing,
-        trains_text=config.trains_text,
-        text_adapters=text_adapters(clip, config.lora, config.seed + 1) if config.trains_text else None,
+        make(visual, lora.target_modules, **_shape(lora), seed=settings.seed),
+        checkpoint_blocks=settings.checkpoint_blocks,
+        trains_text=settings.trains_text,
+        text_adapters=text_adapters(clip, lora, settings.seed + 1) if settings.trains_text else None,
     )
+
+
+def lora_of(settings: MethodSettings) -> LoraConfig:
+    """The `lora` section."""
+    assert isinstance(settings.own, LoraConfig)
+    return settings.own
 
 
 def text_adapters(clip: nn.Module, lora: LoraConfig, seed: int = 0) -> LoraAdapters:
@@ -64,7 +70,7 @@ def _shape(lora: LoraConfig) -> dict[str, Any]:
     }
 
 
-def layers(classifier: Classifier) -> tuple[Layer, ...]:
+def layers(classifier: Classifier, settings: MethodSettings) -> tuple[Layer, ...]:
     """The towers' own layers, each with its adapters' parameters in place of its weights; and the head."""
     assert classifier.adapters is not None
     own = _adapted(image_layers(classifier.clip.visual), classifier.adapters, "adapters.", "")
@@ -85,4 +91,4 @@ def _adapted(tower: tuple[Layer, ...], adapters: LoraAdapters, prefix: str, kind
     return [replace(layer, parameters=tuple(adapted[layer.name])) for layer in tower if layer.name in adapted]
 
 
-LORA = Method("lora", attach, layers, trains_by_epochs=True, saves_tower=False, has_adapters=True, prepare=prepare)
+LORA = Method("lora", attach, layers, has_adapters=True, peak_rates=ADAPTERS, prepare=prepare)

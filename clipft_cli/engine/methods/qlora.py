@@ -6,22 +6,21 @@ from typing import Any
 
 from torch import nn
 
-from ...config.commands import TrainConfig
 from ..model.classifier import Classifier, Head
 from ..model.lora_linear import pack_linears
 from ..model.nf4 import pack, require_bitsandbytes
 from ..model.vit import why_unsupported
 from . import lora
-from .base import Method
+from .base import ADAPTERS, Method, MethodSettings
 
 
-def prepare(clip: nn.Module, config: TrainConfig) -> None:
+def prepare(clip: nn.Module, settings: MethodSettings) -> None:
     """Put the image tower's linear weights into NF4, where they are not.
 
     Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
     """
     require_bitsandbytes()
-    lora.prepare(clip, config)
+    lora.prepare(clip, settings)
     visual: Any = clip.visual
     if why_unsupported(visual) is None:
         for block in visual.transformer.resblocks:
@@ -32,22 +31,21 @@ def prepare(clip: nn.Module, config: TrainConfig) -> None:
         pack_linears(visual)
 
 
-def attach(clip: nn.Module, head: Head, config: TrainConfig) -> Classifier:
+def attach(clip: nn.Module, head: Head, settings: MethodSettings) -> Classifier:
     """`lora`'s classifier, on weights in NF4: at the start its output is the packed tower's.
 
     Raises MissingExtraError without bitsandbytes, ModelError for a tower that adapters cannot reach.
     """
-    prepare(clip, config)
-    return lora.attach(clip, head, config)
+    prepare(clip, settings)
+    return lora.attach(clip, head, settings)
 
 
 QLORA = Method(
     "qlora",
     attach,
     lora.layers,
-    trains_by_epochs=True,
-    saves_tower=False,
     has_adapters=True,
+    peak_rates=ADAPTERS,
     require=require_bitsandbytes,
     prepare=prepare,
 )

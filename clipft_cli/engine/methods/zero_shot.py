@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..model.classifier import Classifier
 from ..model.layers import Layer
-from .base import Method, plain_classifier
+from .base import Method, MethodSettings, plain_classifier
 
 
-def layers(classifier: Classifier) -> tuple[Layer, ...]:
+def layers(classifier: Classifier, settings: MethodSettings) -> tuple[Layer, ...]:
     """None."""
     return ()
 
 
-ZERO_SHOT = Method("zero_shot", plain_classifier, layers, trains_by_epochs=False, saves_tower=False)
+ZERO_SHOT = Method("zero_shot", plain_classifier, layers, trains_by_epochs=False)

@@ -101,7 +101,7 @@ def _from_folder(folder: Path, pretrained: str | None) -> ModelName:
         folder = find_checkpoint(folder)  # a run of this project
     if (folder / CHECKPOINT_FILE).is_file() and not (folder / TOWER_FILE).is_file():
         raise ModelError(
-            f"model.name: {folder} holds a head or adapters only, no whole model",
+            f"model.name: {folder} holds what a run has trained, and no whole model",
             hint="start from its base model, or from a run of --method full",
         )
     path = str(folder.resolve())

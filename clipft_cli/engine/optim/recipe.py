@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from ...config.commands import TrainConfig
+from ...config.methods import MethodName
+from ..methods import METHODS
+from ..methods.base import TINY_PARAMETERS
 
 IMAGES_SEEN = 7_000
 
 
-@dataclass(frozen=True)
-class Anchors:
-    """Peak rates for two sizes of tower: `tiny` measured on photographs, `base` published and unmeasured here."""
-
-    tiny: float
-    base: float
-
-    def at(self, tower_parameters: int) -> float:
-        """On the line through both in logarithms; never above `tiny`, the largest that was measured."""
-        power = math.log(self.base / self.tiny) / math.log(BASE_PARAMETERS / TINY_PARAMETERS)
-        return min(self.tiny, self.tiny * (max(1, tower_parameters) / TINY_PARAMETERS) ** power)
-
-
-TINY_PARAMETERS, BASE_PARAMETERS = 5.5e6, 86e6
-"""Image towers of ViT-Ti/16 and ViT-B."""
-
-_ADAPTERS = Anchors(tiny=3e-3, base=4e-4)
-ANCHORS = {"full": Anchors(tiny=8e-4, base=2.5e-5), "lora": _ADAPTERS, "qlora": _ADAPTERS}
-"""Measured: examples/experiments. Published for ViT-B: full 1e-5 to 3e-5 (Wortsman et al. 2022; Goyal et al. 2023),
-without layer decay; LoRA 2e-4 (Zanella and Ben Ayed 2024) to the reference system's 5e-4."""
-
-
-def learning_rate(method: str, tower_parameters: int) -> float:
+def learning_rate(method: MethodName, tower_parameters: int) -> float:
     """Peak rate for an image tower of this size, two significant digits."""
-    return float(f"{ANCHORS.get(method, ANCHORS['full']).at(tower_parameters):.1e}")
+    return float(f"{METHODS[method].peak_rates.at(tower_parameters):.1e}")
 
 
 def epochs(n_train: int) -> int:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ...config.load import load_config, yaml_value
-from ...config.methods import MethodName
+from ...config.methods import METHOD_FACTS, MethodName
 from ..machine.hardware import Machine
 from ..machine.method_tree import MethodPick, pick_method
 
@@ -62,7 +62,7 @@ def starter_text(
 # Every command reads it: clipft train --config {STARTER_FILE}; one key for one run: --set data.batch_size=16.
 # All keys with their values: clipft train --config {STARTER_FILE} --print-config.
 
-method: {pick.method}  # {_METHOD_COMMENTS[pick.method]}
+method: {pick.method}  # {_method_comment(pick.method)}
 # The decision tree says {pick.tree} ({pick.why}).
 seed: {seed}  # same seed, same data, same machine: same result
 
@@ -83,13 +83,10 @@ hardware:
     return text, pick
 
 
-_METHOD_COMMENTS = {
-    "full": "image tower and head train; also: lora, linear_probe, zero_shot",
-    "lora": "small added weights and the head train; also: full, linear_probe, zero_shot",
-    "qlora": "as lora, the frozen weights in 4 bits; also: lora, full, linear_probe, zero_shot",
-    "linear_probe": "the head trains on frozen features; also: lora, full, zero_shot",
-    "zero_shot": "nothing trains; also: linear_probe, lora, full",
-}
+def _method_comment(method: MethodName) -> str:
+    """What trains, and what else there is that needs nothing more to be installed."""
+    others = [name for name, facts in METHOD_FACTS.items() if name != method and facts.extra is None]
+    return f"{METHOD_FACTS[method].does}; also: {', '.join(reversed(others))}"
 
 
 def _preset_comments(method: MethodName) -> str:

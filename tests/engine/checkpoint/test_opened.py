@@ -24,6 +24,7 @@ from clipft_cli.engine.checkpoint.save import save_classifier
 from clipft_cli.engine.files.digest import file_digest
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import Backbone, load_backbone
 from clipft_cli.engine.model.classifier import Classifier, CosineHead
 from clipft_cli.engine.model.image_tower import ImageOnlyClip, is_plain_vit
@@ -69,9 +70,9 @@ def backbone_of(folder: Path, vision: dict[str, Any]) -> Backbone:
 
 def saved(folder: Path, backbone: Backbone, method: str = "full") -> Path:
     """A checkpoint of that method with weights that have moved."""
-    lora = LoraConfig(r=2, use_dora=method == "lora") if "lora" in method else None
+    config = TrainConfig(method=method, lora=LoraConfig(r=2, use_dora=method == "lora"))
     head = CosineHead(torch.randn(3, backbone.model.visual.proj.shape[1]), 20.0)
-    classifier = METHODS[method].attach(backbone.model, head, TrainConfig(method=method, lora=lora or LoraConfig()))
+    classifier = METHODS[method].attach(backbone.model, head, MethodSettings.of(config))
     if classifier.adapters is not None:
         with torch.no_grad():
             for parameter in classifier.adapters.parameters():
@@ -83,7 +84,7 @@ def saved(folder: Path, backbone: Backbone, method: str = "full") -> Path:
         classes=tuple(ClassInfo(name, name) for name in "abc"),
         templates=("a {}.",),
         head="cosine",
-        lora=lora,
+        settings=MethodSettings.of(config).own,
         data={},
     )
     save_classifier(folder / "checkpoint", classifier, card)

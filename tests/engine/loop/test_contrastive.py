@@ -26,6 +26,7 @@ from clipft_cli.engine.loop.contrastive import backward_in_pieces, contrastive_l
 from clipft_cli.engine.loop.step import Stepper, set_trainable
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import load_backbone
 from clipft_cli.engine.model.classifier import CosineHead, logit_scale_of
 from clipft_cli.engine.model.precision import Precision
@@ -116,9 +117,9 @@ def stepper(backbone, method: str, *, micro_batch: int = N, **lora) -> Stepper:
     clip = copy.deepcopy(backbone.model).requires_grad_(False)
     head = CosineHead(zero_shot_head(clip, backbone.tokenizer, NAMES, TEMPLATES), logit_scale_of(clip))
     config = TrainConfig(method=method, training={"objective": "contrastive", "learning_rate": 1e-3}, lora=lora)
-    classifier = METHODS[method].attach(clip, head, config)
+    classifier = METHODS[method].attach(clip, head, MethodSettings.of(config))
     everything = dict(classifier.named_parameters())
-    layers = METHODS[method].layers(classifier)
+    layers = METHODS[method].layers(classifier, MethodSettings.of(config))
     set_trainable(everything, frozenset(name for layer in layers for name in layer.parameters))
     groups = build_groups(everything, layers, TrainingConfig(learning_rate=1e-3))
     return Stepper(
@@ -166,7 +167,7 @@ def test_micro_batches_give_the_gradient_of_one_large_batch(backbone, method, si
 def test_every_layer_of_both_towers_gets_a_gradient_and_the_temperature_none(backbone, method):
     step = stepper(backbone, method)
     named = gradients(step, batches_of(N))
-    layers = METHODS[method].layers(step.classifier)
+    layers = METHODS[method].layers(step.classifier, MethodSettings())
     assert {name for layer in layers for name in layer.parameters} == named.keys()
     assert {"text.block.0", "block.0"} <= {layer.name for layer in layers}
     moving = [name for name, value in named.items() if value.abs().max() > 0 or name.endswith("lora_A")]
@@ -181,8 +182,8 @@ def test_every_parameter_of_both_towers_is_in_exactly_one_group(tmp_path, family
     clip = load_backbone(ModelConfig(name=str(architecture), pretrained=str(weights))).model
     config = TrainConfig(method="full", training={"objective": "contrastive"})
     dimension = 64 if family == "attention-pool" else 24
-    classifier = METHODS["full"].attach(clip, CosineHead(torch.eye(3, dimension), 10.0), config)
-    layers = METHODS["full"].layers(classifier)
+    classifier = METHODS["full"].attach(clip, CosineHead(torch.eye(3, dimension), 10.0), MethodSettings.of(config))
+    layers = METHODS["full"].layers(classifier, MethodSettings.of(config))
     groups = build_groups(dict(classifier.named_parameters()), layers, TrainingConfig(learning_rate=1.0))
     names = [name for group in groups for name in group.parameters]
     outside = {"clip.logit_scale", "clip.logit_bias", "head.weight"}

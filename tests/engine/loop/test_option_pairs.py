@@ -22,6 +22,7 @@ from clipft_cli.engine.images.loader import Batch, epoch_order, in_batches
 from clipft_cli.engine.images.subset import draw_subset
 from clipft_cli.engine.loop.step import Stepper, set_trainable
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import load_backbone
 from clipft_cli.engine.model.classifier import CosineHead, logit_scale_of
 from clipft_cli.engine.model.precision import Precision
@@ -55,9 +56,10 @@ def stepper(
 ) -> Stepper:
     model = copy.deepcopy(backbone.model).requires_grad_(False)
     head = CosineHead(zero_shot_head(model, backbone.tokenizer, NAMES, TEMPLATE), logit_scale_of(model))
-    classifier = METHODS["full"].attach(model, head, TrainConfig(training={"objective": objective}))
+    settings = MethodSettings.of(TrainConfig(training={"objective": objective}))
+    classifier = METHODS["full"].attach(model, head, settings)
     everything = dict(classifier.named_parameters())
-    layers = METHODS["full"].layers(classifier)
+    layers = METHODS["full"].layers(classifier, settings)
     set_trainable(everything, frozenset(name for layer in layers for name in layer.parameters))
     groups = build_groups(everything, layers, TrainingConfig(learning_rate=1e-3))
     return Stepper(

@@ -16,6 +16,7 @@ from clipft_cli.config.optim import TrainingConfig
 from clipft_cli.engine.images.loader import Batch
 from clipft_cli.engine.loop.step import Stepper, set_trainable
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import Backbone, load_backbone
 from clipft_cli.engine.model.classifier import CosineHead
 from clipft_cli.engine.model.precision import Precision
@@ -55,10 +56,10 @@ def stepper(backbone: Backbone, method: str = "full", *, micro_batch: int = N, c
     clip_model = copy.deepcopy(backbone.model).requires_grad_(False)
     torch.manual_seed(0)
     head = CosineHead(F.normalize(torch.randn(3, 24), dim=1), 10.0)
-    chosen = METHODS[method]
-    classifier = chosen.attach(clip_model, head, TrainConfig(method=method))
+    chosen, own = METHODS[method], MethodSettings.of(TrainConfig(method=method))
+    classifier = chosen.attach(clip_model, head, own)
     everything = dict(classifier.named_parameters())
-    layers = chosen.layers(classifier)
+    layers = chosen.layers(classifier, own)
     names = frozenset(name for layer in layers for name in layer.parameters)
     set_trainable(everything, names)
     groups = build_groups(everything, layers, TrainingConfig(learning_rate=1e-3))
@@ -163,7 +164,8 @@ def test_clipping_bounds_the_gradient_and_reports_what_it_was(backbones):
 @pytest.mark.parametrize(("trained", "cut"), [(("block.1", "block.2", "classifier"), 1), (("classifier",), 4)])
 def test_below_the_lowest_layer_that_trains_no_graph_is_built(backbones, method, trained, cut):
     step = stepper(backbones["vit"], method)
-    names = {n for layer in METHODS[method].layers(step.classifier) if layer.name in trained for n in layer.parameters}
+    layers = METHODS[method].layers(step.classifier, MethodSettings.of(TrainConfig(method=method)))
+    names = {n for layer in layers if layer.name in trained for n in layer.parameters}
     set_trainable(dict(step.classifier.named_parameters()), frozenset(names))
     with_graph = gradients(step, batches_of(N))
     step.freeze_below(step.classifier.cut_under(trained))

@@ -23,6 +23,7 @@ from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.save import save_classifier
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import Backbone, load_backbone
 from clipft_cli.engine.model.classifier import Classifier, CosineHead
 from clipft_cli.engine.model.layers import HEAD, STEM, TOP
@@ -46,6 +47,10 @@ every_adapter = pytest.mark.parametrize("method", named([name for name in METHOD
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 
+def settings_of(method: str, **lora) -> MethodSettings:
+    return MethodSettings.of(TrainConfig(method=method, lora=LoraConfig(**lora)))
+
+
 @dataclass(frozen=True)
 class World:
     """A tiny pretrained model of one family, and its weights file."""
@@ -60,8 +65,8 @@ class World:
     def attach(self, method: str, **lora) -> Classifier:
         torch.manual_seed(4)
         head = CosineHead(F.normalize(torch.randn(3, self.backbone.base.model_cfg["embed_dim"]), dim=1), 10.0)
-        config = TrainConfig(method=method, lora=LoraConfig(**lora))
-        return METHODS[method].attach(copy.deepcopy(self.clip).requires_grad_(False), head, config).eval()
+        clip = copy.deepcopy(self.clip).requires_grad_(False)
+        return METHODS[method].attach(clip, head, settings_of(method, **lora)).eval()
 
     def save(self, folder: Path, classifier: Classifier, method: str, **lora) -> Path:
         card = Card(
@@ -71,7 +76,7 @@ class World:
             classes=tuple(ClassInfo(name, name) for name in "abc"),
             templates=("a {}",),
             head="cosine",
-            lora=LoraConfig(**lora) if METHODS[method].has_adapters else None,
+            settings=settings_of(method, **lora).own,
             data={},
         )
         save_classifier(folder, classifier, card)
@@ -86,7 +91,11 @@ def world(request, tmp_path_factory) -> World:
 
 def trains(classifier: Classifier, method: str) -> dict[str, nn.Parameter]:
     everything = dict(classifier.named_parameters())
-    return {name: everything[name] for layer in METHODS[method].layers(classifier) for name in layer.parameters}
+    return {
+        name: everything[name]
+        for layer in METHODS[method].layers(classifier, settings_of(method))
+        for name in layer.parameters
+    }
 
 
 def trained(classifier: Classifier, method: str) -> Classifier:
@@ -154,7 +163,7 @@ def test_at_the_start_the_output_is_the_pretrained_models(world, method):
 @every_method
 def test_layers_name_parameters_that_are_there_and_none_twice(world, method):
     classifier = world.attach(method)
-    names = [name for layer in METHODS[method].layers(classifier) for name in layer.parameters]
+    names = [name for layer in METHODS[method].layers(classifier, settings_of(method)) for name in layer.parameters]
     assert len(set(names)) == len(names)
     assert set(names) <= set(dict(classifier.named_parameters()))
 
@@ -193,10 +202,11 @@ def test_only_what_trains_is_saved_unless_the_tower_changes(world, method, tmp_p
     folder = world.save(tmp_path / "checkpoint", classifier, method)
     saved = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
     assert saved.pop("head.safetensors").keys() == classifier.head.state_dict().keys()
-    if METHODS[method].saves_tower:
+    if METHODS[method].writes_whole_model:
         assert saved["open_clip_model.safetensors"].keys() == world.clip.state_dict().keys()
         return
-    tensors = {f"adapters.{name}" for file in saved.values() for name in file}
+    inside = {"adapter.safetensors": "adapters.", "trained.safetensors": "clip."}
+    tensors = {inside[file] + name for file, names in saved.items() for name in names}
     assert tensors == {name for name in trains(classifier, method) if not name.startswith("head.")}
 
 
@@ -208,7 +218,7 @@ def test_on_another_base_it_is_refused_or_needs_none(world, method, tmp_path):
     tensors = load_file(world.weights)
     save_file({**tensors, "logit_scale": tensors["logit_scale"] + 0.1}, world.weights)
     try:
-        if METHODS[method].saves_tower:
+        if METHODS[method].writes_whole_model:
             assert torch.equal(load_classifier(folder, CPU).classifier(IMAGES), classifier(IMAGES))
         else:
             with pytest.raises(CheckpointError, match="belongs to another base model"):
@@ -280,7 +290,7 @@ def vit(tiny) -> World:
     ],
 )
 def test_what_each_method_may_change(vit, method, layers):
-    assert [layer.name for layer in METHODS[method].layers(vit.attach(method))] == layers
+    assert [layer.name for layer in METHODS[method].layers(vit.attach(method), settings_of(method))] == layers
 
 
 @every_method
@@ -290,6 +300,6 @@ def test_the_text_tower_never_trains(vit, method):
 
 
 def test_lora_layers_are_found_under_the_towers_names(vit):
-    last = METHODS["lora"].layers(vit.attach("lora", target_modules=("q_proj", "v_proj")))[2]
+    last = METHODS["lora"].layers(vit.attach("lora", target_modules=("q_proj", "v_proj")), settings_of("lora"))[2]
     assert "vision_model.encoder.layers.2" in last.names
     assert len(last.parameters) == 4

@@ -11,6 +11,7 @@ from torch import nn
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import load_backbone
 from clipft_cli.engine.model.classifier import CosineHead
 from clipft_cli.engine.model.nf4 import Nf4Weight, dense, frozen_linear, n_weights, pack, packed_gib, unpack
@@ -96,7 +97,7 @@ def test_every_large_matrix_of_the_blocks_is_packed(tiny):
     blocks = clip.visual.transformer.resblocks
     n_blocks = sum(p.numel() for p in blocks.parameters() if p.ndim == 2)
     classifier = METHODS["qlora"].attach(
-        clip.requires_grad_(False), CosineHead(torch.eye(3, 24), 10.0), TrainConfig(method="qlora")
+        clip.requires_grad_(False), CosineHead(torch.eye(3, 24), 10.0), MethodSettings.of(TrainConfig(method="qlora"))
     )
     assert not [p for p in classifier.clip.visual.transformer.parameters() if p.ndim == 2 and p.dtype.is_floating_point]
     assert packed_gib(classifier)[0] == 4 * n_blocks / 2**30

@@ -13,6 +13,7 @@ from torch import nn
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.optim import LayerwiseLRConfig, ProgressiveUnfreezingConfig, TrainingConfig
 from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.classifier import Classifier, CosineHead
 from clipft_cli.engine.model.layers import HEAD, STEM, TOP, Layer
 from clipft_cli.engine.optim.build import LearningRates, build_optimizer
@@ -41,8 +42,9 @@ def build(tmp_path, open_clip_models):
         open_clip.add_model_config(path)
         clip = open_clip.create_model(path.stem).requires_grad_(False)
         head = CosineHead(torch.eye(3, FAMILIES[family].get("embed_dim", EMBED_DIM)), 10.0)
-        classifier = METHODS[method].attach(clip, head, TrainConfig(method=method))
-        return classifier, METHODS[method].layers(classifier)
+        settings = MethodSettings.of(TrainConfig(method=method))
+        classifier = METHODS[method].attach(clip, head, settings)
+        return classifier, METHODS[method].layers(classifier, settings)
 
     return build
 
