@@ -10,7 +10,7 @@ import numpy as np
 
 from .decode import decode_reduced
 from .draws import Draws
-from .transforms import Preprocess
+from .transforms import MAX_ASPECT, Preprocess
 
 CROP_MARGIN = 8 / 7
 """How much larger than the model's an image is from which squares are cut: 256 pixels for 224."""
@@ -81,6 +81,11 @@ class SquareCrops:
 
         array = decode_reduced(content, self.source_px(size))
         height, width = array.shape[:2]
+        longest = MAX_ASPECT * min(height, width)
+        if max(height, width) > longest:  # resized, the whole would not fit into memory
+            top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
+            array = array[top : top + longest, left : left + longest]
+            height, width = array.shape[:2]
         scale = CROP_MARGIN * max(size[0] / height, size[1] / width)
         new = max(size[0], round(scale * height)), max(size[1], round(scale * width))
         return resized_crop(array, (0, 0, width, height), new, "bicubic")

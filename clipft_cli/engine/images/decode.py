@@ -15,19 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import DataError
 from ..files.stalls import reading
+from .samples import as_rgb, load
 
 MAX_PIXELS = 89_478_485
 """Largest picture that is decoded: Pillow's own threshold of suspicion, a quarter of a GiB as RGB."""
 
 MAX_BYTES = 512 << 20
-BACKGROUND = (255, 255, 255)
 
 FORMATS = frozenset(
     "AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP".split()  # noqa: SIM905
@@ -44,7 +43,6 @@ _TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BIT_DEPTHS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 
 # Pillow's logger would reach standard error through logging's handler of last resort
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -72,8 +70,9 @@ class ImageError(DataError):
 def decode_image(source: Path | bytes) -> Image.Image:
     """The picture in a file, or in the bytes of one, as a fully decoded RGB image.
 
-    EXIF orientation is applied (values that are no orientation are ignored), transparency is put on white,
-    16-bit and float samples are scaled to 8 bits, and of an animation the first frame is taken.
+    EXIF orientation is applied (values that are no orientation are ignored), transparency is put on white (on black
+    where nothing would be seen), 16-bit and float samples are scaled to 8 bits, and of an animation the first frame
+    is taken.
     Raises ImageError, and nothing else, for whatever is no picture that can be used.
     """
     where = str(source) if isinstance(source, Path) else ""
@@ -94,7 +93,7 @@ def rgb_of(picture: Image.Image | np.ndarray) -> Image.Image:
     with _as_image_error():
         _check_size(picture)
         picture.load()
-        return _upright(_as_rgb(picture), _orientation(picture))
+        return _upright(as_rgb(picture), _orientation(picture))
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -150,9 +149,9 @@ def decode_reduced(data: bytes, shorter_px: int) -> np.ndarray:
                 return plain
         if image.format in ("JPEG", "MPO"):
             image.draft(image.mode, (shorter_px, shorter_px))
-        image.load()
+        loaded = load(data, image)
         _check_size(image)
-        upright = _upright(_as_rgb(image), _orientation(image))
+        upright = _upright(as_rgb(loaded), _orientation(image))
         return np.asarray(upright.reduce(max(1, min(upright.size) // shorter_px)))
 
 
@@ -176,9 +175,9 @@ def _plain_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
 
 def _decode(data: bytes) -> Image.Image:
     with _opened(data) as image:
-        image.load()
+        loaded = load(data, image)
         _check_size(image)
-        return _upright(_as_rgb(image), _orientation(image))
+        return _upright(as_rgb(loaded), _orientation(image))
 
 
 @contextmanager
@@ -280,43 +279,3 @@ def _orientation(image: Image.Image) -> int:
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_TURN[orientation]) if orientation in _TURN else image
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """A new RGB image of `image`'s first frame, transparency on white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_wide_samples(image)
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), layered).convert("RGB")
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
-
-
-def _from_wide_samples(image: Image.Image) -> Image.Image:
-    samples = np.asarray(image).astype(np.float64)  # (height, width)
-    white = samples == _transparent_value(image)
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = _sample_range(image, samples)
-    levels = np.clip((samples - low) * (255.0 / (high - low)), 0, 255).round().astype(np.uint8)
-    levels[white] = 255
-    return Image.fromarray(levels).convert("RGB")
-
-
-def _transparent_value(image: Image.Image) -> Any:
-    value = image.info.get("transparency")
-    return value if isinstance(value, int) else np.nan
-
-
-def _sample_range(image: Image.Image, samples: np.ndarray) -> tuple[float, float]:
-    """Sample values that stand for black and white.
-
-    PNG and PGM define their range. Elsewhere cameras with 10 to 14 bits write 16-bit files: the smallest
-    usual range that holds the samples; where none does, from the smallest sample to the largest.
-    """
-    if image.format in ("PNG", "PPM"):
-        return 0.0, 65535.0
-    low, high = float(samples.min()), float(samples.max())
-    for top in (1.0, *_BIT_DEPTHS) if image.mode == "F" else _BIT_DEPTHS:
-        if low >= 0 and high <= top:
-            return 0.0, top
-    return low, max(high, low + 1.0)

@@ -24,6 +24,9 @@ _FILTERS = {
 RESIZE_MODES: dict[ResizeName, str] = {"crop": "shortest", "pad": "longest", "squash": "squash"}
 """`data.resize` -> open_clip's name of it; `auto` is whichever the model has."""
 
+MAX_ASPECT = 16
+"""Long side over short side up to which an image is resized whole, as open_clip does, before its middle is cut out."""
+
 MAX_PX = 4096
 """Largest side of a model's input, far above any published model's."""
 
@@ -87,15 +90,30 @@ class Preprocess:
         height, width = self.size
         if self.resize_mode == "squash":
             return image.resize((width, height), _FILTERS[self.interpolation])
+        if self.resize_mode == "shortest" and max(image.size) > MAX_ASPECT * min(image.size):
+            return self._middle(image)
         if self.resize_mode == "shortest" and height == width:
             return _crop_or_pad(self._shortest_edge(image, height), self.size, 0)
         is_longest = self.resize_mode == "longest"
         ratios = image.height / height, image.width / width
         ratio = max(ratios) if is_longest else min(ratios)
-        new = round(image.width / ratio), round(image.height / ratio)
+        new = max(1, round(image.width / ratio)), max(1, round(image.height / ratio))
         # open_clip resizes a non-square "shortest" with bicubic whatever the config says
         kind = _FILTERS[self.interpolation] if is_longest else Image.Resampling.BICUBIC
         return _crop_or_pad(image.resize(new, kind), self.size, self.fill_color if is_longest else 0)
+
+    def _middle(self, image: Image.Image) -> Image.Image:
+        """The part of a very long image that is kept, resized alone: whole, 2 x 60,000 would become gigabytes."""
+        height, width = self.size
+        ratio = min(image.width / width, image.height / height)
+        left, top = (image.width - width * ratio) / 2, (image.height - height * ratio) / 2
+        box = (
+            max(0.0, left),
+            max(0.0, top),
+            min(image.width, left + width * ratio),
+            min(image.height, top + height * ratio),
+        )
+        return image.resize((width, height), _FILTERS[self.interpolation], box=box)
 
     def _shortest_edge(self, image: Image.Image, edge: int) -> Image.Image:
         short, long = sorted(image.size)

@@ -249,3 +249,40 @@ def test_half_a_jpeg_is_refused_for_training_too() -> None:
     for shorter_px in (50, 190):
         with pytest.raises(ImageError, match="truncated image"):
             decode_reduced(data[: len(data) // 2], shorter_px)
+
+
+def deep_png(samples: np.ndarray) -> bytes:
+    """A PNG of 16-bit samples (H, W, C): 1 grey, 3 RGB, 4 RGBA."""
+    height, width, channels = samples.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_sixteen_bit_files_of_fewer_bits_use_their_own_range(bits: int, channels: int) -> None:
+    top = 2**bits - 1
+    row = np.array([0, top // 2, top], np.uint16)[None, :, None].repeat(channels, axis=2)
+    decoded = np.asarray(decode_image(deep_png(row)))
+    assert decoded[0, :, 0].tolist() == [0, 127, 255]
+    assert (decoded == decoded[..., :1]).all()
+
+
+def test_colours_of_twelve_bits_keep_their_transparency() -> None:
+    row = np.array([[[0, 2048, 4095, 65535], [4095, 0, 0, 0]]], np.uint16)
+    assert np.asarray(decode_image(deep_png(row)))[0].tolist() == [[0, 128, 255], [255, 255, 255]]
+
+
+def test_a_white_drawing_on_nothing_is_put_on_black_and_a_dark_one_on_white() -> None:
+    for ink, ground in ((255, 0), (0, 255)):
+        image = Image.new("RGBA", (4, 4), (ink, ink, ink, 0))
+        image.putpixel((1, 2), (ink, ink, ink, 255))
+        decoded = np.asarray(decode_image(png_bytes(image)))[..., 0]
+        assert decoded[2, 1] == ink
+        assert decoded[0, 0] == ground

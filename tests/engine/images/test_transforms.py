@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
+from clipft_cli.engine.images.crops import SquareCrops
 from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.errors import ModelError
 
@@ -44,3 +47,30 @@ def test_a_transform_survives_being_stored():
 def test_a_transform_that_is_not_built_is_refused(change):
     with pytest.raises(ModelError, match="is not supported"):
         Preprocess.from_config({"size": 32, "mean": MEAN, "std": STD, **change})
+
+
+@pytest.mark.parametrize("size", [(2, 60_000), (60_000, 2), (1, 300_000)])
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+def test_an_image_of_extreme_shape_takes_no_memory_to_speak_of(size: tuple[int, int], mode: str) -> None:
+    preprocess = Preprocess((224, 224), (0.5,) * 3, (0.5,) * 3, resize_mode=mode)
+    image = Image.new("RGB", size, (10, 20, 30))
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pixels = preprocess.pixels(image)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+    assert pixels.shape == (3, 224, 224)
+    assert pixels.max(axis=(1, 2)).tolist() == [10, 20, 30]
+
+
+def test_the_middle_of_a_long_image_is_what_resizing_the_whole_would_give() -> None:
+    ramp = np.arange(20 * 17 * 8, dtype=np.uint32).reshape(8, 340)[:, :, None] * np.array([3, 5, 7])
+    image = Image.fromarray((ramp % 251).astype(np.uint8))  # 340 x 8: 42 to 1
+    kept = Preprocess((16, 16), (0.5,) * 3, (0.5,) * 3).pixels(image).astype(int)
+    whole = np.asarray(image.resize((680, 16), Image.Resampling.BICUBIC))[:, 332:348].transpose(2, 0, 1)
+    assert np.abs(kept - whole).max() <= 1
+
+
+def test_square_crops_of_an_image_of_extreme_shape_are_cut_from_its_middle() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (2, 60_000), (10, 20, 30)).save(buffer, "PNG")
+    assert SquareCrops().source(buffer.getvalue(), (32, 32)).shape == (585, 37, 3)
