@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(abspath $(VENV))/bin
 DEMO ?= demo-run
 
-.PHONY: demo test check lint types pytest docs slow robustness bench gpu wheel clean
+.PHONY: demo test installed check lint types pytest docs pictures slow robustness bench gpu wheel clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
@@ -16,6 +16,8 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	PATH="$(BIN):$$PATH" $(MAKE) check
+
+installed: $(VENV)/.installed-dev
 
 check: lint types pytest
 
@@ -50,6 +52,10 @@ gpu:
 
 docs:
 	python docs/make_reference.py
+
+# real runs of a few minutes, photographed: the terminal as SVG, compare.html by chromium; writes docs/pictures/
+pictures:
+	python docs/make_pictures.py
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel
