@@ -20,7 +20,7 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="IMAGE",
-            help="Files, folders, quoted patterns; - for a list on standard input.",
+            help="Files, folders, quoted patterns; - for a list, or an image, on standard input.",
             show_default=False,
         ),
     ] = None,

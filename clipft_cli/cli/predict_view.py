@@ -7,23 +7,25 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config.commands import PredictOptions
+from ..config.commands import WRITTEN_AS, PredictOptions
 from ..errors import ConfigError
 from .render import Screen, show_error
 
 if TYPE_CHECKING:
+    import io
+
+    from ..engine.images.inputs import ImageInput
     from ..engine.pages.prediction import Form, Prediction
     from ..engine.predict import PredictSummary
 
 STANDARD_INPUT = "-"
-_FORM_OF_SUFFIX = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _BAR = 20
 
 
@@ -120,22 +122,25 @@ class TableWriter(Writer):
             self.console.print(_single(prediction))
 
 
-def named_images(arguments: list[str]) -> Iterable[str]:
-    """The names given, `-` (or nothing at all, where something is piped in) standing for a list on stdin.
+def named_images(arguments: list[str]) -> Iterable[str | ImageInput]:
+    """The names given, `-` (or nothing at all, where something is piped in) standing for a list, or an image, on stdin.
 
     Raises ConfigError where there is neither.
     """
     if not arguments:
         if sys.stdin is None or sys.stdin.isatty():
-            raise ConfigError("no image was named", hint="clipft predict image.jpg, a folder, or - for a list")
+            raise ConfigError(
+                "no image was named",
+                hint="clipft predict image.jpg, a folder, or - for a list or an image that is piped in",
+            )
         arguments = [STANDARD_INPUT]
-    return chain.from_iterable(_listed() if name == STANDARD_INPUT else [name] for name in arguments)
+    return chain.from_iterable(_piped() if name == STANDARD_INPUT else [name] for name in arguments)
 
 
-def _listed() -> Iterator[str]:
-    from ..engine.images.inputs import lines_of
+def _piped() -> Iterator[str | ImageInput]:
+    from ..engine.images.inputs import named_on
 
-    return lines_of(sys.stdin.buffer)
+    return named_on(cast("io.BufferedIOBase", sys.stdin.buffer))
 
 
 @contextlib.contextmanager
@@ -161,7 +166,7 @@ def show_outcome(screen: Screen, options: PredictOptions, summary: PredictSummar
     """Timing, what was skipped, where the file lies. Raises ClipftError where images failed."""
     if summary.skipped:
         listed = ", ".join(f"{_visible(suffix)}: {n}" for suffix, n in summary.skipped.most_common(5))
-        screen.say(f"{summary.skipped.total()} files in folders are no images by their name, skipped ({listed})")
+        screen.say(f"{summary.skipped.total()} files in folders are no images, skipped ({listed})")
     if summary.seconds:
         n_done = summary.n_images - summary.n_failed
         screen.say(
@@ -188,7 +193,7 @@ def _form(screen: Screen, options: PredictOptions) -> str:
         is_text = options.format == "table" and options.output is not None
         return "txt" if is_text else options.format
     if options.output is not None:
-        return _FORM_OF_SUFFIX.get(options.output.suffix.lower(), "txt")
+        return WRITTEN_AS.get(options.output.suffix.lower(), "txt")
     return "table" if screen.out.is_terminal else "txt"
 
 

@@ -17,6 +17,16 @@ from .optim import CheckpointConfig, TrainingConfig, seconds_of
 CorrectionName = Literal["holm", "none"]
 _PICTURES = frozenset((".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif"))
 OutputFormat = Literal["table", "json", "jsonl", "csv", "txt"]
+WRITTEN_AS: dict[str, OutputFormat] = {
+    ".txt": "txt",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".log": "txt",
+    "": "txt",
+}
+"""The form of predictions that each suffix of `predict.output` stands for."""
 
 
 class PrepareOptions(Config):
@@ -130,6 +140,16 @@ class PredictOptions(Config):
         if value is not None and value.suffix.lower() in _PICTURES:
             raise ValueError(f"'{value.name}' is an image's name; results go to .txt, .csv, .json or .jsonl")
         return value
+
+    @model_validator(mode="after")
+    def _suffix_says_what_is_written(self) -> PredictOptions:
+        suffix = self.output.suffix.lower() if self.output else ""
+        if self.output and suffix not in WRITTEN_AS and "format" not in self.model_fields_set:
+            known = ", ".join(name for name in WRITTEN_AS if name)
+            raise ValueError(
+                f"'{self.output.name}': nothing is known to be written as {suffix} ({known} are; or say --format)"
+            )
+        return self
 
 
 class CompareOptions(Config):

@@ -92,7 +92,10 @@ class PredictSummary:
 
 
 def predict(
-    config: PredictConfig, names: Iterable[str], sink: Sink, on_note: Callable[[str], None] = lambda text: None
+    config: PredictConfig,
+    names: Iterable[str | ImageInput],
+    sink: Sink,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> PredictSummary:
     """Classify every image that `names` stand for; memory does not grow with their number.
 
@@ -119,7 +122,7 @@ def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput],
     """The inputs in front of the first that exists, and that one."""
     hopeless: list[ImageInput] = []
     for item in found:
-        if item.problem is None and os.path.exists(item.name):
+        if item.problem is None and (item.picture is not None or os.path.exists(item.name)):
             return hopeless, item
         hopeless.append(item if item.problem is not None else ImageInput(item.name, "file not found"))
     return hopeless, None

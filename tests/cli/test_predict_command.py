@@ -132,6 +132,21 @@ def test_a_list_on_standard_input(world):
         assert [json.loads(line)["predicted"] for line in outcome.stdout.splitlines()] == ["blue", "red"]
 
 
+def test_an_image_on_standard_input_is_classified(world):
+    outcome = predict("-", "--format", "jsonl", stdin=Path(BLUE).read_bytes())
+    assert outcome.exit_code == 0, outcome.output
+    answer = json.loads(outcome.stdout)
+    assert (answer["path"], answer["predicted"]) == ("-", "blue")
+
+
+def test_a_suffix_that_stands_for_nothing_that_is_written_is_refused(world):
+    outcome = predict(RED, "--output", "p.xlsx")
+    assert outcome.exit_code == 2
+    assert ".txt, .csv, .json" in outcome.stderr
+    assert predict(RED, "--output", "p.cvs", "--format", "csv").exit_code == 0
+    assert Path("p.cvs").read_text().startswith("path,predicted")
+
+
 def test_an_empty_list_is_an_error(world):
     outcome = predict("-", stdin=b"\n")
     assert outcome.exit_code == 3

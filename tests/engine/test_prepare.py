@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_listed_and_the_rest_goes_on() -> None:
         "a web page, not an image": 1,
         "not an image that can be read": 1,
         "truncated image": 1,
-        "not an image file by its name": 1,
+        "not an image file": 1,
         "outside any class folder": 1,
         "class folder without images": 1,
         "exact copy of another image": 1,

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import DataError
+from ..files.pictures import FORMATS
 from ..files.stalls import reading
 from .samples import as_rgb, load
 
@@ -27,11 +28,6 @@ MAX_PIXELS = 89_478_485
 """Largest picture that is decoded: Pillow's own threshold of suspicion, a quarter of a GiB as RGB."""
 
 MAX_BYTES = 512 << 20
-
-FORMATS = frozenset(
-    "AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP".split()  # noqa: SIM905
-)
-"""What is read; not EPS or WMF, for which Pillow starts other programs."""
 
 ORIENTATION_TAG = 0x0112
 _TURN = {

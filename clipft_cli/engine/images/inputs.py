@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image
 
 from ...errors import DataError
-from ..sources.folders import Tree, walk
-from .decode import FORMATS
+from ..files.pictures import N_BYTES, is_binary, is_picture, starts_like_image
+from ..sources.folders import READ_ALREADY, Tree, walk
+from .decode import MAX_BYTES, ImageError, decode_image
 
 STANDARD_INPUT = "-"
 _ADDRESS = re.compile(r"(https?|ftp|s3|gs|file)://", re.IGNORECASE)
@@ -38,15 +40,15 @@ class ImageInput:
 class Inputs:
     """A stream of files, in the order they were named; folders in order of path, what is named twice twice.
 
-    `skipped` counts, by suffix, the files of a folder that are no images by their name.
+    `skipped` counts, by suffix, the files of a folder that are no images.
     """
 
-    names: Iterable[str]
+    names: Iterable[str | ImageInput]
     skipped: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[ImageInput]:
         for name in self.names:
-            yield from self._expand(name)
+            yield from [name] if isinstance(name, ImageInput) else self._expand(name)
 
     def _expand(self, name: str) -> Iterator[ImageInput]:
         if name.startswith("~") and not os.path.lexists(name):
@@ -80,13 +82,13 @@ class Inputs:
             return
         n_images = 0
         for file in tree.files:
-            if file.suffix.lower() in image_suffixes():
+            if is_picture(Path(name, file)):
                 n_images += 1
                 yield ImageInput(os.path.join(name, file))
             else:
                 self.skipped[file.suffix.lower() or "no suffix"] += 1
         for problem in tree.problems:
-            if os.path.islink(os.path.join(name, problem.file)):
+            if problem.reason == READ_ALREADY:
                 self.skipped["links to folders read already"] += 1
                 continue
             yield ImageInput(os.path.join(name, problem.file), f"{problem.reason}: {problem.detail}")
@@ -100,16 +102,25 @@ def _no_images(tree: Tree) -> str:
     return f"no images in this folder ({len(tree.files)} files of other kinds)"
 
 
-@cache
-def image_suffixes() -> frozenset[str]:
-    """Suffixes, in lower case with their dot, of the formats that are read."""
-    Image.init()
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
-
-
 def lines_of(stream: Iterable[bytes]) -> Iterator[str]:
     """File names of a list, one a line; blank lines are left out, bytes that are no UTF-8 are kept."""
     for line in stream:
         name = os.fsdecode(line.rstrip(b"\r\n"))
         if name.strip():
             yield name
+
+
+def named_on(stream: io.BufferedIOBase) -> Iterator[str | ImageInput]:
+    """What is piped in: the file names of a list, one a line, or the one image whose content it is."""
+    start = stream.read1(N_BYTES)
+    if starts_like_image(start) or is_binary(start):
+        yield _piped(start + stream.read(MAX_BYTES))
+        return
+    yield from lines_of(chain(io.BytesIO(start + stream.readline()), stream))
+
+
+def _piped(content: bytes) -> ImageInput:
+    try:
+        return ImageInput(STANDARD_INPUT, picture=decode_image(content))
+    except ImageError as error:
+        return ImageInput(STANDARD_INPUT, f"{error.text}; a list of file names, or the content of one image, is read")

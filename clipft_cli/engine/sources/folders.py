@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...config.data import SplitName
 from ...errors import DataError
+from ..files.pictures import is_picture
 from ..files.visible import quoted, shown
 from ..labels.class_names import CLASSES_FILE
 from ..labels.names import class_name
@@ -16,6 +17,7 @@ from .listing import SPLIT_WORDS, Item, Listing
 from .problems import PROBLEMS_FILE, Problem
 
 OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", CLASSES_FILE, PROBLEMS_FILE})
+READ_ALREADY = "a link to a folder that is read already"
 IGNORED_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"})
 NO_IMAGE_SUFFIXES = frozenset(
     [
@@ -114,19 +116,24 @@ def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) 
         here = relative / entry.name
         if is_ignored(entry.name):
             tree.ignored += 1
-        elif not entry.is_dir():
-            tree.files.append(here)
-        else:
-            status = entry.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                tree.problems.append(Problem(str(here), "a link to a folder that is read already"))
+            continue
+        try:
+            if not entry.is_dir():
+                tree.files.append(here)
                 continue
-            seen.add((status.st_dev, status.st_ino))
-            tree.folders.append(here)
-            try:
-                _walk(folder / entry.name, here, tree, seen)
-            except OSError as error:
-                tree.problems.append(Problem(str(here), "folder cannot be read", error.strerror or ""))
+            status = entry.stat()
+        except OSError as error:  # a link to itself, say: the others are read all the same
+            tree.problems.append(Problem(str(here), "cannot be read", error.strerror or ""))
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            tree.problems.append(Problem(str(here), READ_ALREADY))
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        tree.folders.append(here)
+        try:
+            _walk(folder / entry.name, here, tree, seen)
+        except OSError as error:
+            tree.problems.append(Problem(str(here), "folder cannot be read", error.strerror or ""))
 
 
 def list_folder(root: Path) -> Listing:
@@ -155,9 +162,9 @@ def _sort_in(listing: Listing, file: Path, path: Path, inner: Path, splits: dict
         return
     split = splits.get(parts[0])
     classes = parts[1:-1] if split else parts[:-1]
-    if not is_image_like(path):
+    if not is_image_like(path) and not is_picture(file):
         if len(parts) > 1:
-            listing.problems.append(Problem(path.as_posix(), "not an image file by its name"))
+            listing.problems.append(Problem(path.as_posix(), "not an image file"))
         return
     if not classes:
         listing.problems.append(Problem(path.as_posix(), "outside any class folder"))
