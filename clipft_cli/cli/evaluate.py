@@ -25,6 +25,7 @@ def evaluate(
     zero_shot: Annotated[
         bool | None, typer.Option("--zero-shot", help=help_of("evaluate.zero_shot"), show_default=False)
     ] = None,
+    base: Annotated[Path | None, typer.Option("--base", metavar="FILE", help=help_of("evaluate.base"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("evaluate.batch_size"))] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
     config: ConfigFile = None,
@@ -41,6 +42,7 @@ def evaluate(
         "evaluate.data_dir": data_dir,
         "evaluate.output_dir": output_dir,
         "evaluate.zero_shot": zero_shot,
+        "evaluate.base": base,
         "evaluate.batch_size": batch_size,
         "hardware.device": device,
     }

@@ -35,6 +35,7 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help=help_of("predict.output"))
     ] = None,
     threshold: Annotated[float | None, typer.Option(metavar="P", help=help_of("predict.threshold"))] = None,
+    base: Annotated[Path | None, typer.Option("--base", metavar="FILE", help=help_of("predict.base"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("predict.batch_size"))] = None,
     device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
     config: ConfigFile = None,
@@ -51,6 +52,7 @@ def predict(
         "predict.format": form,
         "predict.output": output,
         "predict.threshold": threshold,
+        "predict.base": base,
         "predict.batch_size": batch_size,
         "hardware.device": device,
     }

@@ -117,6 +117,10 @@ class EvaluateOptions(Config):
     """What is measured, and on which images."""
 
     checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
+    base: Path | None = Field(
+        None,
+        description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
+    )
     split: SplitName = Field("test", description="Images to measure on.")
     data_dir: Path | None = Field(None, description="Prepared data set; none: the one the run was trained on.")
     output_dir: Path | None = Field(None, description="Where reports go; none: inside the run.")
@@ -128,6 +132,10 @@ class PredictOptions(Config):
     """What is shown for each image."""
 
     checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
+    base: Path | None = Field(
+        None,
+        description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
+    )
     top_k: int = Field(5, ge=1, description="Classes shown for each image.")
     threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
     format: OutputFormat = Field("table", description="How results are written.")

@@ -110,7 +110,7 @@ def compare(
 def _data_dir(config: CompareConfig, named: Mapping[str, FinishedRun]) -> Path:
     """data.dir where it is given, else what the first named run was trained on."""
     first = next(iter(named.values()), None)
-    if first is None or "dir" in config.data.model_fields_set or not first.data_dir:
+    if first is None or "dir" in config.data.model_fields_set:
         return config.data.dir
     return Path(first.data_dir)
 

@@ -78,7 +78,7 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
 def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
     """The classifier to measure. Raises CheckpointError or ModelError."""
     if subject.checkpoint is not None and not subject.is_zero_shot:
-        with opened(subject.checkpoint) as files:
+        with opened(subject.checkpoint, config.evaluate.base) as files:
             return files.load(device)
 
     from .checkpoint.zero_shot import zero_shot  # open_clip, which a plain ViT does without
@@ -89,7 +89,7 @@ def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: 
         backbone = replace(backbone, preprocess=backbone.preprocess.resizing(config.data.resize))
         return zero_shot(backbone, choose_templates(config.data.templates, backbone.base.name), manifest, device)
     card = card_of(subject.checkpoint, subject.meta)
-    backbone = replace(load_base(subject.checkpoint, card.base), preprocess=card.preprocess)
+    backbone = replace(load_base(subject.checkpoint, card, config.evaluate.base), preprocess=card.preprocess)
     return zero_shot(backbone, card.templates, manifest, device)
 
 

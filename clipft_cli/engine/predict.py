@@ -133,7 +133,7 @@ def _classify_all(
 ) -> None:
     batch_size = config.predict.batch_size
     with (
-        opened(summary.checkpoint) as checkpoint,
+        opened(summary.checkpoint, config.predict.base) as checkpoint,
         ThreadPoolExecutor(worker_count("auto"), thread_name_prefix="clipft-decode") as pool,
         contextlib.closing(DecodedAhead(found, checkpoint.card.preprocess, pool, 2 * batch_size)) as ahead,
     ):

@@ -154,8 +154,8 @@ def _is_free(path: Path) -> bool:
 
 def _make_with(path: Path, config: str) -> None:
     """The folder with its config, at once. Raises OSError, FileExistsError where it is there and not empty."""
-    if path.is_dir() and any(path.iterdir()):
-        return write_text(RunDir(path).config, config)
+    if path.is_symlink() or os.path.ismount(path) or (path.is_dir() and any(path.iterdir())):
+        return write_text(RunDir(path).config, config)  # such a folder's place no other can take
     begun = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         begun.mkdir()

@@ -119,5 +119,6 @@ def _write_run(manifest: Manifest) -> None:
         card = with_result(loaded.card, epoch=epoch, step=epoch, metrics={"val_top1": 1.0}, temperature=temperature)
         save_classifier(run.checkpoint(epoch), classifier, replace(card, method="full", head="linear"))
     write_pointer(run.best, run.checkpoint(2))
-    run.config.write_text("method: full\n")
+    model_lines = "model: {name: colour-clip.json, pretrained: colour-clip.safetensors}"
+    run.config.write_text(f"method: full\ndata: {{dir: {manifest.root}}}\n{model_lines}\n")
     run.summary.write_text("{}")

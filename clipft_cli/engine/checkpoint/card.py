@@ -168,8 +168,8 @@ def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, floa
 
 
 def data_facts(manifest: Manifest) -> dict[str, Any]:
-    """What a checkpoint remembers of its data set."""
-    return {"dir": str(manifest.root), "name": manifest.name, "manifest_digest": manifest.digest}
+    """What a checkpoint remembers of its data set: not where it was, which is nobody else's business."""
+    return {"name": manifest.name, "manifest_digest": manifest.digest}
 
 
 def versions() -> dict[str, str]:

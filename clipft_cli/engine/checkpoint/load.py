@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ from ..images.transforms import Preprocess
 from ..manifest import ClassInfo
 from ..methods import METHODS
 from ..methods.base import Method, MethodSettings
-from ..model.base_model import BaseModel
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.foreign import check_model_cfg
 from ..run_dir import ADAPTER_FILE, CHECKPOINT_FILE, HEAD_FILE, TOWER_FILE, TRAINED_FILE
+from .base_file import base_candidates, no_base_file, weights_folder
 from .card import LARGEST_FACTOR, LEAST_FACTOR, Card, card_of, does_not_fit, read_card, verify_files
 
 if TYPE_CHECKING:
@@ -51,23 +51,23 @@ class Loaded:
         return self.card.temperature
 
 
-def load_classifier(checkpoint: Path, device: torch.device) -> Loaded:
-    """The classifier in a checkpoint folder, verified file by file.
+def load_classifier(checkpoint: Path, device: torch.device, base: Path | None = None) -> Loaded:
+    """The classifier in a checkpoint folder, verified file by file; `base` is the file of its base weights.
 
     Raises CheckpointError where it is damaged, of another format, or its base model is not the one it belongs to.
     """
     meta = read_card(checkpoint)
     verify_files(checkpoint, meta)
-    return load_verified(checkpoint, meta, device)
+    return load_verified(checkpoint, meta, device, base)
 
 
-def load_verified(checkpoint: Path, meta: dict[str, Any], device: torch.device) -> Loaded:
+def load_verified(checkpoint: Path, meta: dict[str, Any], device: torch.device, base: Path | None = None) -> Loaded:
     """`load_classifier` for one whose card was read and whose files were verified."""
     card = card_of(checkpoint, meta)
     try:
         if METHODS[card.method].writes_whole_model and TOWER_FILE not in meta["files"]:
             raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it does not list {TOWER_FILE}")
-        return put_together(checkpoint, meta, card, _tower(checkpoint, card), device)
+        return put_together(checkpoint, meta, card, _tower(checkpoint, card, base), device)
     except ClipftError:
         raise
     except Exception as error:  # whatever a description that does not fit makes a builder raise
@@ -131,9 +131,9 @@ def read_head(path: Path, kind: str, shape: tuple[int, int] | None = None) -> He
     return CosineHead(weight, float(scale)) if kind == "cosine" else LinearHead(weight, bias, float(scale))
 
 
-def _tower(checkpoint: Path, card: Card) -> nn.Module:
+def _tower(checkpoint: Path, card: Card, base: Path | None) -> nn.Module:
     if not METHODS[card.method].writes_whole_model:
-        return load_base(checkpoint, card.base).model
+        return load_base(checkpoint, card, base).model
     from ..model.backbone import build_untrained, has_quick_gelu  # open_clip
 
     check_model_cfg(card.base.model_cfg, str(checkpoint / CHECKPOINT_FILE))
@@ -145,31 +145,41 @@ def _tower(checkpoint: Path, card: Card) -> nn.Module:
     return clip
 
 
-def load_base(checkpoint: Path, base: BaseModel) -> Backbone:
-    """The pretrained model `checkpoint` started from.
+def load_base(checkpoint: Path, card: Card, given: Path | None = None) -> Backbone:
+    """The pretrained model `checkpoint` started from; `given` is the file of its weights, where somebody names it.
 
     Raises CheckpointError where it is not there, or what is there is another.
     """
-    from ..model.backbone import load_backbone  # open_clip
 
-    missing = next((path for path in (base.name, base.pretrained) if path and _is_gone(Path(path))), None)
-    if missing is not None:
-        raise CheckpointError(
-            f"{checkpoint}: its base model is not there: {missing}: no such file",
-            hint="put it back, or a link to where it is now (ln -s FILE PATH)",
+    base, another = card.base, None
+    try:
+        for backbone in _bases(checkpoint, card, given):
+            if backbone.base.digest == base.digest:
+                return backbone
+            another = another or backbone.base
+    except ClipftError:
+        raise
+    except Exception as error:  # whatever a description that does not fit makes a builder raise
+        raise does_not_fit(checkpoint, error) from error
+    if another is None:
+        raise no_base_file(checkpoint, base)
+    what = "architecture" if another.weights_sha256 == base.weights_sha256 else "weights"
+    named = f"{given}" if given is not None else f"{base.name} found here"
+    raise CheckpointError(
+        f"{checkpoint}: belongs to another base model: the {what} of {named}: a different digest",
+        hint="restore the model this run was trained from, or name the file of its weights: --base FILE",
+    )
+
+
+def _bases(checkpoint: Path, card: Card, given: Path | None) -> Iterator[Backbone]:
+    """What may be the model: by the name that open_clip has for it, else from each file that may hold its weights."""
+    from ..model.backbone import backbone_of_file, is_named_by_open_clip, load_backbone  # open_clip
+
+    base = card.base
+    if given is None and is_named_by_open_clip(base):
+        yield load_backbone(
+            ModelConfig(name=base.name, pretrained=base.pretrained, cache_dir=weights_folder(checkpoint))
         )
-    cache_dir = Path(base.cache_dir) if base.cache_dir else None
-    backbone = load_backbone(ModelConfig(name=base.name, pretrained=base.pretrained, cache_dir=cache_dir))
-    if backbone.base.digest != base.digest:
-        has_its_weights = backbone.base.weights_sha256 == base.weights_sha256
-        what = "architecture" if has_its_weights else f"weights ({base.pretrained or 'its own'})"
-        raise CheckpointError(
-            f"{checkpoint}: belongs to another base model: the {what} of {base.name} found here: a different digest",
-            hint="restore the model this run was trained from",
-        )
-    return backbone
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether it is a recorded file or folder, which are absolute, and is there no more."""
-    return path.is_absolute() and not path.exists()
+        return
+    for file in base_candidates(checkpoint, base, given):
+        yield backbone_of_file(base, file, card.preprocess)

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ClipftError
-from ..files.digest import file_digest
-from ..files.regular import check_weights_file
 from ..run_dir import CHECKPOINT_FILE, TOWER_FILE
+from .base_file import known_base_file
 from .card import Card, card_of, read_card, verify_files
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class Opened:
     meta: dict[str, Any]
     card: Card
     weights: Future[Path | None]
+    base: Path | None = None
 
     def load(self, device: torch.device) -> Loaded:
         """The classifier, for inference: its image tower alone where that is enough, else all of open_clip's model.
@@ -67,35 +67,33 @@ class Opened:
     def _whole(self, device: torch.device) -> Loaded:
         from .load import load_verified
 
-        return load_verified(self.checkpoint, self.meta, device)
+        return load_verified(self.checkpoint, self.meta, device, self.base)
 
 
 @contextlib.contextmanager
-def opened(checkpoint: Path) -> Iterator[Opened]:
-    """The checkpoint in a folder. Raises CheckpointError where its card is missing or damaged.
+def opened(checkpoint: Path, base: Path | None = None) -> Iterator[Opened]:
+    """The checkpoint in a folder; `base` is the file of its base weights, where somebody names it.
 
-    A block that ends early, with an error, leaves the rest of the verification undone.
+    Raises CheckpointError where its card is missing or damaged. A block that ends early, with an error, leaves the rest
+    of the verification undone.
     """
     meta = read_card(checkpoint)
     card = card_of(checkpoint, meta)
     is_unwanted = threading.Event()
     pool = ThreadPoolExecutor(1, thread_name_prefix="clipft-verify")
     try:
-        yield Opened(checkpoint, meta, card, pool.submit(_verified_weights, checkpoint, meta, card, is_unwanted))
+        yield Opened(
+            checkpoint, meta, card, pool.submit(_verified_weights, checkpoint, meta, card, base, is_unwanted), base
+        )
     finally:
         is_unwanted.set()
         pool.shutdown(cancel_futures=True)
 
 
-def _verified_weights(checkpoint: Path, meta: dict[str, Any], card: Card, is_unwanted: threading.Event) -> Path | None:
+def _verified_weights(
+    checkpoint: Path, meta: dict[str, Any], card: Card, given: Path | None, is_unwanted: threading.Event
+) -> Path | None:
     verify_files(checkpoint, meta, is_unwanted)
     if TOWER_FILE in meta["files"]:
         return checkpoint / TOWER_FILE
-    if card.base.file is None:
-        return None
-    base = Path(card.base.file)
-    try:
-        check_weights_file(base)
-        return base if file_digest(base, is_unwanted) == card.base.file_sha256 else None
-    except (OSError, ValueError):
-        return None
+    return known_base_file(checkpoint, card.base, given, is_unwanted)

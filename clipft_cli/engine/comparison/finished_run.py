@@ -39,9 +39,10 @@ class FinishedRun:
         return self._of("data", "manifest_digest")
 
     @property
-    def data_dir(self) -> str | None:
-        """Where that data set was."""
-        return self._of("data", "dir")
+    def data_dir(self) -> str:
+        """Where that data set is, as far as the run knows."""
+        recorded = self._of("data", "dir")  # by a version that wrote it into the checkpoint
+        return recorded if recorded and Path(recorded).exists() else str(self.config.data.dir)
 
     @property
     def model(self) -> tuple[str, str | None]:

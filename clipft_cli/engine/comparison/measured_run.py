@@ -133,9 +133,9 @@ class Measurer:
         assert self.other is not None
         base = loaded.card.base
         is_tuned = loaded.card.objective == "contrastive"
-        key = (base.name, base.pretrained, str(run.checkpoint) if is_tuned else "")
+        key = (base.name, base.digest, str(run.checkpoint) if is_tuned else "")
         if key not in self._heads:
-            backbone = load_base(run.checkpoint, base)
+            backbone = load_base(run.checkpoint, loaded.card)
             templates = choose_templates(self.config.data.templates, base.name)
             self._heads[key] = (
                 tuned_text_head(run.checkpoint, loaded.card, backbone, self.other.classes, templates)

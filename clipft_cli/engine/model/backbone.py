@@ -7,11 +7,12 @@ import hashlib
 import json
 import logging
 import socket
+import tempfile
 import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from ...config.model import ModelConfig
 from ...demo import tiny
 from ...errors import CheckpointError, ClipftError, DownloadError, MissingExtraError, ModelError
 from ..files.digest import file_digest
-from ..files.regular import regular_text
+from ..files.regular import MAX_WEIGHTS_BYTES, check_weights_file, open_regular, regular_text
 from ..images.transforms import Preprocess
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
 from .base_model import BaseModel
@@ -69,6 +70,60 @@ def load_backbone(config: ModelConfig) -> Backbone:
         file_digest(file) if file else None,
     )
     return Backbone(model, tokenizer, Preprocess.from_config(_preprocess_cfg(model)), base)
+
+
+def is_named_by_open_clip(base: BaseModel) -> bool:
+    """Whether the weights are found by a name: a tag, a repository of the hub, the embedded model's."""
+    if base.name == tiny.MODEL_NAME:
+        return base.pretrained is None
+    return base.name.startswith("hf-hub:") or base.pretrained in open_clip.list_pretrained_tags_by_model(base.name)
+
+
+def backbone_of_file(base: BaseModel, file: Path, preprocess: Preprocess) -> Backbone:
+    """The model that a checkpoint describes as its `base`, with the weights in `file`.
+
+    Raises ModelError where the file does not fit, or the description would do more than name shapes.
+    """
+    check_model_cfg(base.model_cfg, base.name)
+    check_local_weights(file)
+    try:
+        model = build_untrained(base.model_cfg)
+        with _quiet():
+            open_clip.load_checkpoint(model, str(file), weights_only=True)
+    except Exception as error:  # of as many kinds as there are ways not to fit
+        raise ModelError(f"{file}: does not fit the architecture {base.name}: {_innermost(error)}") from error
+
+    def tokenizer(texts: list[str]) -> torch.Tensor:
+        with tempfile.TemporaryDirectory() as folder:  # open_clip reads an architecture from a file
+            described = Path(folder) / f"clipft-{base.digest[:16]}.json"
+            described.write_text(json.dumps(base.model_cfg), encoding="utf-8")
+            open_clip.add_model_config(described)
+        name = ModelName(base.name, None, described.stem, None)
+        return _tokenizer(name)(texts)
+
+    is_safe = file.suffix == ".safetensors" and _holds(file, model)
+    found = replace(
+        base,
+        quick_gelu=has_quick_gelu(model),
+        weights_sha256=weights_digest(model),
+        file=str(file.resolve()) if is_safe else None,
+        file_sha256=file_digest(file) if is_safe else None,
+    )
+    return Backbone(model, tokenizer, preprocess, found)
+
+
+def check_local_weights(file: Path) -> None:
+    """Raises ModelError for what is no regular file, or larger than any model."""
+    try:
+        with open_regular(file, MAX_WEIGHTS_BYTES):
+            pass
+        if file.suffix == ".safetensors":
+            check_weights_file(file)
+    except FileNotFoundError:
+        raise ModelError(f"{file}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{file.name}: ")
+        raise ModelError(f"{file}: is no weights file: {reason}") from None
 
 
 def build_untrained(model_cfg: dict[str, Any]) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -31,6 +32,17 @@ class BaseModel:
         parts = json.dumps([self.weights_sha256, self.quick_gelu, self.model_cfg], sort_keys=True)
         return hashlib.sha256(parts.encode()).hexdigest()
 
+    @property
+    def file_name(self) -> str | None:
+        """What the file of its weights was called; None where they have a name that open_clip knows."""
+        named = self.file or self.pretrained
+        return Path(named).name if named else None
+
     def to_json(self) -> dict[str, Any]:
-        """As stored in a checkpoint."""
-        return asdict(self)
+        """As stored in a checkpoint, which may be given away: files by their names, no place of this machine."""
+        facts = {**asdict(self), "cache_dir": None}
+        for key in ("name", "pretrained", "file"):
+            value = facts[key]
+            if value is not None and Path(value).is_absolute():
+                facts[key] = Path(value).name
+        return facts

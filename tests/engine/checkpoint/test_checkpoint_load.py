@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -41,6 +42,9 @@ def forged(source: Path, target: Path, **changes: Callable) -> Path:
     `changes`: by a file's stem what is done to its tensors, by `card` what is done to checkpoint.json.
     """
     shutil.copytree(source, target)
+    base = Path(json.loads((source.parent / "places.json").read_text())["base file"]["absolute"])
+    with contextlib.suppress(FileExistsError):
+        (target.parent / base.name).symlink_to(base)
     card = json.loads((target / "checkpoint.json").read_text())
     for stem, change in changes.items():
         if stem != "card":

@@ -80,6 +80,7 @@ class World:
             data={},
         )
         save_classifier(folder, classifier, card)
+        (folder.parent / self.weights.name).symlink_to(self.weights)  # the base lies beside what is given away
         return folder
 
 
