@@ -11,11 +11,13 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.data import AugmentationName, DataConfig, TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
 from clipft_cli.config.methods import METHOD_FACTS, MethodName
+from clipft_cli.config.metrics import MetricName, SelectionMetric
 from clipft_cli.config.optim import ScheduleName
 from clipft_cli.engine.images.augmentations import AUGMENTATIONS
 from clipft_cli.engine.labels.templates import TEMPLATE_SETS
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.methods.base import MethodSettings
+from clipft_cli.engine.metrics import METRICS, VAL_METRICS
 from clipft_cli.engine.optim.schedule import SCHEDULES
 from clipft_cli.errors import EXIT_CODES, ClipftError, ConfigError
 
@@ -82,3 +84,12 @@ def test_every_template_set_of_the_schema_is_built():
 def test_every_template_takes_one_class_name(name):
     for template in TEMPLATE_SETS[name]:
         assert template.count("{}") == 1
+
+
+def test_every_metric_of_the_schema_is_built_under_its_own_name():
+    assert list(METRICS) == list(get_args(MetricName))
+    assert {name: metric.name for name, metric in METRICS.items()} == {name: name for name in METRICS}
+
+
+def test_what_may_choose_is_measured_on_val():
+    assert set(get_args(SelectionMetric)) <= {metric.name for metric in VAL_METRICS}

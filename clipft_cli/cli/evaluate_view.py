@@ -16,7 +16,6 @@ from .render import Screen
 
 if TYPE_CHECKING:
     from ..engine.events import Event
-    from ..engine.metrics.intervals import Interval
     from ..engine.pages.evaluation import Evaluation
 
 N_WORST, N_CONFUSIONS = 5, 5
@@ -94,13 +93,10 @@ def _table(*columns: tuple[str, bool]) -> Table:
 
 
 def _figures(result: Evaluation) -> Table:
-    metrics = result.metrics
     table = _table(("", False), ("value", True), ("95% interval", False))
-    rows: list[tuple[str, Interval]] = [("top-1", metrics.top1), ("macro-F1", metrics.macro_f1), ("ECE", metrics.ece)]
-    if len(metrics.classes) > 1:
-        rows.insert(1, (f"top-{min(5, len(metrics.classes))}", metrics.top5))
-    for label, item in rows:
-        table.add_row(label, f"{item.value:.1%}", f"{item.low:.1%} to {item.high:.1%}")
+    for metric, figure in result.metrics.headlines:
+        low, high = metric.text(figure.low), metric.text(figure.high)
+        table.add_row(metric.title, metric.text(figure.value), f"{low} to {high}")
     return table
 
 

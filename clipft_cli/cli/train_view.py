@@ -16,8 +16,7 @@ from .render import Screen, print_prose
 if TYPE_CHECKING:
     from ..engine.events import EpochRecord, Event, Plan
     from ..engine.loop.result import TrainResult
-
-_ROW = "{:>6} {:>10} {:>9} {:>7} {:>7} {:>9} {:>8}  {}"
+    from ..engine.metrics.base import Metric
 
 
 class TrainView:
@@ -75,8 +74,7 @@ class TrainView:
     def _on_epochdone(self, event: Any) -> None:
         record: EpochRecord = event.record
         if not self._has_header:
-            names = ("epoch", "train loss", "val loss", "top-1", "top-5", "macro-F1", "images/s", "trains")
-            self.screen.say(_ROW.format(*names))
+            self.screen.say(_epoch_header(record))
             self._has_header = True
         self.screen.say(_epoch_line(record, event.is_best))
 
@@ -114,19 +112,27 @@ class TrainView:
             self._progress, self._task = None, None
 
 
+def _epoch_header(record: EpochRecord) -> str:
+    val = " ".join(f"{metric.column:>{_width(metric)}}" for metric, _ in _val_cells(record))
+    return f"{'epoch':>6} {'train loss':>10} {val} {'images/s':>8}  trains"
+
+
 def _epoch_line(record: EpochRecord, is_best: bool) -> str:
     train_loss = "-" if record.train_loss is None else f"{record.train_loss:.4f}"
+    val = " ".join(f"{metric.text(value):>{_width(metric)}}" for metric, value in _val_cells(record))
     speed = f"{record.images_per_second:.0f}" if record.images_per_second else "-"
-    return _ROW.format(
-        record.epoch,
-        train_loss,
-        f"{record.val_loss:.4f}",
-        f"{record.val_top1:.1%}",
-        f"{record.val_top5:.1%}",
-        f"{record.val_macro_f1:.3f}",
-        speed,
-        record.trains + ("  best" if is_best else ""),
-    )
+    trains = record.trains + ("  best" if is_best else "")
+    return f"{record.epoch:>6} {train_loss:>10} {val} {speed:>8}  {trains}"
+
+
+def _val_cells(record: EpochRecord) -> list[tuple[Metric, float]]:
+    from ..engine.metrics import METRICS
+
+    return [(METRICS[name], value) for name, value in record.val.items() if name in METRICS]
+
+
+def _width(metric: Metric) -> int:
+    return max(7, len(metric.column))
 
 
 def _group_table(plan: Plan) -> Table:

@@ -9,9 +9,9 @@ from pydantic import Field, ValidatorFunctionWrapHandler, field_validator, model
 
 from .base import Config, in_range
 from .methods import ObjectiveName
+from .metrics import SelectionMetric
 
 ScheduleName = Literal["cosine", "linear", "constant"]
-SelectionMetric = Literal["top1", "macro_f1", "loss"]
 NonFiniteAction = Literal["stop", "rollback"]
 
 

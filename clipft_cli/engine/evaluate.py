@@ -26,6 +26,7 @@ from .images.measured_split import MeasuredSplit
 from .labels.templates import choose_templates
 from .machine.hardware import worker_count
 from .manifest import Manifest, Row, read_manifest
+from .metrics.answers import Answers
 from .metrics.metrics import measure
 from .metrics.scores import Scores
 from .model.inference import split_logits, usual_batch
@@ -61,7 +62,7 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
         names = [(info.name, info.readable) for info in loaded.classes]
         evaluation = Evaluation(
             split=config.evaluate.split,
-            metrics=measure(scores, names, temperature=temperature, seed=config.seed),
+            metrics=measure(Answers(scores.logits, scores.labels, temperature), names, seed=config.seed),
             scores=scores,
             paths=tuple(rows[index].path for index in scores.indexes),
             unreadable=tuple(images.unreadable),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
+from typing import Any
 
+from .metrics.val import ValMetrics
 from .optim.groups import Group
 
 
@@ -69,16 +71,18 @@ class EpochRecord:
     epoch: int
     step: int
     train_loss: float | None
-    val_loss: float
-    val_top1: float
-    val_top5: float
-    val_macro_f1: float
+    val: ValMetrics
     lr: float
     trains: str
     skipped_steps: int
     seconds: float
     images_per_second: float
     data_wait_share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As in metrics.jsonl: a column `val_NAME` for each metric of val."""
+        fields = vars(self).items()
+        return dict(chain.from_iterable(self.val.columns.items() if key == "val" else [(key, v)] for key, v in fields))
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,5 @@ class EpochDone:
     is_best: bool
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A checkpoint lies on disk, whole."""
-
-    path: Path
-
-
-Event = Note | Begins | Progress | Plan | StepDone | EpochDone | Saved
+Event = Note | Begins | Progress | Plan | StepDone | EpochDone
 OnEvent = Callable[[Event], None]

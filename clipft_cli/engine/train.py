@@ -7,7 +7,6 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ from .machine.signals import Stopped, StopRequest
 from .manifest import Manifest, read_manifest
 from .methods import METHODS
 from .methods.base import Method, MethodSettings
-from .model.inference import ValMetrics
+from .metrics.val import ValMetrics
 from .preparation.changes import find_changes
 from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished, write_pointer
 
@@ -186,7 +185,7 @@ def _refuse_other_inputs(run_dir: RunDir, material: Material) -> None:
 
 
 def _text_start(material: Material) -> Start:
-    nothing = ValMetrics(0.0, 0.0, 0.0, 0.0)
+    nothing = ValMetrics(loss=0.0, top1=0.0)
     head = text_head(material.backbone, material.manifest.classes, material.templates)
     return Start(head, "text", nothing, None, None, torch.empty(0))
 
@@ -283,7 +282,7 @@ def _keep_start(
     labels = torch.from_numpy(material.val_set.labels)
     temperature, before, after = calibrate(start.val_logits, labels)
     classifier = method.attach(material.backbone.model, start.head, MethodSettings.of(material.config))
-    metrics = {f"val_{name}": value for name, value in asdict(start.metrics).items()}
+    metrics = start.metrics.columns
     folder = run_dir.checkpoint(0)
     card = with_result(card_of(material, start), epoch=0, step=0, metrics=metrics, temperature=temperature)
     save_classifier(folder, classifier, card)

@@ -38,7 +38,7 @@ class Watcher:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochDone):
-            self.course.append((round(self.clock.seconds, 1), round(event.record.val_top1, 4)))
+            self.course.append((round(self.clock.seconds, 1), round(event.record.val.top1, 4)))
         elif isinstance(event, Note):
             self.notes.append(event.text)
         elif isinstance(event, StepDone) and self.job.on_step is not None:

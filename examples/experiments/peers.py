@@ -20,7 +20,7 @@ from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, Ran
 from tower import backbone_in, hugging_face_classifier, timm_classifier
 
 from clipft_cli.engine.manifest import read_manifest
-from clipft_cli.engine.model.inference import metrics_of
+from clipft_cli.engine.metrics.val import metrics_of
 
 BATCH = 32
 

@@ -18,8 +18,8 @@ from clipft_cli.engine.loop.run import Run
 from clipft_cli.engine.loop.start import Start
 from clipft_cli.engine.loop.step import set_trainable
 from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.metrics.val import ValMetrics
 from clipft_cli.engine.model.classifier import CosineHead
-from clipft_cli.engine.model.inference import ValMetrics
 from clipft_cli.engine.run_dir import RunDir
 
 from .shapes import flops_of_step
@@ -63,7 +63,7 @@ def assembled(task: Task, flags: Mapping[str, Any]) -> Run:
     """A run as `clipft train` assembles it, with the settings that peers' loops have too."""
     config = load_config(TrainConfig, flags={"method": "full", **_settings(task), **flags})
     material = load_material(config, read_manifest(config.data.dir))
-    nothing = ValMetrics(0.0, 0.0, 0.0, 0.0)
+    nothing = ValMetrics(loss=0.0, top1=0.0)
     tensors = load_file(task.world.head)
     head = CosineHead(tensors["weight"], float(tensors["scale"]))
     start = Start(head, "text", nothing, None, None, torch.empty(0))

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from colour_world import write_colours
 from PIL import Image
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.metrics.scores import read_scores
 
 FILES = {
     "evaluation_report.txt",
@@ -48,7 +48,7 @@ def test_the_newest_runs_best_is_measured_said_and_written(world):
     assert outcome.exit_code == 0, outcome.output
     assert "evaluating outputs/full/checkpoint-epoch-2, of the newest finished run" in outcome.stderr
     assert "on cpu" in outcome.stderr
-    assert "top-1     100.0%  82.4% to 100.0%" in outcome.stdout
+    assert "top-1 accuracy     100.0%  82.4% to 100.0%" in outcome.stdout
     assert "written: outputs/full/evaluation-test/" in outcome.stdout
     folder = world.run / "evaluation-test"
     assert {path.name for path in folder.iterdir()} == FILES
@@ -64,9 +64,9 @@ def test_the_newest_runs_best_is_measured_said_and_written(world):
 
 def test_scores_and_predictions_are_in_manifest_order(world):
     assert evaluate("--quiet").exit_code == 0
-    scores = read_scores(world.run / "evaluation-test" / "scores.safetensors")
-    assert scores.labels.tolist() == [0] * 6 + [1] * 6 + [2] * 6
-    assert scores.indexes.tolist() == list(range(18))
+    scores = load_file(world.run / "evaluation-test" / "scores.safetensors")
+    assert scores["labels"].tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    assert scores["indexes"].tolist() == list(range(18))
     rows = list(csv.DictReader((world.run / "evaluation-test" / "predictions.csv").open()))
     assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
     assert {row["correct"] for row in rows} == {"true"}
@@ -160,7 +160,7 @@ def test_an_unreadable_image_is_left_out_and_named(world):
     assert content["unreadable"] == [{"path": "test/red/red 3.png", "reason": "empty file"}]
     assert "left out, cannot be read: test/red/red 3.png (empty file)" in outcome.stderr
     assert "1 changed" in outcome.stderr
-    assert read_scores(world.run / "evaluation-test" / "scores.safetensors").indexes.tolist() == [
+    assert load_file(world.run / "evaluation-test" / "scores.safetensors")["indexes"].tolist() == [
         *range(15),
         16,
         17,

@@ -22,7 +22,7 @@ from tiny_world import write_model
 
 from clipft_cli.config.commands import PrepareConfig, TrainConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.metrics.scores import SCORES_FILE, read_scores
+from clipft_cli.engine.metrics.scores import SCORES_FILE
 from clipft_cli.engine.prepare import prepare
 from clipft_cli.engine.train import dry_run, train
 
@@ -359,7 +359,7 @@ def _evaluated(machine: Machine, run_folder: Path, device: str, precision: str) 
 
 def _probabilities(folder: Path) -> np.ndarray:
     """(N, C) of an evaluation, without its temperature, from its file of scores."""
-    return read_scores(folder / SCORES_FILE).probabilities(1.0)
+    return load_file(folder / SCORES_FILE)["logits"].double().softmax(dim=1).numpy()
 
 
 def plan_against_peak(machine: Machine) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -14,10 +14,10 @@ import numpy as np
 from ..checkpoint.card import versions
 from ..methods import METHODS
 from ..methods.base import Method
+from ..metrics.answers import Answers
 from ..metrics.calibration import reliability
 from ..metrics.intervals import LEVEL, Interval, wilson
 from ..metrics.metrics import Metrics, measure
-from ..metrics.scores import Scores
 from .cost import Cost, cost_of
 from .finished_run import FinishedRun
 from .measured_run import Answer
@@ -40,10 +40,7 @@ class Row:
     hits: np.ndarray  # (S, N)
     answers: np.ndarray  # (N,) the first seed's predictions
     confidence: np.ndarray  # (N,) their probabilities
-    top1: Interval
-    top5: Interval
-    macro_f1: Interval
-    ece: Interval
+    figures: Mapping[str, Interval]  # by metric
     ece_uncalibrated: float
     retention: Interval | None
     cost: Cost
@@ -52,6 +49,11 @@ class Row:
     def contract(self) -> Method:
         """What its method says of itself."""
         return METHODS[self.method]  # type: ignore[index]
+
+    @property
+    def top1(self) -> Interval:
+        """Share of images that are right."""
+        return self.figures["top1"]
 
     @property
     def fell_back(self) -> tuple[int, ...]:
@@ -85,10 +87,8 @@ class Row:
             "model": self.model,
             "runs": [str(run.path) for run in self.runs],
             "seeds": list(self.seeds),
-            **{
-                name: asdict(getattr(self, name)) if getattr(self, name) is not None else None
-                for name in ("top1", "top5", "macro_f1", "ece", "retention")
-            },
+            **{name: asdict(figure) for name, figure in self.figures.items()},
+            "retention": asdict(self.retention) if self.retention is not None else None,
             "ece_uncalibrated": self.ece_uncalibrated,
             "top1_by_seed": [item.top1.value for item in self.metrics],
             **asdict(self.cost),
@@ -183,14 +183,10 @@ def build_row(
     label: str, answers: Sequence[Answer], seeds: Sequence[int], labels: np.ndarray, names: Sequence[tuple[str, str]]
 ) -> Row:
     """One row from the answers of each seed; logits and `labels` are of the readable images alone."""
-    n = len(labels)
-    scores = [Scores(answer.logits, labels, np.arange(n), {}) for answer in answers]
-    metrics = [measure(s, names, temperature=a.temperature) for s, a in zip(scores, answers, strict=True)]
-    hits = np.stack([s.logits.argmax(axis=1) == labels for s in scores])
-    within = np.stack([_in_top5(s.logits, labels) for s in scores])
-    first = scores[0]
-    predicted = first.logits.argmax(axis=1)
-    raw = [s.probabilities(1.0).max(axis=1) for s in scores]
+    said = [Answers(answer.logits, labels, answer.temperature) for answer in answers]
+    metrics = [measure(one, names) for one in said]
+    hits = np.stack([one.is_right for one in said])
+    raw = [replace(one, temperature=1.0).confidence for one in said]
     run = answers[0].run
     retained = [answer.retention for answer in answers if answer.retention is not None]
     return Row(
@@ -202,12 +198,12 @@ def build_row(
         seeds=tuple(seeds),
         metrics=tuple(metrics),
         hits=hits,
-        answers=predicted,
-        confidence=first.probabilities(answers[0].temperature)[np.arange(n), predicted],
-        top1=mean_share(hits),
-        top5=mean_share(within),
-        macro_f1=_mean_interval([item.macro_f1 for item in metrics]),
-        ece=_mean_interval([item.ece for item in metrics]),
+        answers=said[0].predicted,
+        confidence=said[0].confidence,
+        figures={
+            name: mean_share(hits) if name == "top1" else _mean_interval([item.figures[name] for item in metrics])
+            for name in metrics[0].figures
+        },
         ece_uncalibrated=fmean(reliability(p, h).ece for p, h in zip(raw, hits, strict=True)),
         retention=_mean_interval(retained) if retained else None,
         cost=cost_of(answers),
@@ -254,11 +250,6 @@ def turned(pair: Pair) -> Pair:
         pair.p_adjusted,
         pair.images_needed,
     )
-
-
-def _in_top5(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    top = np.argsort(-logits, axis=1, kind="stable")[:, :5]
-    return np.asarray((top == labels[:, None]).any(axis=1))
 
 
 def _mean_interval(items: Sequence[Interval]) -> Interval:

@@ -5,24 +5,23 @@ fitted temperature.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...config.optim import SelectionMetric
+from ...config.metrics import SelectionMetric
 from ...errors import CheckpointError
 from ..checkpoint.card import is_whole, read_card, with_result
 from ..checkpoint.save import save_classifier
 from ..events import Note, OnEvent
 from ..machine.signals import Stopped, StopRequest
 from ..metrics.calibration import fit_temperature, reliability
-from ..model.inference import ValMetrics, metrics_of
+from ..metrics.val import ValMetrics, metrics_of
 from ..run_dir import ADAPTER_FILE, HEAD_FILE, TEXT_ADAPTER_FILE, TOWER_FILE, TRAINED_FILE, write_pointer
 from .fit import interrupted
-from .records import selection_rank, selection_value
 from .resume import TrainState
 from .run import Run
 from .soup import Soup, greedy_soup, has_soup
@@ -72,8 +71,8 @@ def finish(
     for alpha in sorted({*alphas, 0.0, 1.0}):  # the start always: no run ends below it on val
         measured[alpha] = _measured(run, state, mixed(start, tuned, alpha), on_event, stop)
     select_by = run.config.training.select_by
-    values = {a: selection_value(found, select_by) for a, (found, _) in measured.items()}
-    alpha = max(measured, key=lambda a: (selection_rank(measured[a][0], select_by), a))
+    values = {a: found.value(select_by) for a, (found, _) in measured.items()}
+    alpha = max(measured, key=lambda a: (measured[a][0].rank(select_by), a))
     if not wise_ft.enabled:  # nothing is mixed, and what was trained is kept unless it is worse
         alpha = 1.0 if values[1.0] >= values[0.0] else 0.0
     metrics, logits = measured[alpha]
@@ -135,15 +134,14 @@ def _best_whole_epoch(run: Run, state: TrainState, on_event: OnEvent) -> int:
             hint="start the run again: its config is in config.yaml",
         )
     select_by = run.config.training.select_by
-    ranks = {epoch: selection_rank(_recorded_metrics(folder), select_by) for epoch, folder in others.items()}
+    ranks = {epoch: _recorded_metrics(folder).rank(select_by) for epoch, folder in others.items()}
     epoch = max(ranks, key=lambda e: ranks[e])
     on_event(Note(f"{best}: is missing or damaged: the next best, {others[epoch].name}, is used", is_warning=True))
     return epoch
 
 
 def _recorded_metrics(checkpoint: Path) -> ValMetrics:
-    metrics = read_card(checkpoint)["metrics"]
-    return ValMetrics(*(float(metrics[f"val_{name}"]) for name in ("loss", "top1", "top5", "macro_f1")))
+    return ValMetrics.of_columns(read_card(checkpoint)["metrics"])
 
 
 def calibrate(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
@@ -206,7 +204,7 @@ def _save(
         run.card,
         epoch=state.best_epoch,
         step=state.step,
-        metrics={**{f"val_{name}": value for name, value in asdict(metrics).items()}, "wise_ft_alpha": alpha},
+        metrics={**metrics.columns, "wise_ft_alpha": alpha},
         temperature=temperature,
     )
     save_classifier(folder, run.classifier, card)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,17 +14,17 @@ from torch import Tensor
 from ...errors import InterruptedRun, TrainingError
 from ..checkpoint.card import with_result
 from ..checkpoint.save import save_classifier
-from ..events import EpochDone, EpochRecord, Note, OnEvent, Saved, StepDone
+from ..events import EpochDone, EpochRecord, Note, OnEvent, StepDone
 from ..files.visible import quoted
 from ..frozen.prefix_store import AnyBatch
 from ..images.dataset import ImageDataset
 from ..images.loader import epoch_order, in_batches
 from ..machine.memory import peak_memory_gib
 from ..machine.signals import Stopped, StopRequest
-from ..model.inference import ValMetrics, metrics_of
+from ..metrics.val import ValMetrics, metrics_of
 from ..model.layers import describe_layers
 from ..run_dir import write_pointer
-from .records import append_metrics, selection_rank
+from .records import append_metrics
 from .resume import TrainState
 from .run import Run
 from .step import Update, set_trainable
@@ -193,7 +193,7 @@ def _close_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
         metrics = metrics_of(logits, torch.from_numpy(run.val_set.labels))
         record = _record(run, state, metrics, seconds, wait_share)
         is_best = _note_best(run, state, record)
-        _save_checkpoint(run, state, record, is_best, on_event)
+        _save_checkpoint(run, state, record, is_best)
     append_metrics(run.run_dir, record, state)
     _advise_on_waiting(run, state, wait_share, on_event)
     state.epoch += 1
@@ -218,10 +218,7 @@ def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float, wa
         epoch=state.epoch + 1,
         step=state.step,
         train_loss=state.loss_sum / state.n_images if state.n_images else None,
-        val_loss=metrics.loss,
-        val_top1=metrics.top1,
-        val_top5=metrics.top5,
-        val_macro_f1=metrics.macro_f1,
+        val=metrics,
         lr=run.rates.at(state.step - 1, state.lr_scale)[-1],
         trains=describe_layers(run.layers, run.plan.trains(state.epoch)),
         skipped_steps=state.skipped_steps,
@@ -233,7 +230,7 @@ def _record(run: Run, state: TrainState, metrics: ValMetrics, seconds: float, wa
 
 def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
     training = run.config.training
-    value, closeness = selection_rank(record, training.select_by)
+    value, closeness = record.val.rank(training.select_by)
     ranked = sorted([*state.ranked, [record.epoch, value, closeness]], key=lambda row: (-row[1], -row[2], row[0]))
     state.ranked = ranked[: run.config.checkpoint.keep_best]
     is_best = state.ranked[0][0] == record.epoch
@@ -251,16 +248,13 @@ def _note_best(run: Run, state: TrainState, record: EpochRecord) -> bool:
     return is_best
 
 
-def _save_checkpoint(run: Run, state: TrainState, record: EpochRecord, is_best: bool, on_event: OnEvent) -> None:
+def _save_checkpoint(run: Run, state: TrainState, record: EpochRecord, is_best: bool) -> None:
     folder = run.run_dir.checkpoint(record.epoch)
-    metrics = {name: value for name, value in asdict(record).items() if name.startswith("val_")}
-    save_classifier(
-        folder, run.classifier, with_result(run.card, epoch=record.epoch, step=record.step, metrics=metrics)
-    )
+    card = with_result(run.card, epoch=record.epoch, step=record.step, metrics=record.val.columns)
+    save_classifier(folder, run.classifier, card)
     write_pointer(run.run_dir.last, folder, epoch=record.epoch)
     if is_best:
         write_pointer(run.run_dir.best, folder, epoch=record.epoch, value=state.best_value)
-    on_event(Saved(folder))
 
 
 def _prune(run: Run, state: TrainState) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from ..events import EpochRecord
 from ..files.write import write_text
-from ..model.inference import ValMetrics
+from ..metrics.val import ValMetrics
 from ..run_dir import RunDir
 from .resume import TrainState
 
@@ -18,10 +17,7 @@ def zero_shot_record(metrics: ValMetrics) -> EpochRecord:
         epoch=0,
         step=0,
         train_loss=None,
-        val_loss=metrics.loss,
-        val_top1=metrics.top1,
-        val_top5=metrics.top5,
-        val_macro_f1=metrics.macro_f1,
+        val=metrics,
         lr=0.0,
         trains="zero-shot",
         skipped_steps=0,
@@ -33,12 +29,12 @@ def zero_shot_record(metrics: ValMetrics) -> EpochRecord:
 
 def append_metrics(run_dir: RunDir, record: EpochRecord, state: TrainState) -> None:
     """One more line in metrics.jsonl."""
-    state.history.append(asdict(record))
+    state.history.append(record.to_json())
     state.metrics_lines += 1
     knows_all = len(state.history) == state.metrics_lines  # a state of an earlier version begins in the middle
     before = state.history[:-1] if knows_all else []
     lines = [json.dumps(line) + "\n" for line in before] if knows_all else _lines(run_dir)
-    write_text(run_dir.metrics, "".join([*lines, json.dumps(asdict(record)) + "\n"]))
+    write_text(run_dir.metrics, "".join([*lines, json.dumps(record.to_json()) + "\n"]))
 
 
 def begin_metrics(run_dir: RunDir) -> None:
@@ -70,16 +66,3 @@ def _lines(run_dir: RunDir) -> list[str]:
 
 def _lines_of(n: int) -> str:
     return "1 line is" if n == 1 else f"{n} lines are"
-
-
-def selection_value(metrics: ValMetrics | EpochRecord, select_by: str) -> float:
-    """The val metric that chooses, larger is better."""
-    if isinstance(metrics, EpochRecord):
-        metrics = ValMetrics(metrics.val_loss, metrics.val_top1, metrics.val_top5, metrics.val_macro_f1)
-    return {"top1": metrics.top1, "macro_f1": metrics.macro_f1, "loss": -metrics.loss}[select_by]
-
-
-def selection_rank(metrics: ValMetrics | EpochRecord, select_by: str) -> tuple[float, float]:
-    """`selection_value`, and the lower loss between equals: on a small val many epochs have the same accuracy."""
-    loss = metrics.val_loss if isinstance(metrics, EpochRecord) else metrics.loss
-    return selection_value(metrics, select_by), -loss

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
-from ..model.inference import ValMetrics
+from ..metrics.val import ValMetrics
 from ..model.nf4 import n_weights
 from .finish import Finished
 from .plan import n_trainable

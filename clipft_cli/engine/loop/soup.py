@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...config.optim import SelectionMetric
-from ..model.inference import ValMetrics
-from .records import selection_rank, selection_value
+from ...config.metrics import SelectionMetric
+from ..metrics.val import ValMetrics
 
 Weights = Mapping[str, Tensor]
 
@@ -51,13 +50,13 @@ def greedy_soup(
     chosen = [epochs[0]]
     members = [read(epochs[0])]
     weights, kept = members[0], best
-    tried = [(epochs[0], selection_value(best, select_by))]
+    tried = [(epochs[0], best.value(select_by))]
     for epoch in epochs[1:]:
         others = [*members, read(epoch)]
         mix = averaged(others)
         metrics = measure(mix)
-        tried.append((epoch, selection_value(metrics, select_by)))
-        if selection_rank(metrics, select_by) >= selection_rank(kept, select_by):
+        tried.append((epoch, metrics.value(select_by)))
+        if metrics.rank(select_by) >= kept.rank(select_by):
             chosen.append(epoch)
             members, weights, kept = others, mix, metrics
     return Soup(tuple(chosen), tuple(tried)), weights

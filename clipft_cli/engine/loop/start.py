@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...config.commands import TrainConfig
-from ...config.optim import SelectionMetric
+from ...config.metrics import SelectionMetric
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.card import signed_json
 from ..checkpoint.load import read_head
@@ -25,11 +25,11 @@ from ..images.dataset import ImageDataset
 from ..images.loader import Loader
 from ..methods.linear_probe import Probe, fit_probe
 from ..metrics.calibration import fit_temperature
+from ..metrics.val import ValMetrics, metrics_of
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
-from ..model.inference import ValMetrics, metrics_of, split_features
+from ..model.inference import split_features
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE
-from .records import selection_rank, selection_value
 
 START_FILE = "start.json"
 RESTORE_HINT = "restore it (config.yaml, classes.txt, data set, base weights), or start a new run"
@@ -94,7 +94,7 @@ def choose_start(
     select_by = config.training.select_by
 
     def rank_of(logits: Tensor) -> tuple[float, float]:
-        return selection_rank(metrics_of(logits, val_labels), select_by)
+        return metrics_of(logits, val_labels).rank(select_by)
 
     def temperature_of(logits: Tensor) -> float:
         size = max(float(logits.std()), 1e-30)  # under heavy regularisation far below what a temperature is sought in
@@ -103,7 +103,7 @@ def choose_start(
     probe = fit_probe(train, val_features, len(text.weight), config.linear_probe, temperature_of, rank_of)
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
-    gain = selection_value(measured, select_by) - selection_value(zero_shot, select_by)
+    gain = measured.value(select_by) - zero_shot.value(select_by)
     is_chosen = gain > 0 or (config.must_probe and gain == 0)
     told = _sentence(zero_shot, measured, probe, select_by, is_chosen)
     on_event(Note(told, is_warning=config.must_probe and not is_chosen))
@@ -151,8 +151,8 @@ def save_start(folder: Path, start: Start, material_digests: dict[str, str]) -> 
         content = {
             "head": start.head.kind,
             "kind": start.kind,
-            "zero_shot": asdict(start.zero_shot),
-            "probe": asdict(start.probe) if start.probe else None,
+            "zero_shot": start.zero_shot,
+            "probe": start.probe,
             "probe_c": start.probe_c,
             **material_digests,
             "files": {HEAD_FILE: file_digest(new / HEAD_FILE)},
@@ -171,8 +171,8 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
         if text != signed_json(content) or content["files"][HEAD_FILE] != file_digest(folder / HEAD_FILE):
             raise ValueError("checksum differs")
         head = read_head(folder / HEAD_FILE, content["head"])
-        zero_shot = ValMetrics(**content["zero_shot"])
-        probe = ValMetrics(**content["probe"]) if content["probe"] else None
+        zero_shot = ValMetrics(content["zero_shot"])
+        probe = ValMetrics(content["probe"]) if content["probe"] else None
         kind, probe_c = str(content["kind"]), content["probe_c"]
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise DamagedStart(f"{folder}: is missing or damaged ({type(error).__name__})") from None

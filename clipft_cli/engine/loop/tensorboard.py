@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from types import TracebackType
 
 import numpy as np
@@ -53,9 +52,8 @@ class TensorBoard:
                     continue
                 self._writer.add_scalar(f"lr/{group.name}", rate, event.step)
         elif isinstance(event, EpochDone):
-            for name, value in asdict(event.record).items():
-                if name.startswith("val_"):
-                    self._writer.add_scalar(f"val/{name.removeprefix('val_')}", value, event.record.step)
+            for name, value in event.record.val.items():
+                self._writer.add_scalar(f"val/{name}", value, event.record.step)
             trained = self._plan.trains(event.record.epoch - 1)
             n_parameters = sum(group.n_parameters for group in self._groups if group.layer in trained)
             self._writer.add_scalar("model/trainable_parameters", n_parameters, event.record.step)

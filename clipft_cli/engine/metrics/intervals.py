@@ -39,6 +39,18 @@ def wilson(n_hits: int, n: int, level: float = LEVEL) -> Interval:
     return Interval(n_hits / n, float(low), float(high))
 
 
+def mean_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
+    """Mean of values (N,) with Student's interval; of a single one it is not known: (value, value, value)."""
+    value, n = float(np.mean(values)), len(values)
+    reach = float(stats.t.ppf(0.5 + level / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return Interval(value, value - reach, value + reach)
+
+
+def within_unit(interval: Interval) -> Interval:
+    """The interval of a share, cut to 0..1."""
+    return Interval(interval.value, max(0.0, interval.low), min(1.0, interval.high))
+
+
 def percentile_interval(value: float, resampled: np.ndarray, level: float = LEVEL) -> Interval:
     """`value` with the central part of its resampled values (R,)."""
     tail = (1 - level) / 2

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-from .calibration import Reliability, ece_interval, nll, reliability
-from .intervals import N_RESAMPLES, Interval, percentile_interval, resample_images, wilson
-from .scores import Scores, ranked
-
-TOP = 5
+from . import METRICS, REPORTED
+from .answers import Answers
+from .base import Metric
+from .calibration import Reliability, reliability
+from .intervals import N_RESAMPLES, Interval, wilson
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,32 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Shares in 0..1, NLL in nats. Macro means are over the classes that have images in the split.
-
-    `top5` counts the true class among the first min(5, C).
-    """
+    """`figures`: a metric's name -> its value and 95% interval, of all that a report has."""
 
     n_images: int
-    top1: Interval
-    top5: Interval
-    macro_f1: Interval
-    ece: Interval
-    macro_precision: float
-    macro_recall: float
-    nll: float
-    mean_confidence: float
+    figures: Mapping[str, Interval]
     classes: tuple[ClassMetrics, ...]
     confusion: np.ndarray  # (C, C) counts, rows true, columns predicted
     reliability: Reliability
+
+    @property
+    def top1(self) -> Interval:
+        """Share of images that are right."""
+        return self.figures["top1"]
+
+    @property
+    def headlines(self) -> list[tuple[Metric, Interval]]:
+        """What a person is shown first."""
+        return [
+            (metric, figure)
+            for metric, figure in self.reported
+            if metric.is_headline and len(self.classes) >= metric.min_classes
+        ]
+
+    @property
+    def reported(self) -> list[tuple[Metric, Interval]]:
+        """Every figure with the metric it is of, in the order of reports."""
+        return [(METRICS[name], figure) for name, figure in self.figures.items()]
 
     @property
     def names_without_images(self) -> list[str]:
@@ -88,75 +97,19 @@ class Metrics:
 
 
 def measure(
-    scores: Scores,
-    names: Sequence[tuple[str, str]],
-    *,
-    temperature: float = 1.0,
-    seed: int = 0,
-    n_resamples: int = N_RESAMPLES,
+    answers: Answers, names: Sequence[tuple[str, str]], *, seed: int = 0, n_resamples: int = N_RESAMPLES
 ) -> Metrics:
-    """Every figure of `scores`; `names` are (name, readable) in class order.
-
-    Intervals: Wilson for shares; bootstrap for macro-F1 (within classes) and for ECE, seeded.
-    """
-    n_classes, labels = len(names), scores.labels
-    top = ranked(scores.logits, TOP)  # (N, min(5, C))
-    predicted = top[:, 0]
-    hits = top == labels[:, None]
-    probabilities = scores.probabilities(temperature)
-    confidence = probabilities[np.arange(len(labels)), predicted]
+    """Every figure of `answers`; `names` are (name, readable) in class order. Bootstraps are seeded."""
+    n_classes, labels, predicted = len(names), answers.labels, answers.predicted
     # scikit-learn's confusion_matrix warns where one class is all there is
     confusion = np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
-    per_class = _per_class(labels, predicted, names)
-    present = [item for item in per_class if item.support]
     return Metrics(
         n_images=len(labels),
-        top1=wilson(int(hits[:, 0].sum()), len(labels)),
-        top5=wilson(int(hits.any(axis=1).sum()), len(labels)),
-        macro_f1=macro_f1_interval(labels, predicted, n_classes, n_resamples=n_resamples, seed=seed),
-        ece=ece_interval(confidence, hits[:, 0], n_resamples=n_resamples, seed=seed),
-        macro_precision=_mean([item.precision for item in present]),
-        macro_recall=_mean([item.recall for item in present]),
-        nll=nll(scores.logits, labels, temperature),
-        mean_confidence=float(confidence.mean()),
-        classes=tuple(per_class),
+        figures={metric.name: metric.measured(answers, n_resamples=n_resamples, seed=seed) for metric in REPORTED},
+        classes=tuple(_per_class(labels, predicted, names)),
         confusion=confusion,
-        reliability=reliability(confidence, hits[:, 0]),
+        reliability=reliability(answers.confidence, answers.is_right),
     )
-
-
-def macro_f1_interval(
-    labels: np.ndarray, predicted: np.ndarray, n_classes: int, *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> Interval:
-    """Macro-F1 over the classes that occur in `labels` (N,), with a percentile bootstrap within classes.
-
-    Where resamples do not differ (every image is right, say) they know nothing of the uncertainty: then the
-    interval has the reach of Wilson's around the accuracy.
-    """
-
-    def statistic(indexes: np.ndarray) -> np.ndarray:
-        return macro_f1_resampled(labels, predicted, n_classes, indexes)
-
-    value = float(statistic(np.arange(len(labels))[None])[0])
-    resampled = resample_images(len(labels), statistic, strata=labels, n_resamples=n_resamples, seed=seed)
-    if np.ptp(resampled) == 0:
-        share = wilson(int((labels == predicted).sum()), len(labels))
-        return Interval(value, max(0.0, value - share.value + share.low), min(1.0, value - share.value + share.high))
-    return percentile_interval(value, resampled)
-
-
-def macro_f1_resampled(labels: np.ndarray, predicted: np.ndarray, n_classes: int, indexes: np.ndarray) -> np.ndarray:
-    """Macro-F1 (r,) of resamples given as indexes (r, N), over the classes that occur in `labels` (N,)."""
-    rows = np.arange(len(indexes))[:, None] * n_classes
-
-    def counts(classes: np.ndarray, is_counted: np.ndarray | None = None) -> np.ndarray:
-        weights = None if is_counted is None else is_counted[indexes].ravel()
-        flat = (rows + classes[indexes]).ravel()
-        return np.bincount(flat, weights=weights, minlength=len(indexes) * n_classes).reshape(-1, n_classes)
-
-    both = counts(labels) + counts(predicted)  # (r, C)
-    f1 = 2 * counts(labels, (labels == predicted).astype(np.float64)) / np.maximum(both, 1)
-    return f1[:, np.unique(labels)].mean(axis=1)
 
 
 def _per_class(labels: np.ndarray, predicted: np.ndarray, names: Sequence[tuple[str, str]]) -> list[ClassMetrics]:
@@ -183,21 +136,13 @@ def _per_class(labels: np.ndarray, predicted: np.ndarray, names: Sequence[tuple[
     return result
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
-
-
 def metrics_json(metrics: Metrics) -> dict[str, object]:
     """Figures as plain numbers, for evaluation_results.json."""
-    with_intervals = {name: getattr(metrics, name) for name in ("top1", "top5", "macro_f1", "ece")}
     bins = metrics.reliability
     return {
-        **{name: interval.value for name, interval in with_intervals.items()},
-        "macro_precision": metrics.macro_precision,
-        "macro_recall": metrics.macro_recall,
-        "nll": metrics.nll,
-        "mean_confidence": metrics.mean_confidence,
-        "intervals_95": {name: [item.low, item.high] for name, item in with_intervals.items()},
+        **{name: figure.value for name, figure in metrics.figures.items()},
+        "macro_recall": metrics.figures["balanced_accuracy"].value,  # its other name, which earlier files have
+        "intervals_95": {name: [figure.low, figure.high] for name, figure in metrics.figures.items()},
         "per_class": [asdict(item) for item in metrics.classes],
         "classes_without_images": metrics.names_without_images,
         "most_confused": [asdict(item) for item in metrics.most_confused(20)],

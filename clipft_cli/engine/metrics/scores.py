@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from scipy.special import softmax
-
-from ...errors import CheckpointError
 
 SCORES_FILE = "scores.safetensors"
 
@@ -48,19 +44,3 @@ def scores_bytes(scores: Scores) -> bytes:
         "indexes": np.ascontiguousarray(scores.indexes, dtype=np.int64),
     }
     return save(tensors, metadata={"clipft": json.dumps(dict(scores.facts), ensure_ascii=False)})
-
-
-def read_scores(path: Path) -> Scores:
-    """What `scores_bytes` wrote. Raises CheckpointError where it is missing, damaged, or something else."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            logits, labels, indexes = (file.get_tensor(name) for name in ("logits", "labels", "indexes"))
-            facts = json.loads((file.metadata() or {})["clipft"])
-    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path}: no readable scores ({str(error)[:120]})", hint="run `clipft evaluate` again"
-        ) from None
-    is_whole = logits.ndim == 2 and labels.shape == indexes.shape == logits.shape[:1] and isinstance(facts, dict)
-    if not is_whole or (len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]):
-        raise CheckpointError(f"{path}: labels and logits do not fit together", hint="run `clipft evaluate` again")
-    return Scores(logits, labels, indexes, facts)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import is_out_of_memory
@@ -24,16 +22,6 @@ from .precision import Precision
 def usual_batch(device: torch.device) -> int:
     """Images in one batch of an evaluation where none was asked for."""
     return 64 if device.type == "cpu" else 256
-
-
-@dataclass(frozen=True)
-class ValMetrics:
-    """Of one pass over val: mean cross-entropy without smoothing, shares in 0..1."""
-
-    loss: float
-    top1: float
-    top5: float
-    macro_f1: float
 
 
 def split_logits(
@@ -114,22 +102,6 @@ def hidden_logits(
                 lambda rows: classifier(rows, cut), part, loader, precision, on_event or _silent
             )
     return torch.cat(outputs).clone()
-
-
-def metrics_of(logits: Tensor, labels: Tensor) -> ValMetrics:
-    """Metrics of logits (N, C) against labels (N,)."""
-    from sklearn.metrics import f1_score
-
-    n_classes = logits.shape[1]
-    top = logits.topk(min(5, n_classes), dim=1).indices  # (N, 5)
-    hits = top == labels[:, None]
-    present = np.unique(labels)  # as in a report: a class without images has no F1
-    return ValMetrics(
-        loss=float(F.cross_entropy(logits.double(), labels)),
-        top1=float(hits[:, 0].double().mean()),
-        top5=float(hits.any(dim=1).double().mean()),
-        macro_f1=float(f1_score(labels, top[:, 0], average="macro", labels=present, zero_division=0)),
-    )
 
 
 def _append(outputs: list[Tensor]) -> Callable[[Tensor], None]:

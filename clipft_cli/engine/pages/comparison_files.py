@@ -14,6 +14,8 @@ from ..comparison.comparison import Comparison, Row
 from ..comparison.verdict import p_text, points, ranked_rows, rounded
 from ..files.amounts import duration, energy, finite, gib, size
 from ..files.visible import visible
+from ..metrics import HEADLINES
+from ..metrics.base import Metric
 from ..metrics.intervals import Interval
 from . import comparison_plots as plots
 from .disagreements import disagreements
@@ -22,10 +24,7 @@ RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html
 NO_ENERGY = "energy: not reported by this machine"
 HEADINGS = (
     "method",
-    "top-1",
-    "top-5",
-    "macro-F1",
-    "ECE",
+    *(metric.column for metric in HEADLINES),
     "retention",
     "kept",
     "trainable parameters",
@@ -51,10 +50,7 @@ def cells(row: Row) -> list[str]:
     trainable = f"{cost.trainable_parameters:,} ({cost.trainable_share:.1%})"
     return [
         visible(row.label),
-        with_interval(row.top1),
-        with_interval(row.top5),
-        f"{row.macro_f1.value:.3f}",
-        f"{row.ece.value:.3f}",
+        *(_figure(metric, row) for metric in HEADLINES),
         with_interval(row.retention) if row.retention is not None else "–",
         row.kept,
         trainable,
@@ -65,6 +61,16 @@ def cells(row: Row) -> list[str]:
         gib(cost.device_memory_gib),
         size(cost.artefact_bytes),
     ]
+
+
+def _figure(metric: Metric, row: Row) -> str:
+    """With its interval, or a dash where so few classes say nothing."""
+    if len(row.metrics[0].classes) < metric.min_classes:
+        return "–"
+    figure = row.figures[metric.name]
+    if metric.unit == "share":
+        return with_interval(figure)
+    return f"{metric.text(figure.value)} ({metric.text(figure.low)} to {metric.text(figure.high)})"
 
 
 def energy_cell(row: Row) -> str:

@@ -64,7 +64,9 @@ def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
     files = {
         REPORT_FILE: _text(evaluation).encode("utf-8", "backslashreplace"),
         CONFUSION_FILE: confusion_png(metrics, f"Confusion {of}, top-1 {percent(metrics.top1.value)}"),
-        CLASSES_FILE: class_performance_png(metrics, f"Classes {of}, macro-F1 {percent(metrics.macro_f1.value)}"),
+        CLASSES_FILE: class_performance_png(
+            metrics, f"Classes {of}, macro-F1 {percent(metrics.figures['macro_f1'].value)}"
+        ),
         PREDICTIONS_FILE: predictions_csv(evaluation.scores, evaluation.paths, names, evaluation.temperature).encode(
             "utf-8", "backslashreplace"
         ),

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..files.visible import csv_cell
-from ..metrics.metrics import TOP
 from ..metrics.scores import Scores, ranked
+from ..metrics.top5 import TOP
 
 COLUMNS = ("path", "true", "predicted", "probability", "correct", "top5")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..files.visible import display_width, padded, visible
-from ..metrics.intervals import Interval
 from ..metrics.metrics import ClassMetrics, Metrics
 
 NAME_WIDTH = 36
 N_CONFUSIONS = 20
 METHODS_NOTE = (
-    "Shares have Wilson's 95% interval; macro-F1 a bootstrap within classes, ECE a bootstrap that allows for its",
-    "bias (1,000 resamples, seeded). ECE: 15 bins of equal width. Macro means: over classes with images.",
+    "95% intervals: Wilson's for shares of images, Student's for means over images, a bootstrap within classes for",
+    "means over classes, one that allows for its bias for ECE (1,000 resamples, seeded). ECE: 15 bins of equal width.",
+    "Means over classes: those with images. Balanced accuracy is macro recall.",
 )
 
 
@@ -39,24 +39,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def interval_text(interval: Interval) -> str:
-    """`81.3%  (95% interval 74.3% to 86.7%)`."""
-    return f"{percent(interval.value)}  (95% interval {percent(interval.low)} to {percent(interval.high)})"
-
-
 def _summary(metrics: Metrics) -> list[str]:
-    n_top = min(5, len(metrics.classes))
-    rows = [
-        ("top-1 accuracy", interval_text(metrics.top1)),
-        (f"top-{n_top} accuracy", interval_text(metrics.top5)),
-        ("macro-F1", interval_text(metrics.macro_f1)),
-        ("macro precision", percent(metrics.macro_precision)),
-        ("macro recall", percent(metrics.macro_recall)),
-        ("ECE", interval_text(metrics.ece)),
-        ("mean confidence", percent(metrics.mean_confidence)),
-        ("NLL", f"{metrics.nll:.4f} nats"),
-    ]
-    return [f"{padded(label, 18)} {value}" for label, value in rows]
+    return [f"{padded(metric.title, 18)} {metric.text_of(figure)}" for metric, figure in metrics.reported]
 
 
 def _classes(classes: Iterable[ClassMetrics]) -> list[str]:

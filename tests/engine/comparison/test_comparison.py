@@ -13,9 +13,10 @@ from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
 from clipft_cli.engine.comparison.cost import Cost
 from clipft_cli.engine.comparison.paired import holm, mcnemar
 from clipft_cli.engine.comparison.verdict import differing_bases, recommended, verdict
+from clipft_cli.engine.metrics import REPORTED
+from clipft_cli.engine.metrics.answers import Answers
 from clipft_cli.engine.metrics.intervals import Interval, wilson
 from clipft_cli.engine.metrics.metrics import measure
-from clipft_cli.engine.metrics.scores import Scores
 from clipft_cli.engine.pages.comparison_files import HEADINGS, _md, cells, shown_columns
 from clipft_cli.engine.pages.comparison_plots import calibration, confusion, named
 
@@ -30,14 +31,11 @@ def row(label: str, hits: np.ndarray, *, seconds: float = 10.0, trained: int = 1
         model="tiny",
         runs=(SimpleNamespace(path=Path(label), summary={}, meta={}),),
         seeds=tuple(range(len(hits))),
-        metrics=(),
+        metrics=(SimpleNamespace(classes=range(10)),),
         hits=hits,
         answers=np.zeros(hits.shape[1], dtype=int),
         confidence=np.ones(hits.shape[1]),
-        top1=mean_share(hits),
-        top5=nothing,
-        macro_f1=nothing,
-        ece=nothing,
+        figures={metric.name: nothing for metric in REPORTED} | {"top1": mean_share(hits)},
         ece_uncalibrated=0.0,
         retention=None,
         cost=Cost(trained, 10_000, seconds, 100.0, 1.0, None, {}, size),
@@ -130,7 +128,7 @@ def test_models_that_do_not_differ_are_called_different_at_most_5_times_in_100()
 def test_a_confusion_matrix_of_many_classes_keeps_its_size_and_is_named():
     names = [f"breed {i} <b>" for i in range(40)]
     labels = np.arange(40)
-    metrics = measure(Scores(np.eye(40, dtype=np.float32), labels, labels, {}), [(name, name) for name in names])
+    metrics = measure(Answers(np.eye(40, dtype=np.float32), labels), [(name, name) for name in names])
     drawn = named(confusion(SimpleNamespace(metrics=[metrics]), names), 'of "full"')
     assert drawn.startswith('<svg aria-label="of &#34;full&#34;" class="plot large" style="--width: 960px" role="img"')
     assert "breed 39 &lt;b&gt;" in drawn
@@ -174,8 +172,8 @@ def test_a_calibration_plot_that_would_be_empty_is_left_out():
     labels = np.arange(4)
     rows = {}
     for n in (1, 2):
-        scores = Scores(np.tile(np.eye(4, dtype=np.float32), (n, 1)), np.tile(labels, n), np.arange(4 * n), {})
-        measured = replace(row("full", answers(4 * n, 4 * n)), metrics=(measure(scores, [("a", "a")] * 4),))
+        said = Answers(np.tile(np.eye(4, dtype=np.float32), (n, 1)), np.tile(labels, n))
+        measured = replace(row("full", answers(4 * n, 4 * n)), metrics=(measure(said, [("a", "a")] * 4),))
         rows[n] = calibration([measured])
     assert rows[1] is None  # four images in one bin
     assert "<svg" in rows[2]

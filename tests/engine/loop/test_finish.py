@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from clipft_cli.engine.loop.finish import calibrate, mixed
+from clipft_cli.engine.metrics import METRICS
+from clipft_cli.engine.metrics.answers import Answers
 from clipft_cli.engine.metrics.calibration import fit_temperature
-from clipft_cli.engine.metrics.metrics import macro_f1_interval
-from clipft_cli.engine.model.inference import metrics_of
+from clipft_cli.engine.metrics.val import metrics_of
 
 GENERATOR = torch.Generator().manual_seed(0)
 SHAPES = {"adapters.q.lora_A": (2, 5), "adapters.q.lora_B": (7, 2), "head.weight": (3, 5)}
@@ -35,9 +36,8 @@ def test_macro_f1_on_val_is_that_of_a_report():
     """Over the classes that occur: the third has no image here."""
     logits = torch.eye(3)[torch.tensor([0, 0, 1, 2])]
     labels = torch.tensor([0, 0, 1, 1])
-    predicted = logits.argmax(dim=1).numpy()
-    report = macro_f1_interval(labels.numpy(), predicted, 3, n_resamples=10)
-    assert metrics_of(logits, labels).macro_f1 == pytest.approx(report.value) == pytest.approx((1 + 2 / 3) / 2)
+    report = METRICS["macro_f1"].measured(Answers(logits.numpy(), labels.numpy()), n_resamples=10)
+    assert metrics_of(logits, labels)["macro_f1"] == report.value == pytest.approx((1 + 2 / 3) / 2)
 
 
 def small_val(seed: int) -> tuple[torch.Tensor, torch.Tensor]:

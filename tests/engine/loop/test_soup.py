@@ -11,14 +11,14 @@ from tiny_world import read_metrics
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.events import Note
 from clipft_cli.engine.loop.soup import averaged, greedy_soup, has_soup
-from clipft_cli.engine.model.inference import ValMetrics
+from clipft_cli.engine.metrics.val import ValMetrics
 from clipft_cli.engine.train import train
 
 WEIGHTS = {epoch: {"w": torch.tensor([float(epoch)])} for epoch in (1, 2, 3, 4)}
 
 
 def metrics(top1: float, loss: float = 1.0) -> ValMetrics:
-    return ValMetrics(loss, top1, 1.0, top1)
+    return ValMetrics(loss=loss, top1=top1)
 
 
 def soup_of(epochs: list[int], value_of: dict[float, ValMetrics], best: ValMetrics):

@@ -56,7 +56,10 @@ def test_a_probe_worse_than_zero_shot_on_val_is_not_kept_even_where_it_was_asked
     assert notes[-1].is_warning is (kind == "text")
 
 
-@pytest.mark.parametrize(("select_by", "kind"), [("top1", "text"), ("macro_f1", "text"), ("loss", "probe")])
+@pytest.mark.parametrize(
+    ("select_by", "kind"),
+    [("top1", "text"), ("macro_f1", "text"), ("balanced_accuracy", "text"), ("loss", "probe")],
+)
 def test_the_metric_that_chooses_epochs_chooses_the_start(tiny, tmp_path, material, knowing_head, select_by, kind):
     """The prompts are right and sure of nothing; a probe on labels that are partly wrong is sure of what it knows."""
     head = CosineHead(knowing_head.weight.detach(), 0.1)

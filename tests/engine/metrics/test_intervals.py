@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from clipft_cli.engine.metrics.answers import Answers
 from clipft_cli.engine.metrics.calibration import bins_of, ece_interval
 from clipft_cli.engine.metrics.intervals import percentile_interval, resample_images, uniform_blocks, wilson
-from clipft_cli.engine.metrics.metrics import macro_f1_interval
+from clipft_cli.engine.metrics.macro_f1 import METRIC as MACRO_F1
 
 
 def test_wilson_is_wilsons_formula():
@@ -76,7 +77,7 @@ def test_macro_f1_covers_the_truth_about_95_times_in_100():
     covered = 0
     for seed in range(200):
         predicted = (rng.random(120)[:, None] > confusion.cumsum(axis=1)[labels]).sum(axis=1)
-        interval = macro_f1_interval(labels, predicted, 3, n_resamples=300, seed=seed)
+        interval = MACRO_F1.measured(Answers(np.eye(3)[predicted], labels), n_resamples=300, seed=seed)
         covered += interval.low <= truth <= interval.high
     assert 0.90 <= covered / 200 <= 0.99
 
@@ -98,7 +99,7 @@ def test_ece_covers_the_truth_about_95_times_in_100(overconfidence):
 
 def test_a_perfect_score_of_few_images_is_not_called_certain():
     labels = np.repeat([0, 1], 10)
-    interval = macro_f1_interval(labels, labels, 2)
+    interval = MACRO_F1.measured(Answers(np.eye(2)[labels], labels))
     assert (interval.value, interval.high) == (1.0, 1.0)
     assert interval.low == pytest.approx(wilson(20, 20).low)
     assert ece_interval(np.full(20, 0.99), np.ones(20, dtype=bool)).high > 0.1

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, log_loss, top_k_accuracy_score
+from scipy.special import softmax
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, precision_score, top_k_accuracy_score
 
+from clipft_cli.engine.metrics import REPORTED
+from clipft_cli.engine.metrics.answers import Answers
 from clipft_cli.engine.metrics.metrics import measure, metrics_json
-from clipft_cli.engine.metrics.scores import Scores, ranked
+from clipft_cli.engine.metrics.scores import ranked
 
 
-def scores_of(logits, labels) -> Scores:
-    logits = np.asarray(logits, dtype=np.float32)
-    return Scores(logits, np.asarray(labels), np.arange(len(logits)), {})
+def answers_of(logits, labels, temperature: float = 1.0) -> Answers:
+    return Answers(np.asarray(logits, dtype=np.float32), np.asarray(labels), temperature)
 
 
 def names_of(n: int) -> list[tuple[str, str]]:
@@ -25,23 +29,35 @@ def measured():
     labels = rng.integers(0, 8, 300)
     logits = rng.normal(size=(300, 8))
     logits[np.arange(300), labels] += 1.0
-    scores = scores_of(logits, labels)
-    return scores, measure(scores, names_of(8), temperature=1.7)
+    answers = answers_of(logits, labels, 1.7)
+    return answers, measure(answers, names_of(8))
 
 
-def test_accuracies_f1_and_nll_are_scikit_learns(measured):
-    scores, metrics = measured
-    predicted = scores.logits.argmax(axis=1)
-    assert metrics.top1.value == np.mean(predicted == scores.labels)
-    assert metrics.top5.value == top_k_accuracy_score(scores.labels, scores.logits, k=5)
-    assert metrics.macro_f1.value == pytest.approx(f1_score(scores.labels, predicted, average="macro"))
-    assert metrics.nll == pytest.approx(log_loss(scores.labels, scores.probabilities(1.7)), rel=1e-6)
-    assert all(i.low <= i.value <= i.high for i in (metrics.top1, metrics.top5, metrics.macro_f1, metrics.ece))
+def test_figures_are_scikit_learns(measured):
+    answers, metrics = measured
+    labels, predicted = answers.labels, answers.logits.argmax(axis=1)
+    expected = {
+        "top1": np.mean(predicted == labels),
+        "top5": top_k_accuracy_score(labels, answers.logits, k=5),
+        "macro_f1": f1_score(labels, predicted, average="macro"),
+        "balanced_accuracy": balanced_accuracy_score(labels, predicted),
+        "macro_precision": precision_score(labels, predicted, average="macro"),
+        "nll": log_loss(labels, softmax(answers.logits.astype(np.float64) / 1.7, axis=1)),
+    }
+    values = {name: figure.value for name, figure in metrics.figures.items()}
+    assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+def test_every_value_lies_in_its_interval(measured):
+    _, metrics = measured
+    assert list(metrics.figures) == [metric.name for metric in REPORTED]
+    for name, figure in metrics.figures.items():
+        assert figure.low <= figure.value <= figure.high, name
 
 
 def test_classes_by_hand():
     logits = np.eye(3)[[0, 0, 1, 1, 1, 0]]  # class 2 is never predicted
-    metrics = measure(scores_of(logits, [0, 0, 0, 1, 1, 2]), names_of(3))
+    metrics = measure(answers_of(logits, [0, 0, 0, 1, 1, 2]), names_of(3))
     first, second, third = metrics.classes
     assert (first.precision, first.recall, first.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert (second.precision, second.recall, second.support) == pytest.approx((2 / 3, 1.0, 2))
@@ -55,34 +71,33 @@ def test_classes_by_hand():
 
 
 def test_a_class_without_images_is_in_no_mean_and_is_named():
-    metrics = measure(scores_of(np.eye(3)[[0, 1]], [0, 1]), names_of(3))
-    assert metrics.macro_f1.value == metrics.macro_recall == 1.0
+    metrics = measure(answers_of(np.eye(3)[[0, 1]], [0, 1]), names_of(3))
+    assert metrics.figures["macro_f1"].value == metrics.figures["balanced_accuracy"].value == 1.0
     assert metrics.names_without_images == ["c2"]
 
 
 def test_top5_of_two_classes_is_top2():
-    metrics = measure(scores_of([[1.0, 0.0], [1.0, 0.0]], [0, 1]), names_of(2))
-    assert (metrics.top1.value, metrics.top5.value) == (0.5, 1.0)
+    metrics = measure(answers_of([[1.0, 0.0], [1.0, 0.0]], [0, 1]), names_of(2))
+    assert (metrics.top1.value, metrics.figures["top5"].value) == (0.5, 1.0)
 
 
 def test_equal_logits_go_to_the_first_class_not_to_the_label():
     assert ranked(np.zeros((1, 4)), 2).tolist() == [[0, 1]]
-    assert measure(scores_of(np.zeros((4, 4)), [3, 3, 3, 3]), names_of(4)).top1.value == 0.0
+    assert measure(answers_of(np.zeros((4, 4)), [3, 3, 3, 3]), names_of(4)).top1.value == 0.0
 
 
 def test_temperature_changes_confidence_alone(measured):
-    scores, _ = measured
-    cold, hot = (measure(scores, names_of(8), temperature=t) for t in (0.5, 2.0))
-    assert cold.mean_confidence > hot.mean_confidence
+    answers, _ = measured
+    cold, hot = (measure(replace(answers, temperature=t), names_of(8)) for t in (0.5, 2.0))
+    assert cold.figures["mean_confidence"].value > hot.figures["mean_confidence"].value
     assert cold.top1 == hot.top1
     assert (cold.confusion == hot.confusion).all()
 
 
 def test_the_seed_decides_the_bootstrap(measured):
-    scores, metrics = measured
-    again = measure(scores, names_of(8), temperature=1.7)
-    other = measure(scores, names_of(8), temperature=1.7, seed=1)
-    assert again.macro_f1 == metrics.macro_f1 != other.macro_f1
+    answers, metrics = measured
+    again, other = measure(answers, names_of(8)), measure(answers, names_of(8), seed=1)
+    assert again.figures["macro_f1"] == metrics.figures["macro_f1"] != other.figures["macro_f1"]
 
 
 def test_json_holds_plain_numbers(measured):
@@ -94,6 +109,6 @@ def test_json_holds_plain_numbers(measured):
 
 
 def test_one_image_of_one_class_can_be_measured():
-    metrics = measure(scores_of([[3.0]], [0]), names_of(1))
+    metrics = measure(answers_of([[3.0]], [0]), names_of(1))
     assert metrics.top1.value == 1.0
     assert metrics.top1.low < 0.3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import warnings
 from pathlib import Path
@@ -11,17 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
 from clipft_cli.engine.files.output_file import replaced_file
 from clipft_cli.engine.files.publish import publish, staging_folder
 from clipft_cli.engine.files.visible import display_width, padded, visible
+from clipft_cli.engine.metrics.answers import Answers
 from clipft_cli.engine.metrics.metrics import measure
-from clipft_cli.engine.metrics.scores import Scores, read_scores, scores_bytes
+from clipft_cli.engine.metrics.scores import Scores, scores_bytes
 from clipft_cli.engine.pages.plot_text import plot_labels
 from clipft_cli.engine.pages.plots import class_performance_png, confusion_png
 from clipft_cli.engine.pages.prediction_rows import predictions_csv
 from clipft_cli.engine.pages.text_report import report_text
-from clipft_cli.errors import CheckpointError, ResourceError
+from clipft_cli.errors import ResourceError
 
 HOSTILE = ["=cmd()|' /C calc'!A0", "$\\frac{a}{b}$ x_1", "犬の写真", "كلب", "\x1b[31mred\u202edog", "🐕" * 3, "a" * 300]
 
@@ -35,21 +38,10 @@ def scores():
 
 def test_scores_come_back_bit_equal(scores, tmp_path):
     (tmp_path / "s").write_bytes(scores_bytes(scores))
-    back = read_scores(tmp_path / "s")
-    assert (back.logits == scores.logits).all()
-    assert (back.labels == scores.labels).all()
-    assert back.facts == {"split": "test"}
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "absent"])
-def test_damaged_scores_are_refused(scores, tmp_path, damage):
-    path, content = tmp_path / "s", bytearray(scores_bytes(scores))
-    content[0] ^= 0xFF
-    kinds = {"cut": scores_bytes(scores)[:-9], "flip": bytes(content), "empty": b""}
-    if damage in kinds:
-        path.write_bytes(kinds[damage])
-    with pytest.raises(CheckpointError, match="no readable scores"):
-        read_scores(path)
+    with safe_open(tmp_path / "s", framework="numpy") as file:
+        assert (file.get_tensor("logits") == scores.logits).all()
+        assert (file.get_tensor("labels") == scores.labels).all()
+        assert json.loads(file.metadata()["clipft"]) == {"split": "test"}
 
 
 def test_no_cell_of_the_csv_is_a_formula_or_acts_on_a_terminal(scores):
@@ -75,7 +67,7 @@ def test_pictures_are_drawn_without_a_word_whatever_the_names(n, capfd):
     logits = rng.normal(size=(2 * n, n)).astype(np.float32)
     logits[np.arange(2 * n), labels] += 2
     names = [(str(i), HOSTILE[i % len(HOSTILE)] + str(i)) for i in range(n)]
-    metrics = measure(Scores(logits, labels, np.arange(2 * n), {}), names, n_resamples=10)
+    metrics = measure(Answers(logits, labels), names, n_resamples=10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pictures = [confusion_png(metrics, "$ title _"), class_performance_png(metrics, "title")]
@@ -94,7 +86,7 @@ def test_a_name_without_a_font_is_shown_by_its_number():
 
 
 def test_the_report_keeps_its_columns_with_wide_names(scores):
-    metrics = measure(scores, [(name, name) for name in HOSTILE], n_resamples=10)
+    metrics = measure(Answers(scores.logits, scores.labels), [(name, name) for name in HOSTILE], n_resamples=10)
     text = report_text("Evaluation on test", {"model": "x"}, metrics, [("a\nb.jpg", "empty file")], ["a note"])
     assert "\x1b" not in text
     assert "a\\x0ab.jpg: empty file" in text
