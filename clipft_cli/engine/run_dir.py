@@ -129,7 +129,7 @@ def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool
         try:
             if not _is_free(path):
                 raise FileExistsError
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_parents(path)
             _make_with(path, config)
             return RunDir(path), number > 1
         except FileExistsError:
@@ -143,6 +143,14 @@ def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool
             ) from None
         number += 1
         path = wish.with_name(f"{wish.name}-{number}")
+
+
+def _make_parents(path: Path) -> None:
+    """The folders above `path`. Raises NotADirectoryError where one of them is a file: mkdir says that it exists."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(*error.args) from None
 
 
 def _is_free(path: Path) -> bool:

@@ -437,7 +437,7 @@ def test_every_field_of_a_card_can_be_missing_or_wrong(runs, tmp_path):
             except (CheckpointError, ModelError) as error:
                 assert "\n" not in error.message  # noqa: PT017
         card.write_text(signed_json({k: v for k, v in whole.items() if k != key}))
-        if key not in ("metrics", "objective", "selected_on", "versions"):
+        if key not in ("metrics", "objective", "precision", "selected_on", "versions"):
             with pytest.raises(CheckpointError):
                 load_classifier(checkpoint, CPU)
 

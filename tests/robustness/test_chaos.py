@@ -226,9 +226,8 @@ def test_what_is_another_now_is_not_resumed(place, what):
     if what.endswith("lost"):
         shutil.rmtree(place / "run" / "start")
     again = clipft_in(place, "train", "--resume", "run")
-    clean_error(
-        again, 5, f"run: cannot be resumed: {what.partition(',')[0]} is not what the run started with", "hint: "
-    )
+    named = "data set is" if what == "data set" else "settings are"
+    clean_error(again, 5, f"run: cannot be resumed: {named} not what the run started with", "hint: ")
 
 
 def test_the_state_is_saved_by_time(tiny, tmp_path):

@@ -28,7 +28,14 @@ DAMAGE = {
 }
 
 
-KEPT = ("--set", "checkpoint.keep_last=3", "--set", "training.soup.enabled=false")
+KEPT = (
+    "--set",
+    "checkpoint.keep_last=3",
+    "--set",
+    "training.soup.enabled=false",
+    "--set",
+    "training.wise_ft.enabled=false",
+)
 
 
 @pytest.fixture(scope="session")

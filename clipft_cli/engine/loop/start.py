@@ -192,5 +192,6 @@ def refuse_changed(run: Path, then: Mapping[str, Any], now: Mapping[str, str]) -
 
 def cannot_resume(changed: Sequence[str]) -> str:
     """The clause that names what is another one now."""
-    verb = "is" if len(changed) == 1 else "are"
+    is_one = len(changed) == 1 and changed[0] not in ("settings", "names of classes", "prompt templates")
+    verb = "is" if is_one else "are"
     return f"cannot be resumed: {' and '.join(changed)} {verb} not what the run started with"

@@ -56,6 +56,8 @@ def starter_text(
         if tag is None
         else f"pretrained: {tag}  # its weights: a tag of open_clip, or a local file"
     )
+    # a folder called ~ is not the home folder
+    data_path = f"./{data_dir.as_posix()}" if data_dir.as_posix().startswith("~") else data_dir.as_posix()
     text = f"""\
 # clipft: settings for {json.dumps(data_dir.name, ensure_ascii=False)}, {n_images:,} images.
 # Written by `clipft prepare` for this machine: {machine.describe()}.
@@ -67,7 +69,7 @@ method: {pick.method}  # {_method_comment(pick.method)}
 seed: {seed}  # same seed, same data, same machine: same result
 
 data:
-  dir: {yaml_value(data_dir.as_posix())}  # what `clipft prepare` wrote
+  dir: {yaml_value(data_path)}  # what `clipft prepare` wrote
   batch_size: {pick_batch_size(n_train, machine)}  # images in one step; fewer where memory runs out
 
 model:

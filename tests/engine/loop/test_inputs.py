@@ -137,7 +137,7 @@ def test_other_readable_names_are_refused_and_named(begun):
     names = begun.parent / "data" / "classes.txt"
     text = names.read_text()
     names.write_text(text.replace("blue patch", "a cat"))
-    told = "names of classes is not what the run started with: class 'blue' called 'a cat' \\(not 'blue patch'\\)"
+    told = "names of classes are not what the run started with: class 'blue' called 'a cat' \\(not 'blue patch'\\)"
     with pytest.raises(CheckpointError, match=told) as caught:
         resume(begun, ignore)
     assert "classes.txt" in caught.value.hint
@@ -159,7 +159,7 @@ def test_other_settings_are_refused_by_name(begun, before, after, told):
     with pytest.raises(CheckpointError, match=re.escape(told)):
         resume(begun, ignore)
     (begun / "inputs.json").unlink()  # the state and the start know it too
-    with pytest.raises(CheckpointError, match=r"(settings|prompt templates) is not what the run started with"):
+    with pytest.raises(CheckpointError, match=r"(settings|prompt templates) are not what the run started with"):
         resume(begun, ignore)
 
 
