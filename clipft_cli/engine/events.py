@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .metrics.val import ValMetrics
 from .optim.groups import Group
+
+if TYPE_CHECKING:
+    from .metrics.val import ValMetrics  # scipy, which `predict` starts without
 
 
 @dataclass(frozen=True)
