@@ -42,7 +42,7 @@ def main() -> None:
         clipft(folder, "prepare", "--num-classes", "10", *few)
         trained = clipft(folder, "train", "--config", "clipft.yaml")
         predicted = clipft(folder, "predict", "image.jpg", "--top-k", "3")
-        write_terminal(options.output / "train.svg", [("clipft train --config clipft.yaml", trained)])
+        write_terminal(options.output / "train.svg", [("clipft train --config clipft.yaml", shortened(trained))])
         write_terminal(options.output / "predict.svg", [("clipft predict image.jpg --top-k 3", predicted)])
         clipft(folder, "compare", "lora", "full", "--output-dir", "outputs/compare")
         write_page(options.output / "compare.png", folder / "outputs" / "compare" / "compare.html")
@@ -61,6 +61,11 @@ def clipft(folder: Path, *arguments: str) -> str:
     if done.returncode:
         raise SystemExit(f"clipft {' '.join(arguments)}: ended with {done.returncode}")
     return shown
+
+
+def shortened(output: str) -> str:
+    """Without the middle rows of the table of layer groups, which are like those above and below."""
+    return re.sub(r"(?m)^(block\.0 .*\n)(?:block\.\d.*\n)+(?=block)", r"\1...\n", output)
 
 
 def write_terminal(path: Path, shown: Sequence[tuple[str, str]]) -> None:
