@@ -23,6 +23,7 @@ DATASET_FILE = "dataset.json"
 MANIFEST_FILE = "manifest.jsonl"
 README_FILE = "README.md"
 FORMAT = 1
+DRAWN_ORIGIN = "drawn dogs"
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -48,6 +49,11 @@ class Origin:
     in_place: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     request: str = ""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the images are clipft's own drawings, not photographs. (No path is absolute and reads so.)"""
+        return self.source == DRAWN_ORIGIN
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from clipft_cli.engine.machine.method_tree import pick_method
 from clipft_cli.engine.preparation.starter import pick_batch_size
 from clipft_cli.engine.preparation.summary import PrepareResult
 from clipft_cli.engine.prepare import prepare
-from clipft_cli.engine.sources import SOURCES, SourceKind
 
 
 @pytest.fixture(autouse=True)
@@ -112,12 +111,6 @@ def test_the_prompts_shown_are_those_that_train_chooses() -> None:
     made = prepare(config(num_classes=2, samples_per_class=4))
     name = made.classes[0].readable
     assert made.prompts()[0] == [template.format(name) for template in choose_templates("auto", "clipft-tiny")]
-
-
-def test_the_registry_holds_every_kind_of_source() -> None:
-    from typing import get_args
-
-    assert set(SOURCES) == set(get_args(SourceKind))
 
 
 def test_the_result_is_plain_json() -> None:

@@ -113,7 +113,7 @@ def _sample(
     pictures: list[Picture], groups: list[int], limit: int | None, seed: int, listing: Listing
 ) -> tuple[list[Picture], list[int]]:
     """At most `limit` pictures of each class and, where splits are given, the same share of each."""
-    if limit is None or listing.is_drawn:
+    if limit is None:
         return pictures, groups
     by_class: dict[str, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i in sorted(range(len(pictures)), key=lambda i: rank_of(seed, pictures[i].sha256)):

@@ -23,7 +23,6 @@ from .summary import PrepareResult, class_counts, size_range
 from .target import Target
 
 IMAGE_FILE = "image.jpg"
-DRAWN_SOURCE = "drawn dogs"
 OnProgress = Callable[[str, int, int | None], None]
 
 
@@ -44,7 +43,7 @@ def write_layout(
     name = target.root.resolve().name or listing.name
     manifest = _manifest(folder, name, draft, rows, origin)
     _write_files(manifest, draft.problems)
-    write_readme(folder, readme_text(manifest, listing.is_drawn))
+    write_readme(folder, readme_text(manifest))
     move_into_place(folder, target.root)
     return dataclasses.replace(manifest, root=target.root)
 
@@ -68,7 +67,7 @@ def write_in_place(
             for split in SPLITS:
                 for folder in class_folders(draft.classes, manifest.rows):
                     (root / split / folder).mkdir(parents=True, exist_ok=True)
-            write_readme(root, readme_text(manifest, manifest.origin.source == DRAWN_SOURCE))
+            write_readme(root, readme_text(manifest))
     except OSError as error:
         raise ResourceError(
             f"{root}: cannot be written to: {error.strerror}",
@@ -87,7 +86,7 @@ def _left_out_sizes(target: Target, problems: Sequence[Problem]) -> Mapping[str,
     sizes = {}
     for problem in problems:
         file = base / problem.file
-        if problem.action == "left out" and target.kind == "folder" and file.is_file():
+        if problem.action == "left out" and target.kind.is_folder and file.is_file():
             path = problem.file if target.paths_are_relative else file.resolve().as_posix()
             sizes[storable(path)] = file.stat().st_size
     return sizes
@@ -135,7 +134,7 @@ def _base_result(manifest: Manifest, seconds: float) -> PrepareResult:
         manifest.origin.source,
         class_counts(manifest),
         manifest.digest,
-        is_drawn=manifest.origin.source == DRAWN_SOURCE,
+        is_drawn=manifest.origin.is_drawn,
         seconds=round(seconds, 2),
     )
 

@@ -20,7 +20,7 @@ def with_known_labels(listing: Listing, target: Target) -> None:
     What the last preparation knows of a folder's images holds for new ones beside them too. Labels of a table
     are as the table says.
     """
-    if not target.is_again or target.kind != "folder":
+    if not target.is_again or not target.kind.is_folder:
         return
     label_of = _by_files(listing, target) if target.previous is not None else _by_folders(target.root)
     listing.items = [dataclasses.replace(i, label=label_of.get(i.label, i.label)) for i in listing.items]

@@ -143,7 +143,7 @@ def write_readme(root: Path, text: str) -> None:
     write_text(path, f"{text}\n{README_MARK}\n")
 
 
-def readme_text(manifest: Manifest, is_drawn: bool) -> str:
+def readme_text(manifest: Manifest) -> str:
     """What is in the folder, where it comes from, and how to put photographs there."""
     counts = Counter((row.label, row.split) for row in manifest.rows)
     lines = [
@@ -158,7 +158,7 @@ def readme_text(manifest: Manifest, is_drawn: bool) -> str:
     ]
     kind = (
         "Drawings made by clipft, not photographs."
-        if is_drawn
+        if manifest.origin.is_drawn
         else f"Images from {markdown_text(manifest.origin.source)}."
     )
     shares = "/".join(f"{share:g}" for share in manifest.origin.split)

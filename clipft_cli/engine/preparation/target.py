@@ -9,11 +9,11 @@ from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError
 from ..files.visible import quoted
 from ..labels.class_names import CLASSES_FILE
-from ..labels.folder_names import folder_name
 from ..manifest import DATASET_FILE, MANIFEST_FILE, Manifest, is_made_by_clipft, read_manifest
-from ..sources import SourceKind
-from ..sources.archives import ARCHIVE_SUFFIXES
+from ..sources import source_of
+from ..sources.listing import Listing
 from ..sources.problems import PROBLEMS_FILE
+from ..sources.source import Source
 from .changes import find_changes
 from .layout import move_aside
 
@@ -24,12 +24,14 @@ DATA_FOLDER = Path("data")
 class Target:
     """`root` gets dataset.json. `stays`: images are left where they are.
 
-    `previous` is the data set that is prepared again; `source` is what is read (None: drawn).
+    `previous` is the data set that is prepared again; `source` is what is read (None: drawn), `kind` reads it,
+    `evidence` says in words why that kind.
     """
 
     root: Path
     source: str | None
-    kind: SourceKind
+    kind: Source
+    evidence: str
     stays: bool = False
     is_again: bool = False
     previous: Manifest | None = None
@@ -38,32 +40,36 @@ class Target:
     @property
     def paths_are_relative(self) -> bool:
         """Whether the images lie under the root."""
-        return self.kind == "folder" and self.source is not None and _same(Path(self.source), self.root)
+        return self.kind.is_folder and self.source is not None and _same(Path(self.source), self.root)
 
 
-def choose_target(options: PrepareOptions, kind: SourceKind) -> Target:
-    """Where the data set of these options goes. Raises ConfigError for what does not fit together."""
+def choose_target(options: PrepareOptions) -> Target:
+    """What is read and where the data set of these options goes.
+
+    Raises ConfigError for what does not fit together, DataError where SOURCE is nothing that can be read.
+    """
     source = options.source
-    if kind == "folder" and source is not None:
+    kind, evidence = source_of(source)
+    if kind.is_folder and source is not None:
         folder = Path(source)
         if is_made_by_clipft(folder) and (options.output_dir is None or _same(options.output_dir, folder)):
             return _again(folder)
         if options.in_place:
-            return Target(options.output_dir or folder, source, kind, stays=True)
+            return Target(options.output_dir or folder, source, kind, evidence, stays=True)
         if options.output_dir is not None and _same(options.output_dir, folder):
-            return Target(folder, source, kind, stays=True)
-    if options.in_place and kind != "table":
+            return Target(folder, source, kind, evidence, stays=True)
+    if options.in_place and not kind.images_may_stay:
         raise ConfigError(
             "--in-place needs a folder or a table of your own images",
             hint="leave --in-place out: the images are copied into the data folder",
         )
-    root = options.output_dir or DATA_FOLDER / default_name(source, kind)
-    if kind == "folder" and source is not None and root.resolve().is_relative_to(Path(source).resolve()):
+    root = options.output_dir or DATA_FOLDER / kind.data_folder(source or "")
+    if kind.is_folder and source is not None and root.resolve().is_relative_to(Path(source).resolve()):
         raise ConfigError(
             f"{root}: lies inside the source {source}, and would be read as images next time",
             hint="choose an --output-dir elsewhere, or `--in-place` to copy nothing",
         )
-    return Target(root, source, kind, stays=options.in_place)
+    return Target(root, source, kind, evidence, stays=options.in_place)
 
 
 def _again(folder: Path) -> Target:
@@ -75,7 +81,7 @@ def _again(folder: Path) -> Target:
         previous = None
         if (folder / DATASET_FILE).exists():
             note = f"the earlier manifest cannot be used ({error.message}): splits are those of the folders, or new"
-    source, kind = str(folder), "folder"
+    source = str(folder)
     if previous is not None and previous.origin.in_place and _lies_elsewhere(previous):
         source = previous.origin.source
         if not Path(source).exists():
@@ -83,27 +89,12 @@ def _again(folder: Path) -> Target:
                 f"{folder}: its images lie in {source}, which is not there",
                 hint="bring the folder back, or prepare its new place with --in-place",
             )
-        kind = "folder" if Path(source).is_dir() else "table"
-    return Target(folder, source, kind, stays=True, is_again=True, previous=previous, note=note)  # type: ignore[arg-type]
+    kind, evidence = source_of(source)
+    return Target(folder, source, kind, evidence, stays=True, is_again=True, previous=previous, note=note)
 
 
 def _lies_elsewhere(manifest: Manifest) -> bool:
     return any(Path(row.path).is_absolute() for row in manifest.rows)
-
-
-def default_name(source: str | None, kind: SourceKind) -> str:
-    """The folder under data/ for a source without --output-dir."""
-    if kind == "drawn" or source is None:
-        return "dogs"
-    path = Path(source)
-    if kind == "folder":
-        return folder_name(path.resolve().name) if path.resolve().name else "images"
-    if kind == "table":
-        return folder_name(path.stem)
-    if kind == "archive":
-        suffix = next(s for s in ARCHIVE_SUFFIXES if path.name.lower().endswith(s))
-        return folder_name(path.name[: -len(suffix)])
-    return folder_name(source.removeprefix("hf:").rpartition("/")[2])
 
 
 def _same(a: Path, b: Path) -> bool:
@@ -122,6 +113,15 @@ def check_target(target: Target) -> None:
                     f"{root / name}: is there already and not from clipft; it is not overwritten",
                     hint="rename it, or write the manifest elsewhere with --output-dir",
                 )
+
+
+def check_stays(target: Target, listing: Listing, work: Path) -> None:
+    """Raises ConfigError where images are to stay that were only unpacked into `work`."""
+    if target.stays and any(item.file.is_relative_to(work) for item in listing.items):
+        raise ConfigError(
+            f"{target.source}: holds the images itself, so there is no place for them to stay in",
+            hint="leave --in-place out: they are copied into the data folder",
+        )
 
 
 def make_room(target: Target, request: str, is_forced: bool) -> tuple[Manifest | None, str]:

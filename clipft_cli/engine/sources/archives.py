@@ -15,9 +15,11 @@ from typing import IO
 from ...config.commands import PrepareOptions
 from ...errors import DataError
 from ..files.visible import shown
+from ..labels.folder_names import folder_name
 from .folders import is_ignored, list_folder
 from .listing import Listing
 from .problems import Problem
+from .source import OnProgress, Source
 from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, TABLE_SUFFIXES, list_table
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -82,18 +84,16 @@ class Member:
     refusal: str = ""
 
 
-def is_archive_name(path: Path) -> bool:
-    """Whether the name is one of a zip or tar."""
-    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+def suffix_of(path: Path) -> str:
+    """The end of the name, of those of a zip or tar; empty where it has none of them."""
+    return next((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), "")
 
 
-def list_archive(
-    path: Path, options: PrepareOptions, work: Path, on_progress: Callable[[str, int, int | None], None]
-) -> Listing:
+def list_archive(path: Path, options: PrepareOptions, work: Path, on_progress: OnProgress) -> Listing:
     """The images of an archive of class folders, of train/val/test folders, or of a table with images."""
     unpacked = unpack(path, work / "unpacked", lambda n: on_progress("unpacking", n, None))
     listing = _list_tree(unpacked.folder, options, work)
-    listing.name = path.name[: -len(next(s for s in ARCHIVE_SUFFIXES if path.name.lower().endswith(s)))] or "images"
+    listing.name = _bare_name(path) or "images"
     listing.description = str(path)
     listing.problems = unpacked.problems + listing.problems
     listing.ignored += unpacked.ignored
@@ -238,3 +238,23 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
             continue
         refusal = "" if info.isreg() else "a link" if info.issym() or info.islnk() else "not a regular file"
         yield Member(info.name, info.size, lambda info=info: archive.extractfile(info), refusal)  # type: ignore[misc]
+
+
+def _bare_name(path: Path) -> str:
+    return path.name[: len(path.name) - len(suffix_of(path))]
+
+
+def _evidence(text: str) -> str:
+    path = Path(text)
+    suffix = suffix_of(path)
+    is_archive = suffix and path.exists() and not path.is_dir()
+    return f"the name of {path.name} ends as that of an archive, with {suffix}" if is_archive else ""
+
+
+ARCHIVE = Source(
+    "archive",
+    "zip, tar",
+    _evidence,
+    lambda request: list_archive(request.path, request.options, request.work, request.on_progress),
+    data_folder=lambda text: folder_name(_bare_name(Path(text))),
+)

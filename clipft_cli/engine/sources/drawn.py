@@ -9,11 +9,16 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
 from pathlib import Path
 
+from ...config.commands import PrepareOptions
 from ...errors import ConfigError
 from ..machine.hardware import worker_count
+from ..manifest import DRAWN_ORIGIN
 from .listing import Item, Listing
+from .source import Source, SourceRequest
 
 DEFAULT_PER_CLASS = 100
+VERSION = 1
+"""Of the drawings: one more wherever the same request gives other pixels."""
 JPEG_QUALITY = 90
 DRAWN_NOTE = "These are drawings made by clipft, not photographs: `clipft prepare FOLDER` takes your own."
 _CHUNK = 10
@@ -48,7 +53,7 @@ def draw_listing(
         done += count
         on_done(done, len(jobs))
     items = [Item(file, f"{breed}/{file.name}", breed) for file, breed, _ in jobs]
-    return Listing("dogs", "drawn dogs", items, notes=[DRAWN_NOTE], is_drawn=True)
+    return Listing("dogs", DRAWN_ORIGIN, items, notes=[DRAWN_NOTE])
 
 
 def _draw_chunks(chunks: list[list[tuple[Path, str, int]]], seed: int, n_jobs: int) -> Iterator[int]:
@@ -80,3 +85,30 @@ def draw_file(file: Path, breed: str, seed: int, index: int) -> None:
 
     with open(file, "xb") as stream:
         draw_dog(breed, seed=seed, index=index).save(stream, "JPEG", quality=JPEG_QUALITY)
+
+
+def content(options: PrepareOptions) -> list[str]:
+    """What would be drawn, known without drawing."""
+    per_class = options.samples_per_class or DEFAULT_PER_CLASS
+    return [f"drawn {VERSION} {per_class}", *drawn_classes(options.num_classes)]
+
+
+def _read(request: SourceRequest) -> Listing:
+    breeds = drawn_classes(request.options.num_classes)
+    per_class = request.options.samples_per_class or DEFAULT_PER_CLASS
+
+    def on_done(done: int, total: int) -> None:
+        request.on_progress("drawing", done, total)
+
+    return draw_listing(request.work / "drawn", breeds, per_class, request.seed, on_done)
+
+
+DRAWN = Source(
+    "drawn",
+    "drawn dogs",
+    lambda text: "" if text else "no SOURCE was given",
+    _read,
+    data_folder=lambda text: "dogs",
+    origin=lambda text: DRAWN_ORIGIN,
+    content=content,
+)

@@ -12,9 +12,11 @@ from ...errors import DataError
 from ..files.pictures import is_picture
 from ..files.visible import quoted, shown
 from ..labels.class_names import CLASSES_FILE
+from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from .listing import SPLIT_WORDS, Item, Listing
 from .problems import PROBLEMS_FILE, Problem
+from .source import Source, whole_path
 
 OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", CLASSES_FILE, PROBLEMS_FILE})
 READ_ALREADY = "a link to a folder that is read already"
@@ -232,3 +234,24 @@ def _no_classes(root: Path, tree: Tree) -> DataError:
             hint=f"add images to each class folder, then run `clipft prepare {quoted(root)}` again",
         )
     return DataError(f"{root}: no class folders with images", hint=layout)
+
+
+def _evidence(text: str) -> str:
+    return f"{text} is a folder" if text and Path(text).is_dir() else ""
+
+
+def _data_folder(text: str) -> str:
+    name = Path(text).resolve().name
+    return folder_name(name) if name else "images"
+
+
+FOLDER = Source(
+    "folder",
+    "folder",
+    _evidence,
+    lambda request: list_folder(request.path),
+    data_folder=_data_folder,
+    origin=whole_path,
+    images_may_stay=True,
+    is_folder=True,
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
 from ..labels.names import class_name
 from .listing import SPLIT_WORDS, Item, Listing
 from .problems import Problem
+from .source import OnProgress, Source
 from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, image_suffix
 
 _NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)")
 
 
-def list_hub(options: PrepareOptions, work: Path, on_progress: Callable[[str, int, int | None], None]) -> Listing:
+def list_hub(options: PrepareOptions, work: Path, on_progress: OnProgress) -> Listing:
     """Every image of the data set, written to `work` as the bytes the hub holds; its splits are kept."""
     source = options.source or ""
     found = _NAME.fullmatch(source)
@@ -85,3 +85,11 @@ def _label_text(value: Any, names: list[str] | None) -> str | None:
     if value is None or value == -1:
         return None
     return names[value] if names and isinstance(value, int) and value < len(names) else str(value)
+
+
+HUB = Source(
+    "hub",
+    "hf:owner/name",
+    lambda text: f"{text} names a data set of the Hugging Face hub" if text.startswith("hf:") else "",
+    lambda request: list_hub(request.options, request.work / "hub", request.on_progress),
+)

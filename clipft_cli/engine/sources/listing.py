@@ -28,12 +28,17 @@ SPLIT_WORDS: dict[str, SplitName] = {
 
 @dataclass(frozen=True)
 class Item:
-    """One image as its source gives it: `name` is what people are shown, `split` None where it has none."""
+    """One image as its source gives it.
+
+    `name` is what people are shown. `split` is None where the source gives none. `group`: images of one group
+    (a patient, a clip, a product) must not be divided among splits; None where the source tells of none.
+    """
 
     file: Path
     name: str
     label: str
     split: SplitName | None = None
+    group: str | None = None
 
 
 @dataclass
@@ -46,7 +51,6 @@ class Listing:
     problems: list[Problem] = field(default_factory=list)
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
-    is_drawn: bool = False
 
     def labels(self) -> list[str]:
         """Class names that have images, in class order."""

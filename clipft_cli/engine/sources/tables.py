@@ -13,9 +13,11 @@ from ...config.commands import PrepareOptions
 from ...config.data import SplitName
 from ...errors import ConfigError, DataError, MissingExtraError
 from ..files.visible import shown
+from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from .listing import SPLIT_WORDS, Item, Listing
 from .problems import Problem
+from .source import Source, whole_path
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 IMAGE_COLUMNS = ("image", "image_path", "path", "filepath", "file_path", "file", "filename", "file_name", "img")
@@ -213,3 +215,20 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DataError(f"{path}: is no readable Parquet: {reason}") from None
+
+
+def _evidence(text: str) -> str:
+    path = Path(text)
+    is_table = path.suffix.lower() in TABLE_SUFFIXES and path.exists() and not path.is_dir()
+    return f"the name of {path.name} ends as that of a table, with {path.suffix}" if is_table else ""
+
+
+TABLE = Source(
+    "table",
+    "CSV, JSONL, Parquet",
+    _evidence,
+    lambda request: list_table(request.path, request.options, request.work / "table"),
+    data_folder=lambda text: folder_name(Path(text).stem),
+    origin=whole_path,
+    images_may_stay=True,
+)

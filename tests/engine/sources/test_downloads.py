@@ -13,7 +13,9 @@ from small_pictures import save_picture
 
 from clipft_cli.config.commands import PrepareOptions
 from clipft_cli.engine.sources.downloads import Remote, download
-from clipft_cli.engine.sources.official import list_oxford_pets, list_stanford_dogs
+from clipft_cli.engine.sources.oxford_pets import list_oxford_pets
+from clipft_cli.engine.sources.source import SourceRequest
+from clipft_cli.engine.sources.stanford_dogs import list_stanford_dogs
 from clipft_cli.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 4000
@@ -140,8 +142,9 @@ def test_a_transfer_that_never_ends_keeps_its_part_for_the_next_run(tmp_path: Pa
     assert (tmp_path / "a.tar.part").stat().st_size > len(CONTENT) // 2
 
 
-def silent(stage: str, done: int, total: int | None) -> None:
-    """No progress is shown."""
+def from_archive(name: str, archive: Path, folder: Path) -> SourceRequest:
+    options = PrepareOptions(source=name, archive=archive)
+    return SourceRequest(options, 0, folder / "work", folder / "downloads", lambda stage, done, total: None)
 
 
 def test_oxford_pets_come_from_a_local_archive_with_the_official_split_beside_it(tmp_path: Path) -> None:
@@ -156,8 +159,7 @@ def test_oxford_pets_come_from_a_local_archive_with_the_official_split_beside_it
     for name in ("images", "annotations"):
         with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as archive:
             archive.add(tmp_path / name, arcname=name)
-    options = PrepareOptions(source="oxford-pets", archive=tmp_path / "images.tar.gz")
-    listing = list_oxford_pets(options, tmp_path / "work", tmp_path / "downloads", silent)
+    listing = list_oxford_pets(from_archive("oxford-pets", tmp_path / "images.tar.gz", tmp_path))
     splits = {item.file.stem: item.split for item in listing.items}
     assert listing.labels() == ["Abyssinian", "great_pyrenees"]
     assert (splits["Abyssinian_0"], splits["Abyssinian_1"], splits["Abyssinian_2"]) == ("train", "test", None)
@@ -169,6 +171,5 @@ def test_stanford_dogs_come_from_a_local_archive(tmp_path: Path) -> None:
         save_picture(tmp_path / "Images" / folder / "1.jpg", 1)
     with tarfile.open(tmp_path / "images.tar", "w") as archive:
         archive.add(tmp_path / "Images", arcname="Images")
-    options = PrepareOptions(source="stanford-dogs", archive=tmp_path / "images.tar")
-    listing = list_stanford_dogs(options, tmp_path / "work", tmp_path / "downloads", silent)
+    listing = list_stanford_dogs(from_archive("stanford-dogs", tmp_path / "images.tar", tmp_path))
     assert listing.labels() == ["n02085620-Chihuahua", "n02099601-golden_retriever"]
