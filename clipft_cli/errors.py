@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 
 
@@ -128,3 +129,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     if kinds & {"MemoryError", "OutOfMemoryError"}:
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS)
+
+
+def is_short_of_room(error: BaseException) -> bool:
+    """Whether `error` says that the process may not have the address space, or the threads, that a library asks for."""
+    text = str(error).lower()
+    if isinstance(error, ImportError | OSError) and "failed to map segment" in text:
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError) and "can't start new thread" in text

@@ -1,23 +1,18 @@
-"""The `clipft` command: its sub-commands, its one error boundary, `--version`."""
+"""The `clipft` command: its sub-commands, `--version`, `main`."""
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import importlib
-import os
-import sys
-import traceback
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from ..errors import EXIT_CODES, SIGNAL_CODES, ClipftError, ConfigError, ResourceError, is_out_of_memory
-from .interrupt import leave_if_interrupted, signals_raise
-from .options import mode_of
-from .render import error_object, print_json, show_error
+from ..errors import EXIT_CODES
+from .boundary import ErrorBoundary
+from .interrupt import leave_if_interrupted
+from .streams import settle_streams
 
 COMMANDS = {
     "prepare": "Make a data set of images: checked, split, described.",
@@ -27,78 +22,6 @@ COMMANDS = {
     "compare": "Say which method is worth its cost.",
 }
 """Each command with its line in `clipft --help`; its file, of the same name, is imported when it is called."""
-
-
-class ErrorBoundary(TyperGroup):
-    """Every failure a user can cause ends here, in two lines and an exit code.
-
-    It sits in the group, since typer's test runner never passes through `main()`.
-    """
-
-    def invoke(self, ctx: Any) -> Any:
-        given = list(ctx.args)
-        try:
-            with signals_raise():
-                return super().invoke(ctx)
-        except ClipftError as error:
-            _report(ctx, error)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt as error:
-            code = getattr(error, "exit_code", 130)
-            _report_interruption(ctx, code)
-            raise typer.Exit(code) from None
-        except BrokenPipeError:
-            # the reader of a pipe left (`clipft ... | head`): not a failure of ours
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        except OSError as error:
-            failure: ClipftError = ResourceError(
-                _os_error_text(error), hint="check the path, its permissions and the free space"
-            )
-            _report(ctx, failure)
-            raise typer.Exit(failure.exit_code) from None
-        except (typer.Exit, typer.Abort, SystemExit):
-            raise
-        except Exception as error:
-            if type(error).__module__.startswith(("typer", "click")):
-                if "--json" in given and hasattr(error, "format_message"):
-                    print_json(error_object(ConfigError(error.format_message())))
-                raise  # usage errors: typer shows them, with exit code 2
-            if is_out_of_memory(error):
-                failure = ResourceError(
-                    "out of memory",
-                    hint="try a smaller --set data.batch_size, `--set hardware.gradient_checkpointing=true`,"
-                    " `--method lora`, or a smaller model.name",
-                )
-                _report(ctx, failure)
-                raise typer.Exit(failure.exit_code) from None
-            failure = ClipftError(
-                f"{type(error).__name__}: {error}",
-                hint="this is a defect of clipft: run again with --debug and report what it prints",
-            )
-            _report(ctx, failure)
-            raise typer.Exit(1) from None
-
-
-def _report(ctx: Any, error: ClipftError) -> None:
-    mode = mode_of(ctx)
-    if mode.debug:
-        traceback.print_exc()
-    with contextlib.suppress(OSError):  # the terminal may be gone: the exit code tells it still
-        show_error(error, mode)
-
-
-def _report_interruption(ctx: Any, code: int) -> None:
-    text = f"{SIGNAL_CODES[code]}: what was not finished is not kept"
-    with contextlib.suppress(OSError):
-        typer.echo(text, err=True)
-        if mode_of(ctx).as_json:
-            print_json(error_object(ClipftError(text), exit_code=code, kind=SIGNAL_CODES[code]))
-
-
-def _os_error_text(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 class Commands(ErrorBoundary):
@@ -158,8 +81,7 @@ def main() -> None:
     # At exit the collector walks over all that torch and its kin have made, several times, to free what the
     # system takes back at once: a quarter of a second after the answer is there.
     atexit.register(gc.freeze)
-    with contextlib.suppress(AttributeError):  # a name that the terminal's encoding lacks is no failure
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    settle_streams()
     try:
         app(prog_name="clipft")
     except SystemExit as end:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +16,7 @@ from rich.text import Text
 from ..config.commands import WRITTEN_AS, PredictOptions
 from ..errors import ConfigError
 from .render import Screen, show_error
+from .streams import need_standard_output, standard_input, write_result
 
 if TYPE_CHECKING:
     import io
@@ -140,15 +140,20 @@ def named_images(arguments: list[str]) -> Iterable[str | ImageInput]:
 def _piped() -> Iterator[str | ImageInput]:
     from ..engine.images.inputs import named_on
 
-    return named_on(cast("io.BufferedIOBase", sys.stdin.buffer))
+    return named_on(cast("io.BufferedIOBase", standard_input()))
 
 
 @contextlib.contextmanager
 def open_sink(screen: Screen, options: PredictOptions) -> Iterator[ViewSink]:
-    """Where the predictions of this invocation go; a file appears at the end of the block, whole."""
+    """Where the predictions of this invocation go; a file appears at the end of the block, whole.
+
+    Raises ResourceError where they have nowhere to go.
+    """
     from ..engine.files.output_file import replaced_file
 
     form = _form(screen, options)
+    if options.output is None:
+        need_standard_output()
     with contextlib.ExitStack() as stack:
         writers: list[Writer] = []
         if options.output is not None:
@@ -156,9 +161,9 @@ def open_sink(screen: Screen, options: PredictOptions) -> Iterator[ViewSink]:
         elif form == "table" and not screen.mode.as_json:
             writers.append(TableWriter(screen.out))
         elif not screen.mode.as_json:
-            writers.append(_writer(form, _to_stdout))
+            writers.append(_writer(form, write_result))
         if screen.mode.as_json:
-            writers.append(JsonWriter(_to_stdout))
+            writers.append(JsonWriter(write_result))
         yield ViewSink(screen, writers)
 
 
@@ -182,7 +187,7 @@ def show_outcome(screen: Screen, options: PredictOptions, summary: PredictSummar
     failure.message = _visible(failure.message)
     if _form(screen, options) == "json" or screen.mode.as_json:
         # the object on stdout holds the error already: a second one would make it unreadable
-        show_error(failure, replace(screen.mode, as_json=False))
+        show_error(failure)
         raise typer.Exit(failure.exit_code)
     raise failure
 
@@ -201,12 +206,6 @@ def _writer(form: str, write: Callable[[str], object]) -> Writer:
     from ..engine.pages.prediction import FORMS
 
     return JsonWriter(write) if form == "json" else TextWriter(FORMS[form], write)
-
-
-def _to_stdout(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
 
 
 def _single(prediction: Prediction) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from ..errors import ClipftError
 from .options import Mode, mode_of
+from .streams import need_standard_output, write_result
 
 
 class SafeConsole(Console):
@@ -53,8 +53,14 @@ class Screen:
 
     @classmethod
     def of(cls, context: typer.Context) -> Screen:
-        """The screen of the invocation `context` belongs to."""
-        return cls(mode_of(context))
+        """The screen of the invocation `context` belongs to.
+
+        Raises ResourceError where --json is asked for and standard output is closed.
+        """
+        mode = mode_of(context)
+        if mode.as_json:
+            need_standard_output()
+        return cls(mode)
 
     @property
     def is_live(self) -> bool:
@@ -103,23 +109,23 @@ def print_warning(console: Console, text: str) -> None:
 
 
 def print_json(data: Mapping[str, Any]) -> None:
-    """One JSON object on stdout; numbers that are not finite become null, what a terminal acts on is escaped."""
+    """One JSON object on stdout; numbers that are not finite become null, what a terminal acts on is escaped.
+
+    Raises ResourceError where standard output is closed, OSError where it is full.
+    """
     from ..engine.files.amounts import finite
     from ..engine.files.visible import json_escaped
 
     text = json.dumps(finite(data), ensure_ascii=False, default=str, allow_nan=False)
-    sys.stdout.write(json_escaped(text) + "\n")
-    sys.stdout.flush()
+    write_result(json_escaped(text) + "\n")
 
 
-def show_error(error: ClipftError, mode: Mode) -> None:
-    """`error: what and where`, then `hint: the way out`; with --json the same as an object on stdout."""
+def show_error(error: ClipftError) -> None:
+    """`error: what and where`, then `hint: the way out`, on standard error."""
     console = Messages(stderr=True, highlight=False, markup=False, emoji=False)
     print_prose(console, Text("error: ", style="bold red") + Text(error.message))
     if error.hint:
         console.print(Text("hint: ", style="cyan") + Text(error.hint), soft_wrap=True)
-    if mode.as_json:
-        print_json(error_object(error))
 
 
 def error_object(error: ClipftError, **facts: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..config.load import dump_yaml, json_schema, load_config
 from ..errors import ConfigError
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
 from .render import Screen, print_json
+from .streams import write_result
 from .train_view import TrainView, show_dry_run, show_trained
 
 
@@ -55,7 +56,7 @@ def train(
 ) -> None:
     """Fine-tune a CLIP model on a prepared data set."""
     if print_schema:
-        typer.echo(json.dumps(json_schema(), indent=2))
+        write_result(json.dumps(json_schema(), indent=2) + "\n")
         return
     flags = {
         "method": method,
@@ -75,7 +76,7 @@ def train(
         if as_json:
             print_json(settings.model_dump(mode="json"))
         else:
-            typer.echo(dump_yaml(settings), nl=False)
+            write_result(dump_yaml(settings))
         return
 
     from ..engine.preflight import check_resumption, check_training
@@ -84,7 +85,7 @@ def train(
         run, data_dir, base = (path and path.expanduser() for path in (run, data_dir, base))
         check_resumption(run, data_dir)
     else:
-        check_training(settings)
+        check_training(settings, is_written=not dry_run)
 
     from ..engine import train as engine  # heavy
 

@@ -175,7 +175,9 @@ class CompareOptions(Config):
         "test", description="Images to compare on; val has chosen every run's epoch and is refused."
     )
     no_train: bool = Field(False, description="Train nothing: refuse where a finished run is missing.")
-    output_dir: Path | None = Field(None, description="Where the comparison goes; none: outputs/compare, numbered.")
+    output_dir: Path | None = Field(
+        None, description="Where the comparison goes: an empty or new folder; none: outputs/compare."
+    )
     retention: Path | None = Field(
         None, description="Second prepared data set: how much of the zero-shot skill on it is left after training."
     )
@@ -214,7 +216,7 @@ class TrainConfig(Config):
     preset: str | None = Field(None, description="Named set of starting values; none: the method's own.")
     method: MethodName = Field("full", description="How to fine-tune: full, lora, qlora, linear_probe or zero_shot.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
-    output_dir: Path | None = Field(None, description="Run directory; none: outputs/METHOD, numbered.")
+    output_dir: Path | None = Field(None, description="Run directory, empty or new; none: outputs/METHOD, numbered.")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

@@ -34,7 +34,7 @@ from .methods import METHODS
 from .model.precision import device_label, set_up
 from .pages.comparison_files import RESULTS_FILE, comparison_files
 from .preparation.changes import find_changes
-from .run_dir import OUTPUTS
+from .run_dir import OUTPUTS, refuse_taken
 from .train import dry_run, train
 
 FORECAST_SLACK = 10.0
@@ -287,12 +287,17 @@ def _labels(rows: Sequence[Row], measurer: Measurer) -> np.ndarray:
 
 
 def _free_folder(wish: Path | None) -> Path:
-    """The wish, or outputs/compare; the next free number where something lies there."""
-    wish = wish if wish is not None else OUTPUTS / "compare"
-    path, number = wish, 1
+    """The wish, or outputs/compare, with the next free number where something lies there.
+
+    Raises ResourceError where a wish is taken.
+    """
+    if wish is not None:
+        refuse_taken(wish)
+        return wish
+    path, number = OUTPUTS / "compare", 1
     while path.is_dir() and any(path.iterdir()):
         number += 1
-        path = wish.with_name(f"{wish.name}-{number}")
+        path = OUTPUTS / f"compare-{number}"
     return path
 
 

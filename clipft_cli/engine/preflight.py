@@ -13,18 +13,24 @@ from .checkpoint.run_config import run_config
 from .checkpoint.subject import choose_subject, data_dir_of
 from .files.places import read_places
 from .manifest import require_data_set
-from .run_dir import interrupted_run
+from .run_dir import interrupted_run, refuse_taken
 
 
-def check_training(config: TrainConfig) -> None:
-    """Raises DataError where there is no data set to train on."""
+def check_training(config: TrainConfig, *, is_written: bool = True) -> None:
+    """Raises DataError where there is no data set to train on, ResourceError where the run is to be written to a folder
+    that is taken.
+    """
     require_data_set(config.data.dir)
+    if config.output_dir is not None and is_written:
+        refuse_taken(config.output_dir)
 
 
 def check_comparison(config: CompareConfig) -> None:
-    """Raises DataError where the data set that was named is none."""
+    """Raises DataError where the data set that was named is none, ResourceError where its folder is taken."""
     if "dir" in config.data.model_fields_set:
         require_data_set(config.data.dir)
+    if config.compare.output_dir is not None:
+        refuse_taken(config.compare.output_dir)
 
 
 def check_resumption(path: Path | None, data_dir: Path | None = None) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,7 +100,12 @@ class RunDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one process works in a run directory. Raises ResourceError for the second."""
+        """Only one process works in a run directory. Raises ResourceError for the second, and for a lock that is no
+        plain file: to lock what a link leads to may empty it.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(self.lock.lstat().st_mode):
+                raise ResourceError(f"{self.lock}: is no plain file", hint=f"remove it: `rm -r {quoted(self.lock)}`")
         lock = filelock.FileLock(self.lock)
         try:
             lock.acquire(timeout=0)
@@ -118,31 +125,53 @@ class RunDir:
 
 
 def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool]:
-    """A fresh directory, made: the wish, or outputs/NAME; the next free number where it is taken.
+    """A fresh directory, made: the wish, or outputs/NAME, with the next free number where that is taken.
 
     It appears with its config.yaml in it: whenever a process is killed, what it leaves can be resumed.
-    Returns the directory, and whether it had to be numbered.
+    Returns the directory, and whether it had to be numbered. Raises ResourceError where a wish is taken: whoever
+    reads that name later would take an older run for this one.
     """
-    wish = wish if wish is not None else OUTPUTS / name
-    path, number = wish, 1
-    while True:
+    for number in itertools.count(1):
+        path = wish or (OUTPUTS / (f"{name}-{number}" if number > 1 else name))
         try:
-            if not _is_free(path):
-                raise FileExistsError
+            refuse_taken(path)
             _make_parents(path)
             _make_with(path, config)
-            return RunDir(path), number > 1
         except FileExistsError:
-            if not path.is_dir() and number == 1:
-                raise ResourceError(f"{path}: is a file, the run needs a folder") from None
+            if wish is not None:
+                raise _taken(path) from None
+        except Taken:
+            if wish is not None:
+                raise
         except NotADirectoryError:
             raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
         except OSError as error:
             raise ResourceError(
                 f"{path}: cannot be made: {error.strerror}", hint="choose another --output-dir"
             ) from None
-        number += 1
-        path = wish.with_name(f"{wish.name}-{number}")
+        else:
+            break
+    return RunDir(path), number > 1
+
+
+class Taken(ResourceError):
+    """A folder that something new was to go to holds something already."""
+
+
+def refuse_taken(path: Path) -> None:
+    """Raises Taken where something lies in the folder `path`, ResourceError where it is a file."""
+    if not _is_free(path):
+        raise _taken(path)
+
+
+def _taken(path: Path) -> ResourceError:
+    if not path.is_dir():
+        return ResourceError(f"{path}: is a file, a folder is needed", hint="choose another --output-dir")
+    run = RunDir(path)
+    ways = [f"remove it (`rm -r {quoted(path)}`)", "choose another --output-dir"]
+    if run.config.is_file() and not run.is_finished:
+        ways.insert(0, f"go on with it (`clipft train --resume {quoted(path)}`)")
+    return Taken(f"{path}: is taken, and is never overwritten", hint=", or ".join([", ".join(ways[:-1]), ways[-1]]))
 
 
 def _make_parents(path: Path) -> None:
@@ -162,6 +191,8 @@ def _is_free(path: Path) -> bool:
 
 def _make_with(path: Path, config: str) -> None:
     """The folder with its config, at once. Raises OSError, FileExistsError where it is there and not empty."""
+    if not _is_free(path):
+        raise FileExistsError  # by another process, since it was looked at
     if path.is_symlink() or os.path.ismount(path) or (path.is_dir() and any(path.iterdir())):
         return write_text(RunDir(path).config, config)  # such a folder's place no other can take
     begun = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -323,6 +323,7 @@ def test_a_retention_set_without_test_images_is_refused_before_anything_is_train
         (("lora", "--seeds", "0"), 2, "greater than or equal to 1"),
         (("lora", "--retention", "nowhere"), 3, "nowhere: no such data folder"),
         (("lora", "--output-dir", "colour-clip.json"), 7, "is a file"),
+        (("lora", "--output-dir", "outputs/compare"), 7, "outputs/compare: is taken, and is never overwritten"),
     ],
 )
 def test_mistakes_end_in_a_line_and_the_code_of_their_kind(compared, arguments, code, text):

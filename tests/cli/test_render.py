@@ -30,8 +30,8 @@ def test_a_name_does_nothing_to_a_terminal(capsys, monkeypatch, way):
     {
         "say": lambda: screen.say(EVIL),
         "warn": lambda: screen.warn(EVIL),
-        "error": lambda: show_error(DataError(EVIL), Mode()),
-        "hint": lambda: show_error(DataError("x", hint=EVIL), Mode()),
+        "error": lambda: show_error(DataError(EVIL)),
+        "hint": lambda: show_error(DataError("x", hint=EVIL)),
         "table": lambda: screen.out.print(in_a_table()),
     }[way]()
     shown = "".join(capsys.readouterr())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clipft_cli.engine import run_dir
 from clipft_cli.engine.run_dir import (
     CHECKPOINT_FILE,
     RunDir,
@@ -50,7 +51,24 @@ def test_an_empty_folder_is_taken_a_filled_one_is_not(tmp_path):
     (tmp_path / "wish").mkdir()
     assert new_run_dir(tmp_path / "wish", "x", "seed: 1\n")[0].path == tmp_path / "wish"
     (tmp_path / "wish" / "notes.txt").write_text("mine")
-    assert new_run_dir(tmp_path / "wish", "x", "seed: 1\n")[0].path == tmp_path / "wish-2"
+    with pytest.raises(ResourceError, match="wish: is taken"):
+        new_run_dir(tmp_path / "wish", "x", "seed: 1\n")
+    assert (tmp_path / "wish" / "notes.txt").read_text() == "mine"
+
+
+def test_an_interrupted_run_in_the_way_can_be_gone_on_with(tmp_path):
+    run, _ = new_run_dir(tmp_path / "a run", "x", "seed: 1\n")
+    with pytest.raises(ResourceError) as caught:
+        new_run_dir(run.path, "x", "seed: 1\n")
+    assert caught.value.hint.startswith(f"go on with it (`clipft train --resume '{run.path}'`), remove it")
+
+
+def test_one_of_two_that_start_at_once_gets_the_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_dir, "refuse_taken", lambda path: None)  # both have looked
+    new_run_dir(tmp_path / "wish", "x", "seed: 1\n")
+    with pytest.raises(ResourceError, match="wish: is taken"):
+        new_run_dir(tmp_path / "wish", "x", "seed: 2\n")
+    assert (tmp_path / "wish" / "config.yaml").read_text() == "seed: 1\n"
 
 
 @pytest.mark.parametrize("wish", ["file", "file/inner"])
@@ -127,3 +145,15 @@ def test_checkpoints_come_in_the_order_of_epochs(tmp_path):
 def test_a_pointer_is_a_small_json_file(tmp_path):
     write_pointer(tmp_path / "best", tmp_path / "checkpoint-epoch-3", epoch=3)
     assert json.loads((tmp_path / "best").read_text()) == {"checkpoint": "checkpoint-epoch-3", "epoch": 3}
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_lock_that_is_no_plain_file_is_refused(tmp_path, kind):
+    """A run from elsewhere may have a link there: a locking library that opens it empties what it leads to."""
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    run, _ = new_run_dir(tmp_path / "run", "x", "")
+    {"link": lambda: run.lock.symlink_to(mine), "pipe": lambda: os.mkfifo(run.lock), "folder": run.lock.mkdir}[kind]()
+    with pytest.raises(ResourceError, match="is no plain file"), run.locked():
+        pass
+    assert mine.read_text() == "mine"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ...errors import ResourceError
 from .write import whole_file
 
 _STREAMS = (("/", "dev"), ("/", "proc"))
+_STREAM = re.compile(r"/dev/(?P<name>stdout|stderr)|/(dev|proc/self)/fd/(?P<number>\d{1,6})")
+_NUMBERS = {"stdout": 1, "stderr": 2}
 
 
 @contextlib.contextmanager
@@ -24,14 +29,45 @@ def replaced_file(path: Path) -> Iterator[Callable[[str], object]]:
         raise ResourceError(f"{path}: is a folder, a file name is needed")
     with contextlib.ExitStack() as stack:
         with _saying_why(path):
-            if _is_written_in_place(path):
+            target: Path | int | None = _own_stream(path)
+            if target is None and _is_written_in_place(path):
                 target = path
-            else:
+            if target is None:
                 resolved = path.resolve()
                 resolved.parent.mkdir(parents=True, exist_ok=True)
                 target = stack.enter_context(whole_file(resolved))
-            file = stack.enter_context(open(target, "w", encoding="utf-8", errors="backslashreplace", newline="\n"))
-        yield file.write
+            file = stack.enter_context(_text_file(target))
+
+        def write(text: str) -> None:
+            with _saying_why(path):
+                file.write(text)
+                if isinstance(target, int):
+                    file.flush()  # what is printed beside it keeps its order
+
+        yield write
+        with _saying_why(path):
+            file.flush()
+
+
+@contextlib.contextmanager
+def _text_file(target: Path | int) -> Iterator[TextIO]:
+    file = open(target, "w", encoding="utf-8", errors="backslashreplace", newline="\n")  # noqa: SIM115
+    try:
+        yield file
+    finally:
+        with contextlib.suppress(OSError):  # what could not be written was told when it was
+            file.close()
+
+
+def _own_stream(path: Path) -> int | None:
+    """A second descriptor of the stream of this process that `path` names; None where it names none.
+
+    To open the name itself would empty the file that a shell appends to (`>> log`).
+    """
+    found = _STREAM.fullmatch(str(path))
+    if found is None:
+        return None
+    return os.dup(_NUMBERS.get(found["name"]) or int(found["number"]))
 
 
 def _is_written_in_place(path: Path) -> bool:
@@ -47,6 +83,8 @@ def _is_written_in_place(path: Path) -> bool:
 def _saying_why(path: Path) -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader has left
     except (FileExistsError, NotADirectoryError):
         raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
     except OSError as error:
