@@ -139,6 +139,11 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
 
 
+def trained_epochs(run: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl after those of zero-shot and of the start."""
+    return [line for line in read_metrics(run) if line["epoch"] > 0]
+
+
 def augmented(name: str, crop_scale_min: float, horizontal_flip: bool) -> Augmentation | None:
     """The augmentation of that name; None where it is none."""
     return augmentation_of(

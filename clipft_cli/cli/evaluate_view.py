@@ -71,8 +71,9 @@ class EvaluateView:
 def show_evaluated(console: Console, result: Evaluation, checkpoint: Path | None) -> None:
     """The figures, what goes wrong most, where the files are, what to type next."""
     metrics = result.metrics
-    what = "zero-shot" if result.facts["is_zero_shot"] else str(result.facts["method"])
-    console.print(f"{what} on {result.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes")
+    console.print(
+        f"{result.facts['label']} on {result.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes"
+    )
     console.print(_figures(result))
     if metrics.top1.value < 1:
         console.print()

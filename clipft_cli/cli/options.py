@@ -20,6 +20,7 @@ class Mode:
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
+    verbose: bool = False
 
 
 def mode_of(context: typer.Context) -> Mode:
@@ -66,6 +67,10 @@ AsJson = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", callback=_remember("quiet"), help="No progress, no plan: results only."),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", callback=_remember("verbose"), help="Every layer group of the plan by itself."),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember("debug"), help="Show tracebacks and library messages.")

@@ -13,7 +13,7 @@ import typer
 from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, json_schema, load_config
 from ..errors import ConfigError
-from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, Verbose, help_of
 from .render import Screen, print_json
 from .streams import write_result
 from .train_view import TrainView, show_dry_run, show_trained
@@ -52,6 +52,7 @@ def train(
     overrides: Overrides = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Fine-tune a CLIP model on a prepared data set."""

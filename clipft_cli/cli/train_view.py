@@ -14,9 +14,12 @@ from rich.table import Table
 from .render import Screen, print_prose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..engine.events import EpochRecord, Event, Plan
     from ..engine.loop.result import TrainResult
     from ..engine.metrics.base import Metric
+    from ..engine.optim.groups import Group
 
 
 class TrainView:
@@ -66,17 +69,18 @@ class TrainView:
         for label, value in plan.facts:
             self.screen.say(f"{label:>8}  {value}")
         if plan.groups:
-            self.screen.say(_group_table(plan))
+            self.screen.say(_group_table(plan, whole=self.screen.mode.verbose))
         if len(plan.stages) > 1:
             for epoch, what in plan.stages:
                 self.screen.say(f"  from epoch {epoch + 1} trains: {what}")
 
     def _on_epochdone(self, event: Any) -> None:
         record: EpochRecord = event.record
+        width = self.screen.err.width if self.screen.err.is_terminal else FULL_WIDTH
         if not self._has_header:
-            self.screen.say(_epoch_header(record))
+            self.screen.say(_epoch_header(record, width))
             self._has_header = True
-        self.screen.say(_epoch_line(record, event.is_best))
+        self.screen.say(_epoch_line(record, event.is_best, width))
 
     def _on_stepdone(self, event: Any) -> None:
         if not self.screen.is_live or self._plan is None:
@@ -112,72 +116,134 @@ class TrainView:
             self._progress, self._task = None, None
 
 
-def _epoch_header(record: EpochRecord) -> str:
-    val = " ".join(f"{metric.column:>{_width(metric)}}" for metric, _ in _val_cells(record))
-    return f"{'epoch':>6} {'train loss':>10} {val} {'images/s':>8}  trains"
+ROOM = 24
+"""Columns for what trains, the last of the table: `start (linear probe)`."""
+
+FULL_WIDTH = 160
+"""Of a line in a file or a pipe."""
+
+NARROW = 80
+"""Columns of a terminal below which a row of the table has no train loss, so that it stays on one line."""
 
 
-def _epoch_line(record: EpochRecord, is_best: bool) -> str:
+def _epoch_header(record: EpochRecord, width: int) -> str:
+    val = " ".join(f"{metric.column:>{_width(metric)}}" for metric, _ in _val_cells(record, width))
+    train = "" if width < NARROW else f" {'train loss':>10}"
+    return f"{'epoch':>5}{train} {val}  trains"
+
+
+def _epoch_line(record: EpochRecord, is_best: bool, width: int) -> str:
+    """One line: what does not fit is left out, in metrics.jsonl it is."""
     train_loss = "-" if record.train_loss is None else f"{record.train_loss:.4f}"
-    val = " ".join(f"{metric.text(value):>{_width(metric)}}" for metric, value in _val_cells(record))
-    speed = f"{record.images_per_second:.0f}" if record.images_per_second else "-"
-    trains = record.trains + ("  best" if is_best else "")
-    return f"{record.epoch:>6} {train_loss:>10} {val} {speed:>8}  {trains}"
+    val = " ".join(f"{metric.text(value):>{_width(metric)}}" for metric, value in _val_cells(record, width))
+    train = "" if width < NARROW else f" {train_loss:>10}"
+    line = f"{record.epoch:>5}{train} {val}  "
+    mark = "  best" if is_best else ""
+    room = max(8, width - len(line) - len(mark))
+    trains = record.trains if len(record.trains) <= room else record.trains[: room - 3].rstrip() + "..."
+    return line + trains + mark
 
 
-def _val_cells(record: EpochRecord) -> list[tuple[Metric, float]]:
+def _val_cells(record: EpochRecord, width: int) -> list[tuple[Metric, float]]:
     from ..engine.metrics import METRICS
 
-    return [(METRICS[name], value) for name, value in record.val.items() if name in METRICS]
+    cells = [(METRICS[name], value) for name, value in record.val.items() if name in METRICS]
+    left = width - ROOM - (6 if width < NARROW else 17)
+    while len(cells) > 2 and sum(_width(metric) + 1 for metric, _ in cells) > left:
+        cells.pop()
+    return cells
 
 
 def _width(metric: Metric) -> int:
     return max(7, len(metric.column))
 
 
-def _group_table(plan: Plan) -> Table:
+def _group_table(plan: Plan, *, whole: bool) -> Table:
+    """Layers that learn alike in one row, or, where `whole`, every group by itself."""
     table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
     for name, justify in (
-        ("layer group", "left"),
+        ("layer group" if whole else "layers", "left"),
         ("parameters", "right"),
         ("peak LR", "right"),
         ("decay", "right"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for group in plan.groups:
-        table.add_row(group.name, f"{group.n_parameters:,}", f"{group.peak_lr:.2e}", f"{group.weight_decay:g}")
+    if whole:
+        for group in plan.groups:
+            table.add_row(group.name, f"{group.n_parameters:,}", f"{group.peak_lr:.2e}", f"{group.weight_decay:g}")
+    else:
+        for row in _alike(plan.groups):
+            table.add_row(*row)
     return table
 
 
+def _alike(groups: Sequence[Group]) -> list[tuple[str, str, str, str]]:
+    """Rows of layers below the peak rate, whose rates rise layer by layer, and of those at it."""
+    from ..engine.optim.groups import in_words
+
+    peak = max(group.peak_lr for group in groups)
+    rows = []
+    for part in ([g for g in groups if g.peak_lr < peak], [g for g in groups if g.peak_lr == peak]):
+        if not part:
+            continue
+        low, high = min(group.peak_lr for group in part), max(group.peak_lr for group in part)
+        rate = f"{high:.1e}" if low == high else f"{low:.1e} to {high:.1e}"
+        decay = max(group.weight_decay for group in part)  # 0 on what is never decayed
+        rows.append((in_words(part), f"{sum(group.n_parameters for group in part):,}", rate, f"{decay:g}"))
+    return rows
+
+
 def show_trained(out: Console, result: TrainResult) -> None:
-    """The end of a run: best against zero-shot, where it lies, what to type next."""
+    """The end of a run: what was kept and whose merit that is, where it lies, what to type next."""
     from ..engine.files.amounts import duration
 
-    gain = (result.best.top1 - result.zero_shot.top1) * 100
-    print_prose(
-        out, f"best on val: {result.best.top1:.1%} top-1 (zero-shot {result.zero_shot.top1:.1%}, {gain:+.1f} points)"
-    )
+    print_prose(out, _outcome(result))
     if result.epochs:
         early = ", stopped early" if result.stopped_early else ""
         print_prose(
             out,
-            f"kept: {_kept(result)}; {result.epochs} epochs in {duration(result.train_seconds)}{early},"
+            f"kept: {result.kept.words}; {result.epochs} epochs in {duration(result.train_seconds)}{early},"
             f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
             f" peak memory {result.peak_memory_gib:.1f} GiB",
         )
+        if result.kept.is_start:
+            print_prose(out, _what_to_try(result))
     if result.bad_images:
         out.print(f"{result.bad_images} images could not be read: see {result.run_dir / 'problems.csv'}")
     out.print(f"saved: {result.run_dir / result.checkpoint.name}", soft_wrap=True)
+    if result.epochs:
+        out.print(f"curves: tensorboard --logdir {shlex.quote(str(result.run_dir.parent))}", soft_wrap=True)
     out.print(f"next: clipft evaluate --checkpoint {shlex.quote(str(result.run_dir))} --split test", soft_wrap=True)
 
 
-def _kept(result: TrainResult) -> str:
-    """Which weights became the model."""
-    if result.alpha == 0:
-        return "the start itself"
-    epochs = result.soup.epochs if result.soup else ()
-    kept = f"soup of epochs {', '.join(map(str, sorted(epochs)))}" if len(epochs) > 1 else f"epoch {result.best_epoch}"
-    return kept + (f", mixed with the start at alpha {result.alpha:g}" if result.alpha < 1 else "")
+def _outcome(result: TrainResult) -> str:
+    """The figure on val, with what it is measured against: the start first, whose merit is not fine-tuning's."""
+    best, start, zero = result.best.top1, result.start.top1, result.zero_shot.top1
+    is_text = result.start_kind == "text"
+    beside = "" if is_text else f" (zero-shot: {zero:.1%})"
+    name = "zero-shot, which it started from" if is_text else "the linear probe it started from"
+    if not result.epochs:
+        what = "zero-shot" if is_text else "the linear probe"
+        return f"best on val: {best:.1%} top-1: {what}{beside}"
+    if result.kept.is_start:
+        return f"best on val: {best:.1%} top-1: {name}; fine-tuning added nothing{beside}"
+    gain = (best - start) * 100
+    if round(gain, 1) == 0:
+        return f"best on val: {best:.1%} top-1, no more than {name}{beside}"
+    measured = f"{start:.1%}" if is_text else f"{start:.1%}; zero-shot: {zero:.1%}"
+    return f"best on val: {best:.1%} top-1, {gain:+.1f} points over {name} ({measured})"
+
+
+def _what_to_try(result: TrainResult) -> str:
+    """Where fine-tuning added nothing: the two settings that most often decide it, and what there is already."""
+    run = shlex.quote(str(result.run_dir))
+    settings = f"--set training.learning_rate={result.learning_rate / 3:.1g}"
+    longer = f"--set training.num_epochs={2 * result.epochs}"
+    as_good = "`clipft train --method linear_probe` gives the same in seconds; " if result.start_kind == "probe" else ""
+    return (
+        f"to try: a lower rate (`clipft train --method {result.method} {settings}`) or more epochs (`{longer}`);"
+        f" {as_good}`clipft compare {run} linear_probe` says what is shown on test"
+    )
 
 
 def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
@@ -191,4 +257,7 @@ def show_dry_run(out: Console, rehearsed: dict[str, Any]) -> None:
         f" {rehearsed['peak_memory_gib']:.1f} GiB; about {duration(rehearsed['estimated_seconds'])}"
         f"{f' for {epochs} epochs' if epochs else ''}; nothing was written",
     )
-    print_prose(out, f"the decision tree says {advice['tree']}, here {advice['method']} ({advice['why']})")
+    other = "" if advice["method"] == rehearsed["method"] else f", not {advice['method']}"
+    print_prose(
+        out, f"the decision tree says {advice['tree']} ({advice['why']}); this run is {rehearsed['method']}{other}"
+    )

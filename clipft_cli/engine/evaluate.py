@@ -158,6 +158,8 @@ def _facts(subject: Subject, loaded: Loaded, manifest: Manifest) -> dict[str, An
     card = loaded.card
     return {
         "method": card.method,
+        "label": "zero-shot" if subject.is_zero_shot else card.label,
+        "kept": card.kept.to_json() if card.kept is not None and not subject.is_zero_shot else None,
         "model": card.base.name,
         "pretrained": card.base.pretrained,
         "is_zero_shot": subject.is_zero_shot,

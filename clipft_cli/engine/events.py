@@ -68,7 +68,10 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One row of metrics.jsonl. Epoch 0 is the start, before any update; `trains` names what was unfrozen."""
+    """One row of metrics.jsonl; `trains` names what was unfrozen.
+
+    Epoch 0 is before any update, and has two rows: of zero-shot, and of what the run starts from.
+    """
 
     epoch: int
     step: int
@@ -89,7 +92,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch has been trained and measured on val."""
+    """An epoch has been trained and measured on val. `is_best`: better than every one before it, and than the start."""
 
     record: EpochRecord
     is_best: bool

@@ -54,6 +54,13 @@ class RunDir:
         self.lock = path / ".lock"
         self.problems = path / "problems.csv"
 
+    @property
+    def events(self) -> Path:
+        """Where TensorBoard's curves go: the run itself, which names them; a folder in it, where an earlier version
+        began that.
+        """
+        return self.tensorboard if self.tensorboard.is_dir() else self.path
+
     def checkpoint(self, epoch: int) -> Path:
         """Folder of the checkpoint after `epoch` (from 1); 0 is the start."""
         return self.path / f"checkpoint-epoch-{epoch}"

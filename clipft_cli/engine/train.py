@@ -16,6 +16,7 @@ from ..config.commands import TrainConfig
 from ..config.load import dump_yaml
 from ..errors import CheckpointError, InterruptedRun
 from .checkpoint.card import with_result
+from .checkpoint.kept import Kept
 from .checkpoint.run_config import keep_places, run_config
 from .checkpoint.save import save_classifier
 from .checkpoint.zero_shot import text_head
@@ -33,7 +34,7 @@ from .loop.fit import fit
 from .loop.inputs import read_inputs, write_inputs
 from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
-from .loop.records import append_metrics, begin_metrics, zero_shot_record
+from .loop.records import append_metrics, begin_metrics, start_record, zero_shot_record
 from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
 from .loop.run import Run
@@ -226,6 +227,7 @@ def _run(
             board(event)
             on_event(event)
 
+        tell(EpochDone(start_record(start), is_best=False))
         state = fit(run, state, tell, stop)
         finished = finish(run, state, begin_with, on_event, stop)
         run.prefix.close(on_event)
@@ -249,6 +251,7 @@ def _begin(run: Run, start: Start, on_event: OnEvent, digests: dict[str, str], *
     begin_metrics(run.run_dir)
     state = TrainState(belongs_to=digests)
     append_metrics(run.run_dir, zero_shot_record(start.zero_shot), state)
+    append_metrics(run.run_dir, start_record(start), state)
     run.save(state)
     return state
 
@@ -278,16 +281,20 @@ def _keep_start(
     state = TrainState()
     begin_metrics(run_dir)
     append_metrics(run_dir, zero_shot_record(start.zero_shot), state)
-    on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=not method.learns))
+    on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=False))
+    if method.learns:
+        append_metrics(run_dir, start_record(start), state)
+        on_event(EpochDone(start_record(start), is_best=False))
+    kept = Kept(epoch=0, start=start.kind)
     labels = torch.from_numpy(material.val_set.labels)
     temperature, before, after = calibrate(start.val_logits, labels)
     classifier = method.attach(material.backbone.model, start.head, MethodSettings.of(material.config))
     metrics = start.metrics.columns
     folder = run_dir.checkpoint(0)
-    card = with_result(card_of(material, start), epoch=0, step=0, metrics=metrics, temperature=temperature)
+    card = with_result(card_of(material, start), epoch=0, step=0, metrics=metrics, temperature=temperature, kept=kept)
     save_classifier(folder, classifier, card)
     for pointer in (run_dir.best, run_dir.last):
-        write_pointer(pointer, folder, epoch=0)
+        write_pointer(pointer, folder, epoch=0, kept=kept.words)
     n_head = sum(parameter.numel() for parameter in start.head.parameters())
     seconds = time.perf_counter() - began
     result = TrainResult(
@@ -298,9 +305,9 @@ def _keep_start(
         zero_shot=start.zero_shot,
         start=start.metrics,
         best=start.metrics,
-        best_epoch=0,
+        kept=kept,
         epochs=0,
-        alpha=1.0,
+        learning_rate=0.0,
         alpha_curve=(),
         temperature=temperature,
         ece_before=before,

@@ -12,9 +12,10 @@ import yaml
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.cli.train_view import _kept
+from clipft_cli.cli.train_view import _alike, _epoch_header, _epoch_line, _outcome, _what_to_try
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.engine.checkpoint.kept import Kept
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_run_speaks_on_stderr_and_answers_on_stdout(clipft):
     assert result.stdout.startswith("best on val: ")
     assert "saved: outputs/full/checkpoint-" in result.stdout
     assert "next: clipft evaluate --checkpoint outputs/full --split test" in result.stdout
-    assert "layer group" in result.stderr
+    assert "\nlayers " in result.stderr
     assert "zero-shot" in result.stderr
 
 
@@ -215,12 +216,78 @@ def test_the_next_run_of_a_name_is_said(clipft):
 
 
 @pytest.mark.parametrize(
-    ("alpha", "epochs", "told"),
+    ("kind", "zero_shot", "start", "best", "kept", "told"),
     [
-        (1.0, (4,), "epoch 4"),
-        (0.5, (4, 2), "soup of epochs 2, 4, mixed with the start at alpha 0.5"),
-        (0.0, (4, 2), "the start itself"),
+        (
+            "probe",
+            0.233,
+            0.767,
+            0.767,
+            Kept(epoch=0, start="probe", alpha=0.0, epochs=5),
+            "76.7% top-1: the linear probe it started from; fine-tuning added nothing (zero-shot: 23.3%)",
+        ),
+        (
+            "probe",
+            0.233,
+            0.767,
+            0.8,
+            Kept(epoch=3, start="probe", epochs=5),
+            "80.0% top-1, +3.3 points over the linear probe it started from (76.7%; zero-shot: 23.3%)",
+        ),
+        (
+            "text",
+            0.5,
+            0.5,
+            0.5,
+            Kept(epoch=0, start="text", alpha=0.0, epochs=5),
+            "50.0% top-1: zero-shot, which it started from; fine-tuning added nothing",
+        ),
+        ("text", 0.5, 0.5, 0.5, Kept(epoch=0, start="text"), "50.0% top-1: zero-shot"),
     ],
 )
-def test_a_run_says_which_weights_it_kept(alpha, epochs, told):
-    assert _kept(SimpleNamespace(alpha=alpha, best_epoch=4, soup=SimpleNamespace(epochs=epochs))) == told
+def test_the_end_of_a_run_gives_each_figure_to_whom_it_is_due(kind, zero_shot, start, best, kept, told):
+    score = lambda top1: SimpleNamespace(top1=top1)  # noqa: E731
+    result = SimpleNamespace(
+        start_kind=kind, zero_shot=score(zero_shot), start=score(start), best=score(best), kept=kept, epochs=kept.epochs
+    )
+    assert _outcome(result) == f"best on val: {told}"
+
+
+def test_where_fine_tuning_added_nothing_the_way_on_can_be_pasted():
+    kept = Kept(epoch=0, start="probe", alpha=0.0, epochs=5)
+    result = SimpleNamespace(
+        run_dir=Path("outputs/my run"), learning_rate=3e-3, epochs=5, method="lora", start_kind="probe", kept=kept
+    )
+    told = _what_to_try(result)
+    assert "`clipft train --method lora --set training.learning_rate=0.001`" in told
+    assert "`--set training.num_epochs=10`" in told
+    assert "`clipft compare 'outputs/my run' linear_probe`" in told
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_of_epochs_has_one_line_a_row(width):
+    names = ("loss", "top1", "top5", "macro_f1", "balanced_accuracy")
+    record = SimpleNamespace(
+        epoch=12,
+        train_loss=0.5,
+        val=dict.fromkeys(names, 0.5),
+        trains="stem + block.0 + block.1 + block.2 + classifier",
+    )
+    start = SimpleNamespace(**{**vars(record), "trains": "start (linear probe)"})
+    for line in (_epoch_header(record, width), _epoch_line(record, True, width), _epoch_line(start, False, width)):
+        assert len(line) <= width
+    assert _epoch_line(record, True, width).endswith("  best")
+    assert _epoch_line(start, False, width).endswith("start (linear probe)")
+
+
+def test_layers_that_learn_alike_share_a_row():
+    def group(name: str, rate: float, decay: float) -> SimpleNamespace:
+        return SimpleNamespace(name=name, n_parameters=10, peak_lr=rate, weight_decay=decay)
+
+    even = [group(f"block.{i}{end}", 3e-3, decay) for i in range(12) for end, decay in (("", 0.01), ("/no_decay", 0))]
+    assert _alike([*even, group("classifier", 3e-3, 0.01)]) == [("block.0 to classifier", "250", "3.0e-03", "0.01")]
+    rising = [group(name, rate, 0.05) for name, rate in (("stem", 1e-4), ("block.0", 2e-4), ("classifier", 4e-4))]
+    assert _alike(rising) == [
+        ("stem to block.0", "20", "1.0e-04 to 2.0e-04", "0.05"),
+        ("classifier", "10", "4.0e-04", "0.05"),
+    ]

@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_world import read_metrics, row_of, write_colours, write_model
+from tiny_world import read_metrics, row_of, trained_epochs, write_colours, write_model
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
@@ -80,8 +80,8 @@ def test_a_run_leaves_every_file(runs, method):
     for name in ("config.yaml", "metrics.jsonl", "summary.json", "best", "last"):
         assert (run / name).is_file(), name
     trains = method in ("full", "lora", "qlora")
-    assert bool(list(run.glob("tensorboard/events.out.tfevents.*"))) is trains
-    assert len(read_metrics(run)) == (result.epochs + 1 if trains else 1)
+    assert bool(list(run.glob("events.out.tfevents.*"))) is trains
+    assert len(read_metrics(run)) == (1 if method == "zero_shot" else 2 + result.epochs)
     assert json.loads((run / "summary.json").read_text())["best"]["top1"] == result.best.top1
     assert find_checkpoint(run / "best") == result.checkpoint
     assert find_checkpoint(run / "last").is_dir()
@@ -186,7 +186,7 @@ def test_the_plan_says_what_trains(runs):
         assert sum(group.n_parameters for group in plan.groups) == result.trainable_parameters
         assert plan.total_steps == plan.steps_per_epoch * plan.num_epochs == 5 * 4
         assert [event.step for event in events.of(StepDone)] == list(range(1, 21))
-        assert [event.record.epoch for event in events.of(EpochDone)] == [0, 1, 2, 3, 4]
+        assert [event.record.epoch for event in events.of(EpochDone)] == [0, 0, 1, 2, 3, 4]
 
 
 def test_the_plan_says_which_projections_a_tower_does_not_have(tiny, tmp_path, open_clip_models):
@@ -255,7 +255,7 @@ def test_early_stopping_waits_for_its_patience(tiny, tmp_path):
 def test_of_epochs_with_equal_accuracy_the_one_with_the_lowest_loss_is_best(tiny, tmp_path):
     settings = {**FOUR_EPOCHS, "training.wise_ft.enabled": False, "checkpoint.keep_best": 2, "training.num_epochs": 6}
     result = train(tiny.config("full", tmp_path / "run", settings), Recorder())
-    records = read_metrics(tmp_path / "run")
+    records = trained_epochs(tmp_path / "run")
     top1 = max(record["val_top1"] for record in records)
     equals = sorted((record["val_loss"], record["epoch"]) for record in records if record["val_top1"] == top1)
     assert equals[0][1] != min(epoch for _, epoch in equals)
@@ -344,6 +344,7 @@ def test_frozen_layers_are_bit_equal_until_they_thaw(tiny, tmp_path):
     assert moved[2] == {name for name in states[0] if name.startswith("visual.")}
     assert [line["trains"] for line in read_metrics(result.run_dir)] == [
         "zero-shot",
+        "start (linear probe)",
         "classifier",
         "block.2 + classifier",
         "all",
@@ -353,15 +354,19 @@ def test_frozen_layers_are_bit_equal_until_they_thaw(tiny, tmp_path):
 def test_tensorboard_tells_what_trains_and_at_which_rate(tiny, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(tiny.config("full", tmp_path / "run", UNFREEZING), Recorder())
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    counts = [scalar.value for scalar in events.Scalars("model/trainable_parameters")]
+    result = train(tiny.config("full", tmp_path / "run", UNFREEZING), Recorder())
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    counts = [scalar.value for scalar in events.Scalars("work/trainable_parameters")]
     assert counts == sorted(counts)
     assert len(set(counts)) > 1
-    assert events.Scalars("lr/classifier")[0].value > 0.0
-    first_of_stem, first_of_head = (events.Scalars(f"lr/{name}")[0].step for name in ("stem", "classifier"))
-    assert first_of_head == 1
-    assert first_of_stem == events.Scalars("val/top1")[1].step + 1
+    scalars = events.Tags()["scalars"]
+    assert sorted({tag.split("/")[0] for tag in scalars}) == ["loss", "val", "work"]  # as TensorBoard orders them
+    assert events.Scalars("val/top1")[0].step == 0
+    assert events.Scalars("val/top1")[0].value == pytest.approx(result.start.top1)
+    head, stem = (events.Scalars(f"work/learning_rate of {name}")[0] for name in ("classifier", "stem"))
+    assert head.value > 0.0
+    assert head.step == 1
+    assert stem.step == events.Scalars("val/top1")[2].step + 1
 
 
 def test_few_shot_and_fraction_train_on_what_they_say(tiny, tmp_path):
@@ -437,7 +442,7 @@ def test_every_field_of_a_card_can_be_missing_or_wrong(runs, tmp_path):
             except (CheckpointError, ModelError) as error:
                 assert "\n" not in error.message  # noqa: PT017
         card.write_text(signed_json({k: v for k, v in whole.items() if k != key}))
-        if key not in ("metrics", "objective", "precision", "selected_on", "versions"):
+        if key not in ("kept", "metrics", "objective", "precision", "selected_on", "versions"):
             with pytest.raises(CheckpointError):
                 load_classifier(checkpoint, CPU)
 
@@ -560,7 +565,7 @@ def test_a_non_finite_update_is_skipped_and_counted(tiny, tmp_path, monkeypatch)
     Poison(monkeypatch, lambda call, rate: call in (3, 5))
     result = train(tiny.config("full", tmp_path / "run"), Recorder(), is_rehearsed=True)
     assert result.skipped_steps == 2
-    assert [line["skipped_steps"] for line in read_metrics(result.run_dir)] == [0, 2, 2]
+    assert [line["skipped_steps"] for line in trained_epochs(result.run_dir)] == [2, 2]
 
 
 def test_too_many_in_a_row_stop_the_run_naming_step_and_images(tiny, tmp_path, monkeypatch):
@@ -585,7 +590,7 @@ def test_a_rollback_halves_the_learning_rate(tiny, tmp_path, monkeypatch):
     result = train(tiny.config("full", tmp_path / "run", settings), events)
     assert "back to step 0 with 0.5 of the learning rate" in events.notes
     assert "back to step 0 with 0.25 of the learning rate" in events.notes
-    assert [line["lr"] for line in read_metrics(result.run_dir)] == [0.0, 1e-3, 1e-3]
+    assert [line["lr"] for line in trained_epochs(result.run_dir)] == [1e-3, 1e-3]
 
 
 def test_a_rollback_is_the_run_that_never_went_wrong(tiny, tmp_path, monkeypatch):

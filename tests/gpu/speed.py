@@ -188,7 +188,7 @@ def fed_from_files(machine: Machine) -> dict[str, Any]:
             "output_dir": machine.root / "fed" / name,
         }
         result = train(load_config(TrainConfig, flags=flags), lambda event: None, is_rehearsed=True)
-        lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()][1:]
+        lines = [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()][2:]
         seen[name] = {
             "images_per_second": [round(line["images_per_second"]) for line in lines],
             "data_wait_share": [round(line["data_wait_share"], 3) for line in lines],

@@ -26,6 +26,7 @@ from ..images.transforms import Preprocess
 from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
 from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir
+from .kept import Kept, kept_of_card
 
 FORMAT = 1
 MAX_CARD_BYTES = 64 << 20
@@ -37,7 +38,7 @@ equal, or one of them is 1."""
 @dataclass(frozen=True)
 class Card:
     """Everything about a classifier that is no tensor. `settings` is its method's own section of the configuration,
-    `data` names the manifest, and `metrics` are on val.
+    `data` names the manifest, `metrics` are on val, and `kept` says what of the run this is (None: all as trained).
     """
 
     method: MethodName
@@ -55,6 +56,12 @@ class Card:
     selected_on: str = "val"
     objective: ObjectiveName = "cross_entropy"
     precision: TrainedIn | None = None
+    kept: Kept | None = None
+
+    @property
+    def label(self) -> str:
+        """The method, and that its start was kept where that is what this is."""
+        return self.kept.label(self.method) if self.kept is not None else self.method
 
     def to_json(self) -> dict[str, Any]:
         """As written to checkpoint.json."""
@@ -74,6 +81,7 @@ class Card:
             "selected_on": self.selected_on,
             "objective": self.objective,
             "precision": self.precision,
+            "kept": self.kept.to_json() if self.kept is not None else None,
             "data": dict(self.data),
             "versions": versions(),
         }
@@ -120,6 +128,7 @@ class _CardFile(pydantic.BaseModel):
     selected_on: str = "val"
     objective: ObjectiveName = "cross_entropy"
     precision: TrainedIn | None = None
+    kept: Kept | None = None
 
     @pydantic.field_validator("classes")
     @classmethod
@@ -151,6 +160,7 @@ def _card_from(meta: Mapping[str, Any]) -> Card:
             "classes": tuple(read.classes),
             "templates": tuple(read.templates),
             "settings": _settings_of(meta),
+            "kept": read.kept or kept_of_card(meta),
         }
     )
 
@@ -162,9 +172,17 @@ def _settings_of(meta: Mapping[str, Any]) -> Config | None:
     return facts.settings(**(meta.get(facts.section) or {}))  # cards of earlier versions do not have every section
 
 
-def with_result(card: Card, *, epoch: int, step: int, metrics: Mapping[str, float], temperature: float = 1.0) -> Card:
+def with_result(
+    card: Card,
+    *,
+    epoch: int,
+    step: int,
+    metrics: Mapping[str, float],
+    temperature: float = 1.0,
+    kept: Kept | None = None,
+) -> Card:
     """`card` for one point of the run."""
-    return replace(card, epoch=epoch, step=step, metrics=dict(metrics), temperature=temperature)
+    return replace(card, epoch=epoch, step=step, metrics=dict(metrics), temperature=temperature, kept=kept)
 
 
 def data_facts(manifest: Manifest) -> dict[str, Any]:

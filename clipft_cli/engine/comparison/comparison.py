@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..checkpoint.card import versions
+from ..checkpoint.kept import kept_of_summary
 from ..methods import METHODS
 from ..methods.base import Method
 from ..metrics.answers import Answers
@@ -65,18 +66,7 @@ class Row:
     @property
     def kept(self) -> str:
         """What of the first seed's run became its model: its start, an epoch, a mix of the two."""
-        facts = self.runs[0].summary
-        epochs, alpha, best = (facts.get(key) for key in ("epochs", "alpha", "best_epoch"))
-        if not epochs:
-            return "probe" if facts.get("start_kind") == "probe" else "prompts"
-        if self.seeds[0] in self.fell_back:
-            return f"its start ({'probe' if facts.get('start_kind') == 'probe' else 'prompts'})"
-        soup = facts.get("soup")
-        mixed = soup.get("epochs") if isinstance(soup, Mapping) else None
-        which = f"epoch {best}"
-        if isinstance(mixed, list) and len(mixed) > 1:
-            which = f"soup of epochs {', '.join(map(str, sorted(mixed)))}"
-        return f"{which} of {epochs}" + (f", alpha {alpha:g}" if isinstance(alpha, float) and alpha < 1 else "")
+        return kept_of_summary(self.runs[0].summary).words
 
     def to_json(self) -> dict[str, Any]:
         """Figures alone."""

@@ -58,6 +58,17 @@ class FinishedRun:
         return tuple(str(item.get("name")) for item in classes) if isinstance(classes, list) else ()
 
     @property
+    def course(self) -> list[tuple[int, float]]:
+        """(epoch, top-1 on val), from the start at 0: what it began training with, be it zero-shot or a probe."""
+        rows = [row for row in self.history if isinstance(row.get("val_top1"), float)]
+        begun = [row for row in rows if row["epoch"] == 0][-1:]  # zero-shot stands before the start
+        start = self.summary.get("start")
+        recorded = start.get("top1") if isinstance(start, Mapping) else None
+        first = recorded if isinstance(recorded, float) else begun[0]["val_top1"] if begun else None
+        trained = [(row["epoch"], row["val_top1"]) for row in rows if row["epoch"] > 0]
+        return trained if first is None else [(0, first), *trained]
+
+    @property
     def weights_digest(self) -> str | None:
         """Digest of its base model's weights."""
         return self._of("base", "weights_sha256")

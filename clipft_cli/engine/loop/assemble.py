@@ -198,6 +198,8 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
         loader=material.loader,
         precision=precision,
         card=card_of(material, start),
+        start=start.metrics,
+        start_kind=start.kind,
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...config.metrics import SelectionMetric
 from ...errors import CheckpointError
 from ..checkpoint.card import is_whole, read_card, with_result
+from ..checkpoint.kept import Kept
 from ..checkpoint.save import save_classifier
 from ..events import Note, OnEvent
 from ..machine.signals import Stopped, StopRequest
@@ -29,14 +30,14 @@ from .soup import Soup, greedy_soup, has_soup
 
 @dataclass(frozen=True)
 class Finished:
-    """What was kept: `alpha` 1 is the best epoch as it was, 0 the start (then `fell_back`).
+    """What was `kept`, and how good that is on val.
 
     `curve` holds (alpha, top-1 on val) of each mix, whatever the metric that chose; `logits` (N, C) are the kept
     model's on val.
     """
 
     checkpoint: Path
-    alpha: float
+    kept: Kept
     metrics: ValMetrics
     curve: tuple[tuple[float, float], ...]
     temperature: float
@@ -44,11 +45,6 @@ class Finished:
     ece_after: float
     logits: Tensor
     soup: Soup | None = None
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether fine-tuning did not beat the start on val."""
-        return self.alpha == 0.0
 
 
 def finish(
@@ -78,12 +74,13 @@ def finish(
     metrics, logits = measured[alpha]
     run.put(mixed(start, tuned, alpha))
     temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
-    checkpoint = _save(run, state, alpha, soup, metrics, temperature)
+    kept = _kept(run, state, alpha, soup)
+    checkpoint = _save(run, state, kept, metrics, temperature)
     curve = tuple((a, measured[a][0].top1) for a in sorted(measured)) if wise_ft.enabled else ()
     if wise_ft.enabled:
         on_event(Note(_mix_sentence(values, select_by, alpha)))
-    _say(alpha, temperature, before, after, on_event)
-    return Finished(checkpoint, alpha, metrics, curve, temperature, before, after, logits, soup)
+    _say(kept, temperature, before, after, on_event)
+    return Finished(checkpoint, kept, metrics, curve, temperature, before, after, logits, soup)
 
 
 def _tuned(
@@ -195,20 +192,26 @@ def start_values(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
 
 
-def _save(
-    run: Run, state: TrainState, alpha: float, soup: Soup | None, metrics: ValMetrics, temperature: float
-) -> Path:
-    is_one_epoch = alpha == 1.0 and (soup is None or len(soup.epochs) == 1)
-    folder = run.run_dir.checkpoint(state.best_epoch) if is_one_epoch else run.run_dir.final
+def _kept(run: Run, state: TrainState, alpha: float, soup: Soup | None) -> Kept:
+    if alpha == 0:
+        return Kept(epoch=0, start=run.start_kind, alpha=0.0, epochs=state.epoch)
+    members = soup.epochs if soup is not None and len(soup.epochs) > 1 else ()
+    return Kept(epoch=state.best_epoch, start=run.start_kind, soup=members, alpha=alpha, epochs=state.epoch)
+
+
+def _save(run: Run, state: TrainState, kept: Kept, metrics: ValMetrics, temperature: float) -> Path:
+    is_one_epoch = kept.alpha == 1.0 and not kept.soup
+    folder = run.run_dir.checkpoint(kept.epoch) if is_one_epoch else run.run_dir.final
     card = with_result(
         run.card,
-        epoch=state.best_epoch,
-        step=state.step,
-        metrics={**metrics.columns, "wise_ft_alpha": alpha},
+        epoch=kept.epoch,
+        step=0 if kept.is_start else state.step,
+        metrics={**metrics.columns, "wise_ft_alpha": kept.alpha},
         temperature=temperature,
+        kept=kept,
     )
     save_classifier(folder, run.classifier, card)
-    write_pointer(run.run_dir.best, folder, epoch=state.best_epoch, alpha=alpha)
+    write_pointer(run.run_dir.best, folder, epoch=kept.epoch, alpha=kept.alpha, kept=kept.words)
     return folder
 
 
@@ -217,9 +220,10 @@ def _mix_sentence(values: Mapping[float, float], select_by: SelectionMetric, alp
     return f"mix of start and fine-tuned weights (WiSE-FT), {select_by} on val: {shown}; kept alpha {alpha:g}"
 
 
-def _say(alpha: float, temperature: float, before: float, after: float, on_event: OnEvent) -> None:
-    if alpha == 0.0:
-        on_event(Note("fine-tuning did not beat its start on val: the start is kept", is_warning=True))
+def _say(kept: Kept, temperature: float, before: float, after: float, on_event: OnEvent) -> None:
+    if kept.is_start:
+        told = f"fine-tuning did not beat its start on val: the start is kept ({kept.start_name})"
+        on_event(Note(told, is_warning=True))
     on_event(
         Note(f"temperature {temperature:.2f} fitted on val: calibration error {before:.3f} before, {after:.3f} after")
     )

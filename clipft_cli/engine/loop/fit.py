@@ -202,7 +202,9 @@ def _close_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
     state.train_seconds += seconds
     run.save(state)
     _prune(run, state)
-    on_event(EpochDone(record, is_best))
+    select_by = run.config.training.select_by
+    is_gain = metrics.rank(select_by) > run.start.rank(select_by)
+    on_event(EpochDone(record, is_best and is_gain))
 
 
 def _advise_on_waiting(run: Run, state: TrainState, share: float, on_event: OnEvent) -> None:

@@ -1,25 +1,36 @@
-"""metrics.jsonl: one line an epoch, the start first, each written once."""
+"""metrics.jsonl: zero-shot, the start, then one line an epoch, each written once."""
 
 from __future__ import annotations
 
 import json
 
+from ..checkpoint.kept import START_NAMES
 from ..events import EpochRecord
 from ..files.write import write_text
 from ..metrics.val import ValMetrics
 from ..run_dir import RunDir
 from .resume import TrainState
+from .start import Start
 
 
 def zero_shot_record(metrics: ValMetrics) -> EpochRecord:
-    """The first line of metrics.jsonl: the pretrained model on val, before any update."""
+    """The first line of metrics.jsonl: the pretrained model on val."""
+    return _untrained(metrics, "zero-shot")
+
+
+def start_record(start: Start) -> EpochRecord:
+    """The second line of metrics.jsonl: what the run starts from on val, before any update."""
+    return _untrained(start.metrics, f"start ({START_NAMES[start.kind]})")
+
+
+def _untrained(metrics: ValMetrics, trains: str) -> EpochRecord:
     return EpochRecord(
         epoch=0,
         step=0,
         train_loss=None,
         val=metrics,
         lr=0.0,
-        trains="zero-shot",
+        trains=trains,
         skipped_steps=0,
         seconds=0.0,
         images_per_second=0.0,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint.kept import Kept
 from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from ..metrics.val import ValMetrics
 from ..model.nf4 import n_weights
@@ -33,9 +34,9 @@ class TrainResult:
     zero_shot: ValMetrics
     start: ValMetrics
     best: ValMetrics
-    best_epoch: int
+    kept: Kept
     epochs: int
-    alpha: float
+    learning_rate: float
     alpha_curve: tuple[tuple[float, float], ...]
     temperature: float
     ece_before: float
@@ -53,9 +54,26 @@ class TrainResult:
     stopped_early: bool
     soup: Soup | None = None
 
+    @property
+    def best_epoch(self) -> int:
+        """The epoch the model is of; 0 where it is the start."""
+        return self.kept.epoch
+
+    @property
+    def alpha(self) -> float:
+        """Share of what was trained in a mix with the start: 1 is all, 0 the start itself."""
+        return self.kept.alpha
+
     def to_json(self) -> dict[str, Any]:
         """As in summary.json."""
-        return {**asdict(self), "run_dir": str(self.run_dir), "checkpoint": self.checkpoint.name}
+        return {
+            **asdict(self),
+            "best_epoch": self.best_epoch,
+            "alpha": self.alpha,
+            "kept": self.kept.to_json(),
+            "run_dir": str(self.run_dir),
+            "checkpoint": self.checkpoint.name,
+        }
 
 
 def result_of(
@@ -70,9 +88,9 @@ def result_of(
         zero_shot=start.zero_shot,
         start=start.metrics,
         best=finished.metrics,
-        best_epoch=0 if finished.fell_back else state.best_epoch,
+        kept=finished.kept,
         epochs=state.epoch,
-        alpha=finished.alpha,
+        learning_rate=run.config.training.peak_lr,
         alpha_curve=finished.curve,
         temperature=finished.temperature,
         ece_before=finished.ece_before,

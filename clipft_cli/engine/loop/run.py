@@ -13,6 +13,7 @@ from ..checkpoint.card import Card
 from ..frozen.prefix_cache import PrefixCache
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader
+from ..metrics.val import ValMetrics
 from ..model.classifier import Classifier
 from ..model.layers import Layer
 from ..model.precision import Precision
@@ -30,7 +31,8 @@ from .step import Stepper
 class Run:
     """Everything a run works with; what changes in number or time is in TrainState.
 
-    `parameters` are all that may ever change, by name; `layers` and `plan` say when.
+    `parameters` are all that may ever change, by name; `layers` and `plan` say when. `start` is what the start scores
+    on val, `start_kind` "probe" or "text".
     """
 
     config: TrainConfig
@@ -48,6 +50,8 @@ class Run:
     loader: Loader
     precision: Precision
     card: Card
+    start: ValMetrics
+    start_kind: str
 
     @property
     def groups(self) -> tuple[Group, ...]:

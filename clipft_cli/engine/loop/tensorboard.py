@@ -1,4 +1,7 @@
-"""What a run writes for TensorBoard: scalars, learning rates by group, a sample of mistakes."""
+"""What a run writes for TensorBoard: loss and val first, then how the work goes, and a sample of mistakes.
+
+TensorBoard shows the groups of its curves by the alphabet: loss, val, work.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import numpy as np
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from ..events import EpochDone, Event, StepDone
+from ..events import EpochDone, EpochRecord, Event, StepDone
 from ..images.dataset import ImageDataset
-from ..optim.groups import Group
+from ..optim.groups import Group, by_rate
 from ..optim.unfreeze import UnfreezePlan
 from ..preparation.layout import markdown_text
 from ..run_dir import RunDir
@@ -31,7 +34,10 @@ class TensorBoard:
     ) -> None:
         self._groups = groups
         self._plan = plan
-        self._writer = SummaryWriter(str(run_dir.tensorboard), purge_step=resumed_at + 1)
+        self._rates = by_rate(groups, plan)
+        self._is_new = resumed_at == 0
+        # where nothing was trained yet, the start is written anew; else all after the saved step is
+        self._writer = SummaryWriter(str(run_dir.events), purge_step=0 if self._is_new else resumed_at + 1)
 
     def __enter__(self) -> TensorBoard:
         return self
@@ -44,19 +50,28 @@ class TensorBoard:
     def __call__(self, event: Event) -> None:
         """Write what this event holds for TensorBoard."""
         if isinstance(event, StepDone):
-            for name in ("loss", "grad_norm", "images_per_second", "data_wait_share"):
-                self._writer.add_scalar(f"train/{name}", getattr(event, name), event.step)
-            trained = self._plan.trains(event.epoch - 1)  # the rest stands still: a hundred points a step, of zeros
-            for group, rate in zip(self._groups, event.rates, strict=True):
-                if group.layer not in trained:
-                    continue
-                self._writer.add_scalar(f"lr/{group.name}", rate, event.step)
-        elif isinstance(event, EpochDone):
-            for name, value in event.record.val.items():
-                self._writer.add_scalar(f"val/{name}", value, event.record.step)
+            self._write_step(event)
+        elif isinstance(event, EpochDone) and event.record.epoch > 0:
+            self._write_epoch(event.record)
             trained = self._plan.trains(event.record.epoch - 1)
             n_parameters = sum(group.n_parameters for group in self._groups if group.layer in trained)
-            self._writer.add_scalar("model/trainable_parameters", n_parameters, event.record.step)
+            self._writer.add_scalar("work/trainable_parameters", n_parameters, event.record.step)
+        elif isinstance(event, EpochDone) and self._is_new:
+            self._write_epoch(event.record)
+
+    def _write_step(self, event: StepDone) -> None:
+        self._writer.add_scalar("loss/train", event.loss, event.step)
+        for name in ("grad_norm", "images_per_second", "data_wait_share"):
+            self._writer.add_scalar(f"work/{name}", getattr(event, name), event.step)
+        trained = self._plan.trains(event.epoch - 1)  # the rest stands still: points of zeros
+        for name, first in self._rates.items():
+            if self._groups[first].layer in trained:
+                self._writer.add_scalar(f"work/learning_rate of {name}", event.rates[first], event.step)
+
+    def _write_epoch(self, record: EpochRecord) -> None:
+        for name, value in record.val.items():
+            tag = "loss/val" if name == "loss" else f"val/{name}"
+            self._writer.add_scalar(tag, value, record.step)
 
     def add_mistakes(self, dataset: ImageDataset, logits: torch.Tensor, step: int) -> None:
         """The misclassified images the model was surest of, with a line of text each."""

@@ -9,8 +9,11 @@ from torch import nn
 
 from ...config.optim import LayerwiseLRConfig, TrainingConfig
 from ..model.layers import HEAD, STEM, TEXT, TOP, Layer
+from .unfreeze import UnfreezePlan
 
 _EMBEDDINGS = ("embedding", "pos_embed", "cls_token", "reg_token", "logit_scale")
+NO_DECAY = "/no_decay"
+"""How the name of a group ends on which there is no weight decay."""
 
 
 @dataclass(frozen=True)
@@ -73,5 +76,19 @@ def _by_decay(
 ) -> list[tuple[str, float, tuple[str, ...]]]:
     decayed = tuple(name for name in layer.parameters if is_decayed(name, parameters[name]))
     rest = tuple(name for name in layer.parameters if name not in set(decayed))
-    kinds = [("", weight_decay, decayed), ("/no_decay", 0.0, rest)]
+    kinds = [("", weight_decay, decayed), (NO_DECAY, 0.0, rest)]
     return [(suffix, decay, names) for suffix, decay, names in kinds if names]
+
+
+def in_words(groups: Sequence[Group]) -> str:
+    """The layers of `groups`, lowest first, as `stem to block.10`."""
+    names = list(dict.fromkeys(group.name.removesuffix(NO_DECAY) for group in groups))
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+
+def by_rate(groups: Sequence[Group], plan: UnfreezePlan) -> dict[str, int]:
+    """One group for each course of the learning rate: the layers that share it -> the index of the first of them."""
+    alike: dict[tuple[float, int | None], list[int]] = {}
+    for number, group in enumerate(groups):
+        alike.setdefault((group.peak_lr, plan.first_epoch[group.layer]), []).append(number)
+    return {in_words([groups[i] for i in numbers]): numbers[0] for numbers in alike.values()}

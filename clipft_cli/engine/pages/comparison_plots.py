@@ -83,14 +83,14 @@ def learning_curves(rows: Sequence[Row]) -> Markup | None:
     figure, axes = _figure(3.0)
     n = 0
     for i, row in enumerate(rows):
-        points = [(h["epoch"], h["val_top1"]) for h in row.runs[0].history if isinstance(h.get("val_top1"), float)]
+        points = row.runs[0].course
         if len(points) > 1:
             epochs, values = zip(*points, strict=True)
             axes.plot(epochs, values, lw=1.6, ls=LINES[i % 8], label=_name(row), **_style_of(i))
             n += 1
     if not n:
         return None
-    axes.set_xlabel("epoch (0: zero-shot)")
+    axes.set_xlabel("epoch (0: what the run started from)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _percent(axes, "top-1 on val")
     _legend(figure, n)

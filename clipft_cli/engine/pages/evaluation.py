@@ -81,7 +81,7 @@ def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
 def _text(evaluation: Evaluation) -> str:
     facts, metrics = evaluation.facts, evaluation.metrics
     lines = {
-        "model": f"{facts['model']} ({facts['method']})",
+        "model": f"{facts['model']} ({facts['label']})",
         "checkpoint": f"{facts['checkpoint'] or 'none: pretrained weights'}",
         "data set": f"{facts['data_dir']} (digest {facts['manifest_digest'][:12]})",
         "split": f"{evaluation.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes",

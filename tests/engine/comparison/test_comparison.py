@@ -141,7 +141,7 @@ def test_markdown_is_escaped_where_it_would_act_and_nowhere_else():
 def test_a_run_that_kept_its_start_is_told_as_a_tie():
     kept = SimpleNamespace(path=Path("lora"), summary={"epochs": 3, "alpha": 0.0, "start_kind": "probe"}, meta={})
     rows = [row("linear_probe", answers(150)), replace(row("lora", answers(150)), runs=(kept,))]
-    assert rows[1].kept == "its start (probe)"
+    assert rows[1].kept == "its start (linear probe)"
     told = [line for line in verdict(rows, build_pairs(rows, "holm"), "holm") if "tie" in line]
     assert told == ["lora: training did not beat its start on val, so the start was kept: that is a tie with it."]
 
@@ -156,7 +156,7 @@ def test_of_several_seeds_those_that_kept_their_start_are_named():
 def test_a_soup_that_was_kept_is_told():
     facts = {"epochs": 6, "best_epoch": 4, "alpha": 0.75, "soup": {"epochs": [6, 4], "tried": []}}
     mixed = replace(row("lora", answers(150)), runs=(SimpleNamespace(summary=facts),))
-    assert mixed.kept == "soup of epochs 4, 6 of 6, alpha 0.75"
+    assert mixed.kept == "soup of epochs 4, 6 of 6, mixed with its start at alpha 0.75"
 
 
 def test_energy_has_a_column_where_a_run_reports_it():
@@ -182,7 +182,7 @@ def test_a_calibration_plot_that_would_be_empty_is_left_out():
 def test_a_probe_that_lost_to_the_prompts_is_a_tie_with_them():
     runs = (SimpleNamespace(summary={"epochs": 0, "alpha": 1.0, "start_kind": "text"}, meta={}, path=Path("p")),)
     rows = [row("zero_shot", answers(150), trained=0), replace(row("linear_probe", answers(150)), runs=runs)]
-    assert rows[1].kept == "prompts"
+    assert rows[1].kept == "class prompts"
     assert verdict(rows, build_pairs(rows, "holm"), "holm")[-1].startswith(
         "linear_probe: training did not beat its start"
     )
