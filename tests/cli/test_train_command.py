@@ -177,7 +177,7 @@ def test_a_run_without_resume_is_refused_with_the_right_command(clipft):
 def test_an_output_folder_that_is_a_file(clipft):
     Path("taken").write_text("")
     code, message, _ = error_of(clipft("--output-dir", "taken"))
-    assert (code, message) == (7, "taken: is a file, the run needs a folder")
+    assert (code, message) == (7, "taken: is a file, a folder is needed")
 
 
 def test_debug_shows_the_traceback(clipft):
