@@ -70,15 +70,18 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
     meter = EnergyMeter(material.precision.device)
     on_event = meter.watching(on_event)
     check_layers(material)
-    run_dir, is_numbered = new_run_dir(config.output_dir, config.preset or config.method, dump_yaml(material.config))
-    if is_numbered:
-        on_event(Note(f"that name is taken: this run is {run_dir.path}"))
-    with disk_errors(run_dir), run_dir.locked(), contextlib.closing(material.loader), StopRequest() as stop:
-        write_inputs(run_dir, material.inputs)
-        keep_places(run_dir, config, material.backbone.base.file)
-        pack_images(material, run_dir, on_event, stop)
-        start = _measured_start(material, run_dir, on_event, stop)
-        return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
+    name = config.preset or config.method
+    # Signals are heard from before the folder is there: one that comes as it appears leaves a run to go on with.
+    with contextlib.closing(material.loader), StopRequest() as stop:
+        run_dir, is_numbered = new_run_dir(config.output_dir, name, dump_yaml(material.config))
+        if is_numbered:
+            on_event(Note(f"that name is taken: this run is {run_dir.path}"))
+        with disk_errors(run_dir), run_dir.locked():
+            write_inputs(run_dir, material.inputs)
+            keep_places(run_dir, config, material.backbone.base.file)
+            pack_images(material, run_dir, on_event, stop)
+            start = _measured_start(material, run_dir, on_event, stop)
+            return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
 
 
 def resume(

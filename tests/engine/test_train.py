@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import yaml
 from safetensors.torch import load_file
 from tiny_world import read_metrics, row_of, trained_epochs, write_colours, write_model
 
+from clipft_cli.cli.interrupt import signals_raise
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.checkpoint.card import signed_json
@@ -30,7 +32,15 @@ from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.nf4 import unpack
 from clipft_cli.engine.run_dir import RunDir, find_checkpoint
 from clipft_cli.engine.train import dry_run, resume, train
-from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError, ResourceError, TrainingError
+from clipft_cli.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    InterruptedRun,
+    ModelError,
+    ResourceError,
+    TrainingError,
+)
 
 CPU = torch.device("cpu")
 METHODS = ("full", "lora", *(("qlora",) if find_spec("bitsandbytes") else ()), "linear_probe", "zero_shot")
@@ -209,6 +219,20 @@ def test_an_existing_run_is_never_overwritten(tiny, tmp_path):
     assert caught.value.hint == f"remove it (`rm -r {first.run_dir}`), or choose another --output-dir"
     assert (first.run_dir / "summary.json").read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == ["zs"]
+
+
+def test_a_signal_as_the_folder_appears_leaves_a_run_to_go_on_with(tiny, tmp_path):
+    """The first that is said once the folder is there: its name was taken."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").touch()
+
+    def stop(event: object) -> None:
+        if isinstance(event, Note) and "name is taken" in event.text:
+            signal.raise_signal(signal.SIGINT)
+
+    with signals_raise(), pytest.raises(InterruptedRun, match="nothing is trained yet"):
+        train(tiny.config("full", tmp_path / "run", {"training.num_epochs": 1}), stop)
+    assert resume(tmp_path / "run-2", Recorder()).epochs == 1
 
 
 def test_two_runs_of_one_seed_are_one_run(tiny, tmp_path):
