@@ -95,9 +95,11 @@ def _table(*columns: tuple[str, bool]) -> Table:
 
 def _figures(result: Evaluation) -> Table:
     table = _table(("", False), ("value", True), ("95% interval", False))
-    for metric, figure in result.metrics.headlines:
-        low, high = metric.text(figure.low), metric.text(figure.high)
-        table.add_row(metric.title, metric.text(figure.value), f"{low} to {high}")
+    figures = [(metric, metric.title, figure) for metric, figure in result.metrics.headlines]
+    if (among := result.top1_among_present) is not None:
+        figures.insert(1, (figures[0][0], "top-1 among classes present", among))
+    for metric, title, figure in figures:
+        table.add_row(title, metric.text(figure.value), f"{metric.text(figure.low)} to {metric.text(figure.high)}")
     return table
 
 

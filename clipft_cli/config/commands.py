@@ -41,7 +41,7 @@ class PrepareOptions(Config):
     num_classes: int | None = Field(None, ge=1, description="Keep the first N classes.")
     samples_per_class: int | None = Field(None, ge=1, description="Keep at most N images of each class.")
     split: tuple[float, float, float] = Field(
-        (0.7, 0.15, 0.15), description="Shares of train, val and test, as 0.7/0.15/0.15."
+        (0.7, 0.15, 0.15), description="Shares of train, val and test, as 0.7/0.15/0.15; 0/0/1: all for measuring."
     )
     include: tuple[str, ...] = Field((), description="Only these classes (globs).")
     exclude: tuple[str, ...] = Field((), description="Leave these classes out (globs).")
@@ -108,8 +108,11 @@ class PrepareOptions(Config):
         train, val, test = self.split
         if min(self.split) < 0 or abs(train + val + test - 1) > 1e-6:
             raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
-        if train == 0 or val == 0:
-            raise ValueError("split needs a share above 0 for train and for val (val chooses the best epoch)")
+        if test < 1 and (train == 0 or val == 0):
+            raise ValueError(
+                "split needs a share above 0 for train and for val (val chooses the best epoch),"
+                " or 0/0/1 for a set that is for measuring only"
+            )
         return self
 
 
@@ -122,7 +125,11 @@ class EvaluateOptions(Config):
         description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
     )
     split: SplitName = Field("test", description="Images to measure on.")
-    data_dir: Path | None = Field(None, description="Prepared data set; none: the one the run was trained on.")
+    data_dir: Path | None = Field(
+        None,
+        description="Data set, or labelled images that were never prepared (a folder a class, a table, an archive);"
+        " none: the data set that the run was trained on.",
+    )
     output_dir: Path | None = Field(None, description="Where reports go; none: inside the run.")
     zero_shot: bool = Field(False, description="Measure the pretrained model as it is.")
     batch_size: int | None = Field(None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere.")

@@ -13,11 +13,13 @@ import torch
 
 from ..config.commands import EvaluateConfig
 from ..config.model import TrainedIn
-from ..errors import ModelError
+from ..errors import DataError, ModelError
 from .checkpoint.card import card_of
+from .checkpoint.class_match import ClassMatch, listed, match_classes
 from .checkpoint.load import Loaded, load_base
 from .checkpoint.opened import opened
-from .checkpoint.subject import Subject, choose_subject, data_dir_of, is_other_data, match_classes, reports_dir
+from .checkpoint.seen_images import n_trained_on
+from .checkpoint.subject import Subject, choose_subject, data_dir_of, is_other_data, reports_dir
 from .events import Note, OnEvent
 from .files.publish import publish, staging_folder
 from .files.visible import visible
@@ -25,55 +27,104 @@ from .images.loader import Loader
 from .images.measured_split import MeasuredSplit
 from .labels.templates import choose_templates
 from .machine.hardware import worker_count
-from .manifest import Manifest, Row, read_manifest
+from .manifest import Manifest, Row
 from .metrics.answers import Answers
 from .metrics.metrics import measure
+from .metrics.present import top1_among_present
 from .metrics.scores import Scores
 from .model.inference import split_logits, usual_batch
 from .model.precision import Precision, device_label, set_up
 from .pages.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .preparation.changes import find_changes
+from .preparation.in_memory import MeasuredData, measured_data
 
 
 def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> Evaluation:
     """Measure on one split, and write the reports. Raises ClipftError of the kind of what is wrong."""
     subject = choose_subject(config)
-    manifest = read_manifest(data_dir_of(config, subject))
-    rows = manifest.split(config.evaluate.split)
-    notes = _notes(config, subject, manifest, rows, on_event)
-    target = reports_dir(config, subject)
+    with measured_data(data_dir_of(config, subject), config.seed) as data:
+        evaluation = _measure(config, subject, data, on_event)
+    _warn_of_unreadable(evaluation, on_event)
+    return evaluation
+
+
+def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_event: OnEvent) -> Evaluation:
+    """The evaluation, its files written."""
+    manifest, split = data.manifest, config.evaluate.split
+    rows = manifest.split(split)
+    notes = _notes(config, subject, data, rows, on_event)
+    target = reports_dir(config, subject, manifest)
     with staging_folder(target) as staging:
         precision = set_up(config.hardware, _trained_in(subject))
         loaded = _load(subject, config, manifest, precision.device)
-        index_of = match_classes(manifest, loaded.classes, subject)
+        match = match_classes(manifest, loaded.classes, subject)
+        known = _of_known_classes(rows, match, manifest)  # (N,) positions in rows
+        notes += _class_notes(rows, match, manifest, loaded, on_event)
         on_event(Note(f"measuring on {device_label(precision.device)}, {precision.name}"))
-        images = MeasuredSplit(manifest, rows, loaded.preprocess, max_bad_share=config.data.max_bad_share)
+        measured = [rows[position] for position in known]
+        images = MeasuredSplit(manifest, measured, loaded.preprocess, max_bad_share=config.data.max_bad_share)
         logits, seconds = _logits(config, loaded, images, precision, on_event)
         images.refuse_too_many()
         facts = {
-            **_facts(subject, loaded, manifest),
+            **_facts(subject, loaded, data),
+            "classes_unknown_to_the_model": list(match.unknown),
             "device": device_label(precision.device),
             "precision": precision.name,
             "seconds": round(seconds, 3),
-            "images_per_second": round(len(rows) / max(seconds, 1e-9), 1),
+            "images_per_second": round(len(measured) / max(seconds, 1e-9), 1),
         }
-        scores = _scores(logits, index_of[images.labels], images, loaded, {**facts, "split": config.evaluate.split})
-        temperature = loaded.temperature
+        labels = match.index[images.labels]
+        scores = _scores(logits, labels, known, images, loaded, {**facts, "split": split})
         names = [(info.name, info.readable) for info in loaded.classes]
         evaluation = Evaluation(
-            split=config.evaluate.split,
-            metrics=measure(Answers(scores.logits, scores.labels, temperature), names, seed=config.seed),
+            split=split,
+            metrics=measure(Answers(scores.logits, scores.labels, loaded.temperature), names, seed=config.seed),
             scores=scores,
             paths=tuple(rows[index].path for index in scores.indexes),
             unreadable=tuple(images.unreadable),
             notes=notes,
-            temperature=temperature,
+            temperature=loaded.temperature,
             facts=facts,
             output_dir=target,
+            top1_among_present=top1_among_present(scores),
         )
         publish(staging, evaluation_files(evaluation), last=RESULTS_FILE)
-    _warn_of_unreadable(evaluation, on_event)
     return evaluation
+
+
+def _of_known_classes(rows: Sequence[Row], match: ClassMatch, manifest: Manifest) -> np.ndarray:
+    """(N,) positions of the rows whose class the model knows. Raises DataError where there is none."""
+    known = np.flatnonzero(match.index[[row.label for row in rows]] >= 0)
+    if not len(known):
+        raise DataError(
+            f"{manifest.root}: no image of this split is of a class that the model knows"
+            f" (its classes: {listed(match.unknown)})",
+            hint="classes are matched by name: give the folders the names of the model's classes",
+        )
+    return known
+
+
+def _class_notes(
+    rows: Sequence[Row], match: ClassMatch, manifest: Manifest, loaded: Loaded, on_event: OnEvent
+) -> tuple[str, ...]:
+    """How the classes of the data set and of the model meet, where they are not the same; said now."""
+    notes = list(match.notes)
+    n_unknown = sum(match.index[row.label] < 0 for row in rows)
+    if match.unknown:
+        notes.append(
+            f"the model does not know {listed(match.unknown)}: {n_unknown:,} of {len(rows):,} images are in no figure"
+        )
+    present = {int(match.index[row.label]) for row in rows}
+    missing = [info.name for number, info in enumerate(loaded.classes) if number not in present]
+    if missing:
+        notes.append(
+            f"this split has no image of {listed(missing)}; macro means leave out what has none, and top-1 is given"
+            f" among all {len(loaded.classes)} classes of the model and among the {len(loaded.classes) - len(missing)}"
+            " that have images"
+        )
+    for text in notes:
+        on_event(Note(text, is_warning=True))
+    return tuple(notes)
 
 
 def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
@@ -99,25 +150,19 @@ def _trained_in(subject: Subject) -> TrainedIn | None:
 
 
 def _notes(
-    config: EvaluateConfig, subject: Subject, manifest: Manifest, rows: Sequence[Row], on_event: OnEvent
+    config: EvaluateConfig, subject: Subject, data: MeasuredData, rows: Sequence[Row], on_event: OnEvent
 ) -> tuple[str, ...]:
     """What a reader of the figures must know; said now, and kept in the reports."""
     is_default = config.evaluate.checkpoint is None and subject.checkpoint is not None
     on_event(Note(f"evaluating {subject.label}" + (", of the newest finished run" if is_default else "")))
-    warnings = []
-    changes = find_changes(manifest)
-    if changes:
+    manifest = data.manifest
+    warnings = list(data.warnings)
+    if data.is_prepared and (changes := find_changes(manifest)):
         warnings.append(changes.describe())
+    if not data.is_prepared:
+        on_event(Note(f"{manifest.root} is no prepared data set: its {len(rows):,} images are measured as they are"))
     if not subject.is_zero_shot and is_other_data(subject, manifest):
-        warnings.append(
-            f"{manifest.root} is not the data set this run was trained on, or has been prepared again since:"
-            " images of this split may have been trained on"
-        )
-    present = {row.label for row in rows}
-    missing = [visible(info.name) for label, info in enumerate(manifest.classes) if label not in present]
-    if missing:
-        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        warnings.append(f"this split has no image of {named}; macro means leave out what has none")
+        warnings += _seen_before(n_trained_on(config, subject, rows), len(rows), manifest)
     for text in warnings:
         on_event(Note(text, is_warning=True))
     if config.evaluate.split == "train":
@@ -125,6 +170,15 @@ def _notes(
     if config.evaluate.split == "val":
         warnings.append("val chose the checkpoint: its figures are a little too good, test's are not")
     return tuple(warnings)
+
+
+def _seen_before(n_seen: int | None, n: int, manifest: Manifest) -> list[str]:
+    if n_seen is None:
+        return [
+            f"{manifest.root} is not the data set this run was trained on, or has been prepared again since:"
+            " images of this split may have been trained on"
+        ]
+    return [f"{n_seen:,} of these {n:,} images were trained on: the figures are too good"] if n_seen else []
 
 
 def _logits(
@@ -141,9 +195,17 @@ def _logits(
 
 
 def _scores(
-    logits: np.ndarray, labels: np.ndarray, images: MeasuredSplit, loaded: Loaded, facts: Mapping[str, Any]
+    logits: np.ndarray,
+    labels: np.ndarray,
+    positions: np.ndarray,
+    images: MeasuredSplit,
+    loaded: Loaded,
+    facts: Mapping[str, Any],
 ) -> Scores:
-    """What could be read, in manifest order. Raises ModelError where logits are not finite."""
+    """What could be read, in manifest order; `positions` (N,) are those of the images in it.
+
+    Raises ModelError where logits are not finite.
+    """
     kept = np.array([index for index in range(len(images)) if index not in images.bad], dtype=np.int64)
     if not np.isfinite(logits[kept]).all():
         raise ModelError(
@@ -151,11 +213,11 @@ def _scores(
             hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
         )
     facts = {**facts, "temperature": loaded.temperature, "classes": [info.name for info in loaded.classes]}
-    return Scores(logits[kept], labels[kept], kept, facts)
+    return Scores(logits[kept], labels[kept], positions[kept], facts)
 
 
-def _facts(subject: Subject, loaded: Loaded, manifest: Manifest) -> dict[str, Any]:
-    card = loaded.card
+def _facts(subject: Subject, loaded: Loaded, data: MeasuredData) -> dict[str, Any]:
+    card, manifest = loaded.card, data.manifest
     return {
         "method": card.method,
         "label": "zero-shot" if subject.is_zero_shot else card.label,
@@ -170,6 +232,7 @@ def _facts(subject: Subject, loaded: Loaded, manifest: Manifest) -> dict[str, An
         "selected_on": card.selected_on,
         "data_dir": str(manifest.root),
         "data_name": manifest.name,
+        "is_prepared": data.is_prepared,
         "manifest_digest": manifest.digest,
         "is_training_data_set": not is_other_data(subject, manifest),
     }

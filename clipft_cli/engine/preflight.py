@@ -14,6 +14,7 @@ from .checkpoint.subject import choose_subject, data_dir_of
 from .files.places import read_places
 from .manifest import require_data_set
 from .run_dir import interrupted_run, refuse_taken
+from .sources.unprepared import is_unprepared
 
 
 def check_training(config: TrainConfig, *, is_written: bool = True) -> None:
@@ -50,4 +51,6 @@ def check_resumption(path: Path | None, data_dir: Path | None = None) -> None:
 
 def check_evaluation(config: EvaluateConfig) -> None:
     """Raises CheckpointError where there is no checkpoint to measure, DataError where there is no data set."""
-    require_data_set(data_dir_of(config, choose_subject(config)))
+    data_dir = data_dir_of(config, choose_subject(config))
+    if not is_unprepared(data_dir):
+        require_data_set(data_dir)

@@ -14,6 +14,7 @@ from .preparation.finish import describe, describe_existing, write_in_place, wri
 from .preparation.layout import work_folder
 from .preparation.request import fingerprint, identities
 from .preparation.skeleton import SkeletonResult, write_skeleton
+from .preparation.split import Shares
 from .preparation.summary import PrepareResult
 from .preparation.target import DATA_FOLDER, Target, check_stays, check_target, choose_target, make_room
 from .preparation.validate import ValidationReport, validate
@@ -56,7 +57,8 @@ def prepare(
         listing.notes += [note] if note else []
         draft = make_draft(config, target, listing, on_progress)
         write = write_in_place if target.stays else write_layout
-        manifest = write(target, work, listing, draft, _origin(config, target, asked), on_progress)
+        origin = _origin(config, target, asked, draft.shares)
+        manifest = write(target, work, listing, draft, origin, on_progress)
     return describe(manifest, listing, draft, config, time.monotonic() - started)
 
 
@@ -91,10 +93,10 @@ def _what_is_asked(config: PrepareConfig, target: Target, source: SourceRequest)
     return fingerprint(config, identities(listing.items)), listing
 
 
-def _origin(config: PrepareConfig, target: Target, request: str) -> Origin:
+def _origin(config: PrepareConfig, target: Target, request: str, shares: Shares) -> Origin:
     """How the data set came about; one prepared again keeps the name of its source."""
     source = target.kind.origin(target.source or "")
     if target.is_again and target.previous is not None:
         source = target.previous.origin.source
     is_in_place = target.stays and (not target.is_again or bool(target.previous and target.previous.origin.in_place))
-    return Origin(source, config.seed, config.prepare.split, is_in_place, {}, request)
+    return Origin(source, config.seed, shares, is_in_place, {}, request)

@@ -30,6 +30,11 @@ def evaluate(*arguments: str):
     return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
 
 
+def said(outcome) -> str:
+    """What was printed beside the result, in one line."""
+    return " ".join(outcome.stderr.split())
+
+
 def results(folder: Path) -> dict:
     return json.loads((folder / "evaluation_results.json").read_text())
 
@@ -134,11 +139,57 @@ def test_an_unknown_split_is_a_configuration_error(world):
     assert "'train', 'val' or 'test'" in outcome.stderr
 
 
-def test_other_classes_are_refused_by_name(world):
-    write_colours(Path("data/other"), names=["blue", "green", "pink"])
+def test_classes_that_the_model_knows_none_of_are_refused_by_name(world):
+    write_colours(Path("data/other"), names=["pink", "grey", "teal"])
     outcome = evaluate("--data-dir", "data/other")
     assert outcome.exit_code == 3
-    assert "only in the data set: pink; only in the checkpoint: red" in outcome.stderr
+    assert "only in the data set: pink, grey, teal; only in the checkpoint: blue, green, red" in said(outcome)
+
+
+def test_a_class_that_the_model_does_not_know_is_in_no_figure_and_named(world):
+    write_colours(Path("data/other"), names=["blue", "green", "pink"])
+    outcome = evaluate("--data-dir", "data/other", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    assert "the model does not know pink: 6 of 18 images are in no figure" in said(outcome)
+    assert (content["n_images"], content["top1"]) == (12, 1.0)
+    assert content["classes_unknown_to_the_model"] == ["pink"]
+    assert content["classes_without_images"] == ["red"]
+    scores = load_file(world.run / "evaluation-test-on-other" / "scores.safetensors")
+    assert scores["labels"].tolist() == [0] * 6 + [1] * 6
+    assert not (world.run / "evaluation-test").exists()
+
+
+def test_a_folder_that_was_never_prepared_is_measured_whole_and_left_as_it_is(world):
+    for name in ("blue", "red"):
+        shutil.copytree(world.data / "test" / name, Path("field") / name)
+    (Path("field") / "red" / "zz.png").write_bytes((world.data / "test" / "red" / "red 3.png").read_bytes())
+    before = sorted(Path("field").rglob("*"))
+    outcome = evaluate("--data-dir", "field", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    assert (content["n_images"], content["is_prepared"]) == (12, False)
+    assert content["top1_among_present"]["value"] >= content["top1"]
+    assert "1 x exact copy of another image, left out: red/zz.png" in said(outcome)
+    assert "this split has no image of green;" in said(outcome)
+    assert sorted(Path("field").rglob("*")) == before
+    rows = list(csv.DictReader((world.run / "evaluation-test-on-field" / "predictions.csv").open()))
+    assert rows[0]["path"] == "blue/blue 0.png"
+
+
+def test_images_of_the_train_split_are_counted_wherever_they_lie(world):
+    for name in ("blue", "red"):
+        shutil.copytree(world.data / "train" / name, Path("field") / name)
+    n = len(list(Path("field").rglob("*.png")))
+    outcome = evaluate("--data-dir", "field")
+    assert f"{n} of these {n} images were trained on: the figures are too good" in said(outcome)
+
+
+def test_a_name_in_other_letters_is_matched_and_said(world):
+    shutil.copytree(world.data / "test" / "red", Path("field") / "Red")
+    outcome = evaluate("--data-dir", "field", "--json")
+    assert json.loads(outcome.stdout)["n_images"] == 6
+    assert "'Red' is taken for the model's 'red': letter case" in said(outcome)
 
 
 def test_the_same_classes_in_another_order_are_matched_by_name(world):
@@ -147,7 +198,7 @@ def test_the_same_classes_in_another_order_are_matched_by_name(world):
     content = json.loads(outcome.stdout)
     assert content["top1"] == 1.0
     assert [item["name"] for item in content["per_class"]] == ["blue", "green", "red"]
-    assert "may have been trained on" in " ".join(outcome.stderr.split())
+    assert "trained on" not in said(outcome)
     assert content["is_training_data_set"] is False
 
 

@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...config.commands import EvaluateConfig, TrainConfig
 from ...config.load import load_config
 from ...errors import CheckpointError, ConfigError, DataError
 from ..files.digest import file_digest
 from ..files.places import where
-from ..files.visible import visible
-from ..labels.class_names import ClassInfo
-from ..labels.names import earlier_name
+from ..labels.folder_names import folder_name
 from ..manifest import DATASET_FILE, Manifest
 from ..run_dir import CHECKPOINT_FILE, OUTPUTS, RunDir, find_checkpoint
 from .card import read_card
-
-N_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -95,10 +89,11 @@ def is_other_data(subject: Subject, manifest: Manifest) -> bool:
     return digest is not None and digest != manifest.digest
 
 
-def reports_dir(config: EvaluateConfig, subject: Subject) -> Path:
+def reports_dir(config: EvaluateConfig, subject: Subject, manifest: Manifest) -> Path:
     """--output-dir, else `evaluation-SPLIT` inside the run.
 
-    What is not the run's best has its name added, so that it never takes the place of the best's evaluation.
+    What is not the run's best, and data that was named and is not what the run was trained on, has its name added, so
+    that it never takes the place of the best's evaluation.
     """
     options = config.evaluate
     if options.output_dir is not None:
@@ -116,41 +111,9 @@ def reports_dir(config: EvaluateConfig, subject: Subject) -> Path:
         return subject.checkpoint / name  # a checkpoint that lies outside any run
     if not subject.is_zero_shot and not _is_best(run, subject.checkpoint):
         name += f"-{subject.checkpoint.name}"
+    if options.data_dir is not None and is_other_data(subject, manifest):
+        name += f"-on-{folder_name(manifest.root.resolve().name)}"
     return run.path / name
-
-
-def match_classes(manifest: Manifest, classes: tuple[ClassInfo, ...], subject: Subject) -> np.ndarray:
-    """(C,) the model's index of each class of the data set, by name.
-
-    Raises DataError naming what differs where the two do not have the same classes.
-    """
-    index = {info.name: number for number, info in enumerate(classes)}
-    names = [info.name for info in manifest.classes]
-    if set(names) != set(index):
-        index, names = _under_earlier_names(index, names)
-    only_data = [name for name in names if name not in index]
-    only_model = [name for name in index if name not in set(names)]
-    if only_data or only_model:
-        parts = [
-            f"only {where}: {_listed(found)}"
-            for where, found in (("in the data set", only_data), ("in the checkpoint", only_model))
-            if found
-        ]
-        raise DataError(
-            f"{manifest.root}: its {len(names)} classes are not the {len(index)} of {subject.checkpoint}"
-            f" ({'; '.join(parts)})",
-            hint="evaluate on a data set with the classes of the checkpoint, or train on this one",
-        )
-    return np.array([index[name] for name in names], dtype=np.int64)
-
-
-def _under_earlier_names(index: dict[str, int], names: list[str]) -> tuple[dict[str, int], list[str]]:
-    """Both sides as an earlier version named them, where that makes them meet and keeps every class apart."""
-    old_index = {earlier_name(name): number for name, number in index.items()}
-    old_names = [earlier_name(name) for name in names]
-    if set(old_names) == set(old_index) and len(old_index) == len(index) and len(set(old_names)) == len(names):
-        return old_index, old_names
-    return index, names
 
 
 def _trained_on(subject: Subject, key: str) -> str | None:
@@ -164,8 +127,3 @@ def _is_best(run: RunDir, checkpoint: Path) -> bool:
         return find_checkpoint(run.best).resolve() == checkpoint.resolve()
     except CheckpointError:
         return False
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(visible(name) for name in names[:N_NAMED])
-    return shown + (f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else "")

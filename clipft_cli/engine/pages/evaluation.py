@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint.card import versions
+from ..metrics import METRICS
+from ..metrics.intervals import Interval
 from ..metrics.metrics import Metrics, metrics_json
 from ..metrics.scores import SCORES_FILE, Scores, scores_bytes
 from .plots import class_performance_png, confusion_png
@@ -27,7 +29,8 @@ PREDICTIONS_FILE = "predictions.csv"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A finished measurement. `facts` say of what and on what; `paths` are those of the scored images."""
+    """A finished measurement. `facts` say of what and on what; `paths` are those of the scored images;
+    `top1_among_present` is None where every class of the model has images."""
 
     split: str
     metrics: Metrics
@@ -38,6 +41,7 @@ class Evaluation:
     temperature: float
     facts: Mapping[str, Any]
     output_dir: Path
+    top1_among_present: Interval | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in evaluation_results.json, but for the digests of the files beside it."""
@@ -47,6 +51,7 @@ class Evaluation:
             "n_images": self.metrics.n_images,
             "n_classes": len(self.metrics.classes),
             **metrics_json(self.metrics),
+            "top1_among_present": self._among_present(),
             "temperature": self.temperature,
             **self.facts,
             "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
@@ -54,6 +59,10 @@ class Evaluation:
             "output_dir": str(self.output_dir),
             "versions": {**versions(), **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")}},
         }
+
+    def _among_present(self) -> dict[str, Any] | None:
+        found = self.top1_among_present
+        return None if found is None else {"value": found.value, "interval_95": [found.low, found.high]}
 
 
 def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
@@ -78,6 +87,16 @@ def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
     return {**files, RESULTS_FILE: text.encode("utf-8", "backslashreplace")}
 
 
+def _among_present(evaluation: Evaluation) -> dict[str, str]:
+    """A line for the report where classes of the model do not occur."""
+    found = evaluation.top1_among_present
+    return (
+        {}
+        if found is None
+        else {"among present": f"{METRICS['top1'].text_of(found)}, top-1 among the classes with images"}
+    )
+
+
 def _text(evaluation: Evaluation) -> str:
     facts, metrics = evaluation.facts, evaluation.metrics
     lines = {
@@ -85,6 +104,7 @@ def _text(evaluation: Evaluation) -> str:
         "checkpoint": f"{facts['checkpoint'] or 'none: pretrained weights'}",
         "data set": f"{facts['data_dir']} (digest {facts['manifest_digest'][:12]})",
         "split": f"{evaluation.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes",
+        **_among_present(evaluation),
         "temperature": f"{evaluation.temperature:.3f}",
         "device": f"{facts['device']}, {facts['precision']}",
         "speed": f"{facts['images_per_second']:.0f} images/s",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...config.commands import PrepareConfig
 from ...config.data import SplitName
-from ...errors import DataError
-from ..files.visible import shown
 from ..labels.class_names import CLASSES_FILE, ClassInfo, edited_names, listed_names
 from ..labels.folder_names import storable
 from ..labels.names import class_name
@@ -22,7 +19,9 @@ from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes, small_classes
 from .duplicates import remove_duplicates
 from .joined_classes import check_alike, join_classes
 from .known_labels import with_known_labels
-from .split import assign_splits, rank_of
+from .known_splits import with_known_splits
+from .split import Shares, assign_splits, is_test_only, rank_of
+from .split_checks import warn_about_splits
 from .target import Target
 
 OnProgress = Callable[[str, int, int | None], None]
@@ -38,6 +37,7 @@ class Draft:
     classes: list[ClassInfo]
     problems: list[Problem]
     warnings: list[str]
+    shares: Shares
 
     def labels(self) -> list[int]:
         """The label of each picture: its class's place in class order."""
@@ -51,9 +51,13 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     with_known_labels(listing, target)
     warnings: list[str] = [target.note] if target.note else []
     join_classes(listing, options.merge, warnings)
-    kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes))
+    items, shares = with_known_splits(listing, target, options.split)
+    if shares != options.split:
+        config = config.model_copy(update={"prepare": options.model_copy(update={"split": shares})})
+    fewest = 1 if is_test_only(shares) else 2
+    kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes, fewest))
     check_alike(sorted(kept), listing, config, warnings)
-    items = [item for item in _with_known_splits(listing, target) if item.label in kept]
+    items = [item for item in items if item.label in kept]
     if target.stays:
         items = _with_names_in_utf8(items, listing)
     left_off = set(listing.labels()) - kept
@@ -65,17 +69,18 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     problems += found.problems
     warnings += found.warnings
     pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
-    pictures, groups = _only_with_train(pictures, groups, problems)
+    if not is_test_only(shares):
+        pictures, groups = _only_with_train(pictures, groups, problems)
     small = small_classes(kept, pictures, groups, options.min_per_class, warnings)
     pictures, groups = _without(small, "its class is too small", pictures, groups, problems)
     kept -= small
     check_class_sizes(kept, pictures, groups, config, problems, listing)
-    splits = assign_splits(pictures, groups, options.split, config.seed)
+    splits = assign_splits(pictures, groups, shares, config.seed)
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
     classes = _class_infos(names, target)
-    _warn_about_splits(pictures, splits, classes, warnings, options.split)
-    return Draft(pictures, groups, splits, classes, problems, warnings)
+    warn_about_splits(pictures, splits, classes, warnings, shares)
+    return Draft(pictures, groups, splits, classes, problems, warnings, shares)
 
 
 def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:
@@ -84,29 +89,6 @@ def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:
     others = [item for item in items if storable(str(item.file)) != str(item.file)]
     listing.problems += [Problem(item.name, "file name is not UTF-8", "", item.label) for item in others]
     return named
-
-
-def _with_known_splits(listing: Listing, target: Target) -> list[Item]:
-    """Items with the splits they have: of their last preparation, or given; train alone is no split at all."""
-    items = listing.items
-    if target.previous is not None:
-        root = target.root
-        known = {(root / row.path).as_posix(): row for row in target.previous.rows}
-        names = [info.name for info in target.previous.classes]
-        rows = [known.get(item.file.as_posix()) or known.get(item.file.absolute().as_posix()) for item in items]
-        items = [
-            dataclasses.replace(item, split=row.split) if row and names[row.label] == item.label else item
-            for item, row in zip(items, rows, strict=True)
-        ]
-    given = {item.split for item in items} - {None}
-    if given == {"train"}:
-        listing.notes.append("only train/ holds images: val and test are cut from it by the shares of --split")
-        return [dataclasses.replace(item, split=None) for item in items]
-    if given and "train" not in given and not any(item.split is None for item in items):
-        raise DataError(f"{listing.description}: no images in train", hint="put images into train/<class>/")
-    if "test" in given and "val" not in given:
-        listing.notes.append("no val images were given: val is cut from train, test is left as it is")
-    return items
 
 
 def _sample(
@@ -168,25 +150,3 @@ def _class_infos(names: list[str], target: Target) -> list[ClassInfo]:
         edited = edited_names(target.root / CLASSES_FILE, [*names, *before, *in_folders, *listed])
     fresh = readable_names(names)
     return [ClassInfo(name, edited.get(name, words)) for name, words in zip(names, fresh, strict=True)]
-
-
-def _warn_about_splits(
-    pictures: Sequence[Picture],
-    splits: Sequence[SplitName],
-    classes: Sequence[ClassInfo],
-    warnings: list[str],
-    shares: tuple[float, float, float],
-) -> None:
-    present = {(picture.item.label, split) for picture, split in zip(pictures, splits, strict=True)}
-    found = {split for _, split in present}
-    if "test" not in found and shares[2] > 0:
-        warnings.append("there are no test images: nothing can be measured at the end but val, which chose the epoch")
-    if "val" not in found:
-        warnings.append("there are no val images: no epoch can be chosen")
-    for split in ("val", "test"):
-        without = [info.name for info in classes if (info.name, split) not in present]
-        if split in found and without:
-            named = ", ".join(shown(name, 40) for name in without[:5]) + (", ..." if len(without) > 5 else "")
-            warnings.append(f"{len(without)} classes have no {split} images: {named}")
-    if all(info.readable.isdigit() for info in classes):
-        warnings.append("class names are numbers, which say nothing to CLIP: edit classes.txt")

@@ -18,6 +18,7 @@ from ..sources.listing import Listing
 from ..sources.problems import PROBLEMS_FILE, Problem, summarise, write_problems
 from .draft import Draft
 from .layout import class_folders, copy_pictures, move_into_place, readme_text, write_readme
+from .split_checks import accuracy_note
 from .starter import STARTER_FILE, starter_text, write_new
 from .summary import PrepareResult, class_counts, size_range
 from .target import Target
@@ -114,6 +115,8 @@ def describe(
     result.near_duplicate_groups = sum(n > 1 for n in Counter(draft.groups).values())
     result.notes = listing.notes
     result.warnings += draft.warnings
+    if result.counts["test"]:
+        result.notes.append(accuracy_note(result.counts["test"]))
     _write_starters(result, manifest, config)
     return result
 
@@ -140,8 +143,14 @@ def _base_result(manifest: Manifest, seconds: float) -> PrepareResult:
 
 
 def _write_starters(result: PrepareResult, manifest: Manifest, config: PrepareConfig) -> None:
-    """clipft.yaml and, for drawings, image.jpg in the current folder, never over a file that is there."""
+    """clipft.yaml and, for drawings, image.jpg in the current folder, never over a file that is there.
+
+    None for a set that is for measuring only: it belongs to a model that is there already.
+    """
     counts = result.counts
+    if not counts["train"] and not counts["val"]:
+        result.next_command = f"clipft evaluate --data-dir {quoted(result.data_dir.as_posix())}"
+        return
     text, pick = starter_text(
         result.data_dir, sum(counts.values()), counts["train"], config.seed, result.is_drawn, find_machine()
     )

@@ -12,6 +12,7 @@ from ..manifest import SPLITS
 from .checks import Picture
 
 Shares = tuple[float, float, float]
+TEST_ONLY: Shares = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Unit:
 
     members: tuple[int, ...]
     rank: str
+
+
+def is_test_only(shares: Shares) -> bool:
+    """Whether the set is for measuring only: nothing is trained or chosen on it."""
+    return tuple(shares) == TEST_ONLY
 
 
 def rank_of(seed: int, sha256: str) -> str:
@@ -41,6 +47,8 @@ def assign_splits(pictures: Sequence[Picture], groups: Sequence[int], shares: Sh
 
     Where splits are given but val has no image, val is cut from train in proportion, and test is left alone.
     """
+    if is_test_only(shares):
+        return ["test"] * len(pictures)
     given = {picture.item.split for picture in pictures} - {None}
     units = group_units(pictures, groups, seed)
     fixed: dict[int, SplitName] = {}

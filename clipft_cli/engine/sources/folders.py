@@ -193,7 +193,8 @@ def _skip_wrappers(tree: Tree) -> tuple[Path, list[str]]:
 
 
 def _split_folders(tree: Tree, prefix: Path) -> dict[str, SplitName]:
-    """Which folders are splits: those named so, if train is one of them or both others are, with folders inside."""
+    """Which folders are splits: those named so, with folders inside, if train is one of them or both others are, or
+    if there is nothing but test: a set for measuring only."""
     named = {
         folder.name: SPLIT_WORDS[folder.name.casefold()]
         for folder in tree.folders
@@ -202,7 +203,9 @@ def _split_folders(tree: Tree, prefix: Path) -> dict[str, SplitName]:
     with_folders = {folder.parent for folder in tree.folders}
     splits = {name: split for name, split in named.items() if prefix / name in with_folders}
     found = set(splits.values())
-    return splits if "train" in found or {"val", "test"} <= found else {}
+    is_alone = [folder.name for folder in tree.folders if folder.parent == prefix and folder != prefix] == list(splits)
+    is_split = "train" in found or {"val", "test"} <= found or (found == {"test"} and is_alone)
+    return splits if is_split else {}
 
 
 def _note_empty_folders(listing: Listing, tree: Tree, prefix: Path, splits: dict[str, SplitName]) -> None:

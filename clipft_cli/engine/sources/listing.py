@@ -58,12 +58,16 @@ class Listing:
 
 
 def choose_classes(
-    listing: Listing, include: Iterable[str], exclude: Iterable[str], num_classes: int | None
+    listing: Listing,
+    include: Iterable[str],
+    exclude: Iterable[str],
+    num_classes: int | None,
+    fewest: int = 2,
 ) -> list[str]:
     """Names of the classes to keep, in class order; includes first, then excludes, then the first N.
 
     A glob is matched against the class name and the readable name; a class name means itself, whatever it holds.
-    Raises ConfigError for a glob that matches no class, DataError where fewer than two classes are left.
+    Raises ConfigError for a glob that matches no class, DataError where fewer than `fewest` classes are left.
     """
     include, exclude = tuple(include), tuple(exclude)
     known = listing.labels()
@@ -88,7 +92,7 @@ def choose_classes(
                 f"the first {num_classes} of {len(kept)} classes are kept: " + _first(kept[:num_classes], 20)
             )
         kept = kept[:num_classes]
-    if len(kept) < 2:
+    if len(kept) < fewest:
         what = f"only one class, '{shown(kept[0])}'" if kept else "no class with images"
         raise DataError(
             f"{listing.description}: {what}; a classifier needs at least 2",

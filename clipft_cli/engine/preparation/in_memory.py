@@ -1,0 +1,79 @@
+"""Labelled images that nobody prepared, as a data set to measure on: nothing is written beside them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...config.commands import PrepareConfig, PrepareOptions
+from ..files.visible import shown
+from ..manifest import Manifest, Origin, Row, digest_of, read_manifest, sorted_rows
+from ..sources import source_of
+from ..sources.problems import Problem, summarise
+from ..sources.source import SourceRequest
+from ..sources.unprepared import is_unprepared
+from .draft import Draft, make_draft
+from .split import TEST_ONLY
+from .target import Target
+
+_DEFAULT = PrepareOptions()
+
+
+@dataclass(frozen=True)
+class MeasuredData:
+    """Images with classes. `warnings`: what a reader of figures on them must know."""
+
+    manifest: Manifest
+    warnings: tuple[str, ...] = ()
+    is_prepared: bool = True
+
+
+@contextmanager
+def measured_data(path: Path, seed: int) -> Iterator[MeasuredData]:
+    """The data set in `path`; labelled images that are none yet are read, and checked as prepare does.
+
+    Where the source says splits they hold, else all images are test. Equal files count once. Near copies are not
+    looked for: they bias nothing where no image is trained on. Raises DataError where nothing can be read.
+    """
+    if not is_unprepared(path):
+        yield MeasuredData(read_manifest(path))
+        return
+    with tempfile.TemporaryDirectory(prefix="clipft-") as work:
+        yield _prepared(path, Path(work), seed)
+
+
+def _prepared(path: Path, work: Path, seed: int) -> MeasuredData:
+    def no_word(stage: str, done: int, total: int | None) -> None:
+        """Progress, which evaluate shows of its own."""
+
+    options = _DEFAULT.model_copy(
+        update={"source": str(path), "near_duplicate_distance": None, "min_per_class": 1},
+    )
+    kind, evidence = source_of(str(path))
+    listing = kind.read(SourceRequest(options, seed, work, work, no_word))
+    shares = TEST_ONLY if all(item.split is None for item in listing.items) else options.split
+    config = PrepareConfig(seed=seed, prepare=options.model_copy(update={"split": shares}))
+    root = path if path.is_dir() else path.parent
+    draft = make_draft(config, Target(root, str(path), kind, evidence, stays=True), listing, no_word)
+    rows = sorted_rows(_rows(draft, root))
+    classes = tuple(draft.classes)
+    origin = Origin(str(path), seed, draft.shares, in_place=True)
+    manifest = Manifest(path, listing.name, classes, rows, digest_of(classes, rows), origin)
+    return MeasuredData(manifest, (*draft.warnings, *_left_out(draft.problems)), is_prepared=False)
+
+
+def _rows(draft: Draft, root: Path) -> Iterator[Row]:
+    """Paths are relative to `root` where the images lie below it."""
+    for picture, split, label in zip(draft.pictures, draft.splits, draft.labels(), strict=True):
+        file = picture.item.file
+        path = file.relative_to(root) if file.is_relative_to(root) else file.absolute()
+        yield Row(path.as_posix(), label, split, picture.sha256, picture.bytes)
+
+
+def _left_out(problems: list[Problem]) -> Iterator[str]:
+    for found in summarise(problems):
+        if found.action == "left out":
+            yield f"{found.count} x {found.reason}, left out: {shown(', '.join(found.examples), 200)}"
