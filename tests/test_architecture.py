@@ -21,6 +21,7 @@ NOUNS_IN_ORDER = (
     "files",
     "machine",
     "labels",
+    "tables",
     "sources",
     "images",
     "preparation",

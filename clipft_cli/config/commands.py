@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Literal
 
@@ -58,8 +59,25 @@ class PrepareOptions(Config):
     )
     min_size: int = Field(1, ge=1, description="Leave images out whose shorter side has fewer pixels.")
     image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
-    label_column: str | None = Field(None, description="Column of a table that holds the class; none: guessed.")
-    split_column: str | None = Field(None, description="Column of a table that holds the split; none: guessed.")
+    label_column: str | None = Field(
+        None,
+        description="Column of a table that holds the class, or columns of 0 and 1 as a,b,c; the word none: the folder"
+        " of each image; none: guessed.",
+    )
+    split_column: str | None = Field(
+        None, description="Column of a table that holds the split; the word none: no column does; none: guessed."
+    )
+    group_column: str | None = Field(
+        None,
+        description="Column of a table whose rows with one value stay in one split (a patient, a clip);"
+        " the word none: no column does; none: no groups.",
+    )
+    image_root: Path | None = Field(
+        None, description="Folder below which the images of a table lie; none: below the table's own folder."
+    )
+    encoding: str | None = Field(
+        None, description="Encoding of a table's text, or of the names in a zip (gb18030, cp932, ...); none: found out."
+    )
     archive: Path | None = Field(None, description="A local copy of the archive, used in place of a download.")
     near_duplicate_distance: int | None = Field(
         4,
@@ -87,6 +105,22 @@ class PrepareOptions(Config):
     @classmethod
     def _none_is_off(cls, value: object) -> object:
         return None if value == "none" else value
+
+    @field_validator("image_root", mode="before", json_schema_input_type=Path | Literal["none"] | None)
+    @classmethod
+    def _own_folder(cls, value: object) -> object:
+        return None if value == "none" else value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is None or value == "none":
+            return None
+        try:
+            b"".decode(codecs.lookup(value).name)
+        except LookupError:
+            raise ValueError(f"'{value}' is no text encoding; such are utf-8, cp1252, gb18030, cp932, big5") from None
+        return value
 
     @field_validator("merge", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod

@@ -16,6 +16,7 @@ READ = frozenset(
         "model.pretrained",
         "prepare.source",
         "prepare.archive",
+        "prepare.image_root",
         "evaluate.base",
         "evaluate.checkpoint",
         "evaluate.data_dir",

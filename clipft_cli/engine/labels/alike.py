@@ -39,6 +39,11 @@ def sounds_missing(label: str) -> bool:
     return _seen(label).strip().casefold() in _MISSING
 
 
+def is_number(label: str) -> bool:
+    """Whether a label is a number, such as `3` or `0.0`, and no word."""
+    return _NUMBER.fullmatch(_seen(label).strip()) is not None
+
+
 def _seen(label: str) -> str:
     """The label without what cannot be seen."""
     return _JOINERS.sub("", _WRITTEN_OUT.sub("", label))

@@ -9,8 +9,8 @@ from ...errors import DataError
 from ..files.visible import shown
 from ..sources.listing import Listing
 from ..sources.problems import Problem
+from ..sources.same_again import same_again
 from .checks import Picture
-from .same_again import same_again
 from .split import group_units, is_test_only, needed
 
 NO_TRAINING_IMAGES = "its class has no training images"

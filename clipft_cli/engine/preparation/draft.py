@@ -49,7 +49,7 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     """Choose classes, look at every image, drop duplicates, divide."""
     options = config.prepare
     with_known_labels(listing, target)
-    warnings: list[str] = [target.note] if target.note else []
+    warnings: list[str] = [*([target.note] if target.note else []), *listing.warnings]
     join_classes(listing, options.merge, warnings)
     items, shares = with_known_splits(listing, target, options.split)
     if shares != options.split:

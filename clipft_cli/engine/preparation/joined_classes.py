@@ -11,7 +11,7 @@ from ...errors import ConfigError, DataError
 from ..files.visible import shown
 from ..labels.alike import alike, difference, sounds_missing
 from ..sources.listing import Listing
-from .same_again import same_again
+from ..sources.same_again import same_again
 
 _N_NAMED = 10
 

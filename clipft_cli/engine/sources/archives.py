@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ...config.commands import PrepareOptions
 from ...errors import DataError
 from ..files.visible import shown
 from ..labels.folder_names import folder_name
+from .column_words import IMAGE, LABEL, is_called
 from .folders import is_ignored, list_folder
 from .listing import Listing
 from .problems import Problem
-from .source import OnProgress, Source
-from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, TABLE_SUFFIXES, list_table
+from .source import Source, SourceRequest
+from .tables import TABLE_SUFFIXES, list_table
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _CHUNK = 1 << 20
@@ -89,10 +89,10 @@ def suffix_of(path: Path) -> str:
     return next((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), "")
 
 
-def list_archive(path: Path, options: PrepareOptions, work: Path, on_progress: OnProgress) -> Listing:
+def list_archive(path: Path, request: SourceRequest) -> Listing:
     """The images of an archive of class folders, of train/val/test folders, or of a table with images."""
-    unpacked = unpack(path, work / "unpacked", lambda n: on_progress("unpacking", n, None))
-    listing = _list_tree(unpacked.folder, options, work)
+    unpacked = unpack(path, request.work / "unpacked", lambda n: request.on_progress("unpacking", n, None))
+    listing = _list_tree(unpacked.folder, request)
     listing.name = _bare_name(path) or "images"
     listing.description = str(path)
     listing.problems = unpacked.problems + listing.problems
@@ -100,7 +100,7 @@ def list_archive(path: Path, options: PrepareOptions, work: Path, on_progress: O
     return listing
 
 
-def _list_tree(folder: Path, options: PrepareOptions, work: Path) -> Listing:
+def _list_tree(folder: Path, request: SourceRequest) -> Listing:
     """Class folders where there are any; else the table that lies there."""
     tables = [
         p
@@ -115,17 +115,15 @@ def _list_tree(folder: Path, options: PrepareOptions, work: Path) -> Listing:
         if not tables:
             raise
     table = next((p for p in tables if _names_images(p)), tables[0])
-    return list_table(table, options, work / "table", inside=folder)
+    return list_table(table, request, inside=folder)
 
 
 def _names_images(table: Path) -> bool:
     if table.suffix.lower() not in (".csv", ".tsv"):
         return True
     with open(table, encoding="utf-8-sig", errors="replace") as file:
-        header = {
-            cell.strip().strip('"').lower() for cell in file.readline().replace(";", ",").replace("\t", ",").split(",")
-        }
-    return bool(header & set(IMAGE_COLUMNS)) and bool(header & set(LABEL_COLUMNS))
+        header = file.readline().replace(";", ",").replace("\t", ",").split(",")
+    return any(is_called(cell, IMAGE) for cell in header) and any(is_called(cell, LABEL) for cell in header)
 
 
 def unpack(
@@ -255,6 +253,6 @@ ARCHIVE = Source(
     "archive",
     "zip, tar",
     _evidence,
-    lambda request: list_archive(request.path, request.options, request.work, request.on_progress),
+    lambda request: list_archive(request.path, request),
     data_folder=lambda text: folder_name(_bare_name(Path(text))),
 )

@@ -9,10 +9,11 @@ from typing import Any
 from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
 from ..labels.names import class_name
+from .column_words import IMAGE, LABEL, is_called
 from .listing import SPLIT_WORDS, Item, Listing
 from .problems import Problem
 from .source import OnProgress, Source
-from .tables import IMAGE_COLUMNS, LABEL_COLUMNS, image_suffix
+from .tables import image_suffix
 
 _NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)")
 
@@ -65,8 +66,8 @@ def _load(name: str) -> Any:
 
 def _columns(source: str, rows: Any, options: PrepareOptions) -> tuple[str, str]:
     names = list(rows.features)
-    image = options.image_column or next((n for n in names if n.lower() in IMAGE_COLUMNS), None)
-    label = options.label_column or next((n for n in names if n.lower() in (*LABEL_COLUMNS, "labels")), None)
+    image = options.image_column or next((n for n in names if is_called(n, IMAGE)), None)
+    label = options.label_column or next((n for n in names if is_called(n, LABEL)), None)
     if image not in names or label not in names:
         raise ConfigError(
             f"{source}: columns for image and class are not clear; there are: {', '.join(names)}",

@@ -43,7 +43,8 @@ class Item:
 
 @dataclass
 class Listing:
-    """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen."""
+    """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen, `warnings` such as must
+    not be overlooked."""
 
     name: str
     description: str
@@ -51,6 +52,7 @@ class Listing:
     problems: list[Problem] = field(default_factory=list)
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def labels(self) -> list[str]:
         """Class names that have images, in class order."""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config.commands import PrepareOptions
+from ...config.commands import PrepareConfig, PrepareOptions
 from ..labels.folder_names import folder_name
 from .listing import Listing
+from .same_again import same_again
 
 OnProgress = Callable[[str, int, int | None], None]
 """Stage, how much of it is done, of how much; None where that is not known."""
@@ -33,6 +34,10 @@ class SourceRequest:
     def path(self) -> Path:
         """SOURCE as a path."""
         return Path(self.text)
+
+    def again(self, *more: str) -> str:
+        """The command that reads this source again with `more` said, to be pasted."""
+        return same_again(PrepareConfig(seed=self.seed, prepare=self.options), *more)
 
 
 def last_part(text: str) -> str:

@@ -2,145 +2,161 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from ...config.commands import PrepareOptions
 from ...config.data import SplitName
-from ...errors import ConfigError, DataError, MissingExtraError
-from ..files.visible import shown
+from ...errors import DataError
+from ..files.visible import quoted, shown
 from ..labels.folder_names import folder_name
 from ..labels.names import class_name
-from .listing import SPLIT_WORDS, Item, Listing
+from ..tables.cells import ManyLabels, file_text, label_text, mark
+from ..tables.read import TABLE_SUFFIXES, read_table
+from ..tables.table import Row, Table
+from .column_words import IMAGE, LABEL, is_called
+from .columns import ColumnChoice, Columns
+from .image_finder import NOT_FOUND, ImageFinder, Unfound
+from .listing import Item, Listing
 from .problems import Problem
-from .source import Source, whole_path
+from .source import Source, SourceRequest, whole_path
 
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
-IMAGE_COLUMNS = ("image", "image_path", "path", "filepath", "file_path", "file", "filename", "file_name", "img")
-LABEL_COLUMNS = ("label", "class", "class_name", "category", "label_name", "target", "breed", "species")
-SPLIT_COLUMNS = ("split", "subset", "partition", "set")
-MAX_CELL = 1 << 20
+_JOINERS = "|;,"
+"""What people write between the classes of an image that has several."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns that count; `split` may be missing."""
-
-    image: str
-    label: str
-    split: str | None
-
-
-def list_table(path: Path, options: PrepareOptions, work: Path, inside: Path | None = None) -> Listing:
-    """The images a table names, relative to its own folder.
+def list_table(path: Path, request: SourceRequest, inside: Path | None = None) -> Listing:
+    """The images a table names, looked for in its own folder and below, or in --image-root.
 
     `inside`: no image outside this folder is taken (for tables that came in an archive).
     Raises DataError or ConfigError where the table or its columns cannot be understood.
     """
-    listing = Listing(path.stem, str(path))
-    columns: Columns | None = None
-    for number, row in _rows(path, listing.problems):
-        if columns is None:
-            columns = find_columns(path, row, options)
-            used = [f"image: {columns.image}", f"class: {columns.label}"]
-            used += [f"split: {columns.split}"] if columns.split else []
-            listing.notes.append("columns used: " + ", ".join(used))
-        found = _item(number, row, columns, path, work, inside)
+    root = request.options.image_root
+    finder = ImageFinder([root] if root else [path.parent], inside)
+
+    def is_a_row(cells: Sequence[str]) -> bool:
+        if any(is_called(cell, IMAGE) or is_called(cell, LABEL) for cell in cells):
+            return False
+        return any(isinstance(finder.look(cell), Path) or looks_like_a_file(cell) for cell in cells if cell)
+
+    table = read_table(path, request.options.encoding, is_a_row)
+    return list_rows(table, path, request, finder)
+
+
+def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFinder) -> Listing:
+    """The images that the rows of `table` name, which was read from `path`. Raises as `list_table` does."""
+    listing = Listing(path.stem, str(path), notes=list(table.notes))
+    listing.problems += [Problem(f"{path.name}, {place}", reason) for place, reason in table.problems]
+    if next(table.read(table.names[:1]), None) is None:
+        raise DataError(f"{path}: holds no rows", hint="a table needs a column for the image and one for the class")
+    choice = ColumnChoice(str(path), table, request, finder)
+    columns = choice.columns()
+    listing.notes += [f"columns used: {columns.used()}", *choice.notes]
+    listing.warnings += choice.warnings
+    reader = _RowReader(path, table, columns, request.work / "table", finder)
+    for row in table.read(reader.names):
+        found = reader.item(row)
         if isinstance(found, Item):
             listing.items.append(found)
         else:
             listing.problems.append(found)
-    if columns is None:
-        raise DataError(f"{path}: holds no rows", hint="a table needs a column for the image and one for the class")
     listing.items = _once(listing.items, listing.problems)
-    if not listing.items:
-        first = listing.problems[0]
-        raise DataError(
-            f"{path}: no row could be used; the first: {first.file}: {first.reason} ({first.detail})",
-            hint="paths in the table are relative to the folder it lies in",
-        )
+    if finder.n_searched:
+        roots = ", ".join(shown(str(root), 80) or "." for root in finder.roots)
+        listing.notes.append(f"{finder.n_searched:,} images were found by name below {roots}")
+    _check_usable(listing, columns, request)
+    _refuse_joined_labels(listing, request)
     return listing
 
 
-def find_columns(path: Path, row: Mapping[str, Any], options: PrepareOptions) -> Columns:
-    """The columns asked for, or those with usual names. Raises ConfigError that names what there is."""
-    names = [name for name in row if isinstance(name, str)]
-    image = _column(path, names, options.image_column, IMAGE_COLUMNS, "image")
-    label = _column(path, names, options.label_column, LABEL_COLUMNS, "label")
-    split = options.split_column
-    if split is not None:
-        split = _column(path, names, split, (), "split")
-    else:
-        split = next((name for name in names if name.strip().lower() in SPLIT_COLUMNS), None)
-    return Columns(image, label, split)
+def looks_like_a_file(cell: str) -> bool:
+    """Whether a cell of a first line is the name of a picture, so that the line is no header."""
+    from ..files.pictures import image_suffixes
+
+    return Path(cell.replace("\\", "/")).suffix.lower() in image_suffixes() and len(cell) < 4096
 
 
-def _column(path: Path, names: list[str], asked: str | None, usual: tuple[str, ...], key: str) -> str:
-    if asked is not None:
-        if asked in names:
-            return asked
-        problem = f"has no column '{asked}'"
-    else:
-        lowered = {name.strip().lower(): name for name in reversed(names)}
-        for name in usual:
-            if name in lowered:
-                return lowered[name]
-        problem = f"no column is known to hold the {key}"
-    raise ConfigError(
-        f"{path}: {problem}; columns: {', '.join(shown(name, 40) for name in names[:20])}",
-        hint=f"name it with `--set prepare.{key}_column=NAME`",
+class _RowReader:
+    """From a row to an image with its class, or to what is wrong with the row."""
+
+    def __init__(self, path: Path, table: Table, columns: Columns, work: Path, finder: ImageFinder) -> None:
+        self.path, self.columns, self.work, self.finder = path, columns, work, finder
+        self.class_names = table.class_names.get(columns.label[0], []) if len(columns.label) == 1 else []
+        split = [columns.split.name] if columns.split else []
+        group = [columns.group] if columns.group else []
+        self.names = [columns.image, *columns.label, *split, *group]
+        self._n_images = 0
+
+    def item(self, row: Row) -> Item | Problem:
+        """The image of a row. Raises DataError for a class that is several."""
+        where = f"{self.path.name}, {row.place}"
+        image, cells = row.cells[0], list(row.cells[1:])
+        label = self._label(where, cells[: len(self.columns.label)])
+        cells = cells[len(self.columns.label) :]
+        if label is None and self.columns.label:
+            return Problem(where, "row without a class")
+        name = class_name(label) if label else ""
+        split: SplitName | None = None
+        if self.columns.split is not None:
+            cell = cells.pop(0)
+            try:
+                split = self.columns.split.split_of(cell)
+            except KeyError:
+                return Problem(where, "unknown split", shown(str(cell), 40), name)
+        group = (label_text(cells[0]) or None) if cells else None
+        found = self._file(where, image)
+        if isinstance(found, Problem):
+            return Problem(found.file, found.reason, found.detail, name)
+        file, text = found
+        return Item(file, text, name or class_name(file.parent.name), split, group)
+
+    def _label(self, where: str, cells: Sequence[Any]) -> str | None:
+        if len(cells) > 1:
+            marked = [name for name, cell in zip(self.columns.label, cells, strict=True) if mark(cell)]
+            if len(marked) > 1:
+                raise _several(self.path, where, ", ".join(marked))
+            return marked[0] if marked else None
+        try:
+            text = label_text(cells[0]) if cells else None
+        except ManyLabels as error:
+            raise _several(self.path, where, error.args[0]) from None
+        if self.class_names and text is not None and text.lstrip("-").isdigit():
+            number = int(text)
+            return self.class_names[number] if 0 <= number < len(self.class_names) else None
+        return text
+
+    def _file(self, where: str, image: Any) -> tuple[Path, str] | Problem:
+        if isinstance(image, Mapping):
+            image = image.get("bytes") or image.get("path")
+        if isinstance(image, bytes | bytearray):
+            self._n_images += 1
+            file = self.work / f"{self._n_images:08d}{image_suffix(bytes(image[:16]))}"
+            self.work.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(image)
+            return file, where
+        text = file_text(image)
+        if text is None:
+            return Problem(where, "row without an image")
+        found = self.finder.find(text)
+        if isinstance(found, Unfound):
+            return Problem(where, found.reason, found.detail)
+        return found, text
+
+
+def _several(path: Path, where: str, what: str) -> DataError:
+    return DataError(
+        f"{where}: the class is {what}",
+        hint=f"clipft learns one class an image: write one for each image of {quoted(path)},"
+        " or name another column with --label-column",
     )
-
-
-def _item(
-    number: int, row: Mapping[str, Any], columns: Columns, path: Path, work: Path, inside: Path | None
-) -> Item | Problem:
-    where = f"{path.name}, row {number}"
-    label, split_word, image = row.get(columns.label), row.get(columns.split or ""), row.get(columns.image)
-    if label is None or not str(label).strip():
-        return Problem(where, "row without a class")
-    name = class_name(str(label).strip())
-    split: SplitName | None = None
-    if columns.split and split_word is not None and str(split_word).strip():
-        split = SPLIT_WORDS.get(str(split_word).strip().lower())
-        if split is None:
-            return Problem(where, "unknown split", shown(str(split_word), 40), name)
-    if isinstance(image, Mapping):
-        image = image.get("bytes") or image.get("path")
-    if isinstance(image, bytes | bytearray):
-        file = work / f"{number:08d}{image_suffix(bytes(image[:16]))}"
-        work.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(image)
-        return Item(file, where, name, split)
-    if image is None or not str(image).strip():
-        return Problem(where, "row without an image", "", name)
-    return _path_item(where, str(image).strip(), name, split, path.parent, inside)
 
 
 def image_suffix(start: bytes) -> str:
     """The usual suffix of a file that starts so; `.image` where it is not one of the common kinds."""
     leads = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}
     return next((suffix for lead, suffix in leads.items() if start.startswith(lead)), ".image")
-
-
-def _path_item(
-    where: str, text: str, label: str, split: SplitName | None, base: Path, inside: Path | None
-) -> Item | Problem:
-    if "://" in text:
-        return Problem(where, "a web address, not a file", shown(text, 120), label)
-    file = base / text
-    try:
-        if inside is not None and not file.resolve().is_relative_to(inside.resolve()):
-            return Problem(where, "outside the archive", shown(text, 120), label)
-        if not file.exists():
-            return Problem(where, "file not found", shown(text, 120), label)
-    except (OSError, ValueError):
-        return Problem(where, "file not found", shown(text, 120), label)
-    return Item(file, text, label, split)
 
 
 def _once(items: Iterable[Item], problems: list[Problem]) -> list[Item]:
@@ -157,64 +173,44 @@ def _once(items: Iterable[Item], problems: list[Problem]) -> list[Item]:
     return kept
 
 
-def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(number from 1, row) of every row that can be read; others become problems."""
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            yield from _parquet_rows(path)
-        elif suffix in (".jsonl", ".ndjson"):
-            yield from _json_rows(path, problems)
-        else:
-            yield from _csv_rows(path)
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text", hint="save it as UTF-8 and try again") from None
-    except csv.Error as error:
-        raise DataError(f"{path}: is no readable CSV: {error}") from None
+def _check_usable(listing: Listing, columns: Columns, request: SourceRequest) -> None:
+    """Raises DataError where no row could be used, with the way out of what most rows lack."""
+    if listing.items:
+        return
+    reason, n = Counter(problem.reason for problem in listing.problems).most_common(1)[0]
+    first = next(problem for problem in listing.problems if problem.reason == reason)
+    hints = {
+        NOT_FOUND: "paths are looked for in the folder of the table and below;"
+        f" `{request.again('--image-root', 'FOLDER')}` looks elsewhere",
+        "row without a class": f"`{request.again('--label-column', 'NAME')}` takes the class from another column",
+        "unknown split": f"`{request.again('--split-column', 'none')}` divides the images anew",
+    }
+    raise DataError(
+        f"{listing.description}: no row could be used; {n:,} of {len(listing.problems):,} rows: {reason};"
+        f" the first: {first.file}" + (f" ({first.detail})" if first.detail else ""),
+        hint=hints.get(reason, f"columns used: {columns.used()}"),
+    )
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    csv.field_size_limit(MAX_CELL)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-        delimiter = max(",;\t", key=header.count)
-        file.seek(0)
-        yield from enumerate(csv.DictReader(file, delimiter=delimiter), start=1)
-
-
-def _json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                row = None
-            if isinstance(row, dict):
-                yield number, row
-            else:
-                problems.append(Problem(f"{path.name}, row {number}", "not a JSON object"))
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise MissingExtraError(
-            f"{path}: reading Parquet needs pyarrow", hint="pip install 'clipft-cli[parquet]'"
-        ) from None
-    try:
-        number = 0
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise DataError(f"{path}: is no readable Parquet: {reason}") from None
+def _refuse_joined_labels(listing: Listing, request: SourceRequest) -> None:
+    """Raises DataError where classes are joined of others, as `cat|dog` is, and nobody leaves them out."""
+    counts = Counter(item.label for item in listing.items)
+    for joiner in _JOINERS:
+        joined = [
+            label
+            for label in counts
+            if joiner in label
+            and all(part.strip() in counts for part in label.split(joiner))
+            and not any(fnmatch(label.casefold(), glob.casefold()) for glob in request.options.exclude)
+            and "none" not in request.options.merge
+        ]
+        if joined:
+            raise DataError(
+                f"{listing.description}: {sum(counts[label] for label in joined):,} images have several classes, such"
+                f" as '{shown(joined[0], 60)}', whose parts are classes themselves",
+                hint=f"`{request.again('--exclude', f'*{joiner}*')}` leaves them out;"
+                f" `{request.again('--merge', 'none')}` takes each as a class of its own",
+            )
 
 
 def _evidence(text: str) -> str:
@@ -227,7 +223,7 @@ TABLE = Source(
     "table",
     "CSV, JSONL, Parquet",
     _evidence,
-    lambda request: list_table(request.path, request.options, request.work / "table"),
+    lambda request: list_table(request.path, request),
     data_folder=lambda text: folder_name(Path(text).stem),
     origin=whole_path,
     images_may_stay=True,

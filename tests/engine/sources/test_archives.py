@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from small_pictures import class_folders
+from source_cases import asked
 
-from clipft_cli.config.commands import PrepareOptions
 from clipft_cli.engine.sources.archives import Limits, list_archive, unpack
 from clipft_cli.errors import DataError
 
@@ -121,7 +121,7 @@ def test_a_table_in_an_archive_reaches_no_file_outside_it(tmp_path: Path, pets: 
         rows = [f"images/{c}{i}.jpg,{c}" for c in ("cat", "dog") for i in range(3)]
         outside = [f"{pets}/cat/0.jpg,cat", "../../pets/cat/0.jpg,cat"]
         archive.writestr("labels.csv", "\n".join(["image,label", *rows, *outside]))
-    listing = list_archive(tmp_path / "a.zip", PrepareOptions(), tmp_path / "work", lambda *_: None)
+    listing = list_archive(tmp_path / "a.zip", asked("a.zip", tmp_path))
     assert len(listing.items) == 6
     assert [p.reason for p in listing.problems] == ["outside the archive"] * 2
 

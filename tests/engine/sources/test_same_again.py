@@ -6,7 +6,7 @@ import shlex
 from clipft_cli.cli.prepare import prepare as command
 from clipft_cli.config.commands import PrepareConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.preparation.same_again import FLAGS, same_again
+from clipft_cli.engine.sources.same_again import FLAGS, same_again
 
 
 def test_every_flag_is_an_option_of_the_command() -> None:
@@ -14,7 +14,13 @@ def test_every_flag_is_an_option_of_the_command() -> None:
 
 
 def test_what_was_asked_for_is_all_there_and_quoted() -> None:
-    asked = {"source": "my pets", "exclude": ["it's"], "split": "0.6/0.2/0.2", "in_place": True, "label_column": "a: b"}
+    asked = {
+        "source": "my pets",
+        "exclude": ["it's"],
+        "split": "0.6/0.2/0.2",
+        "in_place": True,
+        "near_duplicate_distance": 3,
+    }
     config = PrepareConfig.model_validate({"seed": 3, "prepare": asked})
     words = shlex.split(same_again(config, "--merge", "a =b"))
     assert words[:3] == ["clipft", "prepare", "my pets"]
@@ -24,4 +30,4 @@ def test_what_was_asked_for_is_all_there_and_quoted() -> None:
     assert words[words.index("--seed") + 1] == "3"
     assert "--in-place" in words
     again = load_config(PrepareConfig, None, [words[words.index("--set") + 1]])
-    assert again.prepare.label_column == "a: b"
+    assert again.prepare.near_duplicate_distance == 3

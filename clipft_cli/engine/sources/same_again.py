@@ -17,6 +17,12 @@ FLAGS = (
     "merge",
     "min_per_class",
     "min_size",
+    "image_column",
+    "label_column",
+    "split_column",
+    "group_column",
+    "image_root",
+    "encoding",
     "archive",
     "in_place",
 )
