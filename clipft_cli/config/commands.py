@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from .base import Config
 from .cache import CacheConfig
 from .data import DataConfig, SplitName
+from .export import ExportOptions
 from .methods import CONTRASTIVE_METHODS, METHOD_FACTS, LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
 from .optim import CheckpointConfig, TrainingConfig, seconds_of
@@ -316,6 +317,14 @@ class PredictConfig(Config):
     hardware: HardwareConfig = HardwareConfig()
 
 
+class ExportConfig(Config):
+    """The slice of the file that `clipft export` takes."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
+    export: ExportOptions = ExportOptions()
+    data: DataConfig = DataConfig()
+
+
 class CompareConfig(Config):
     """The slice of the file that `clipft compare` takes; each method's TrainConfig is built from the same file."""
 
@@ -333,3 +342,4 @@ class FileConfig(TrainConfig):
     evaluate: EvaluateOptions = EvaluateOptions()
     predict: PredictOptions = PredictOptions()
     compare: CompareOptions = CompareOptions()
+    export: ExportOptions = ExportOptions()

@@ -23,6 +23,7 @@ from .files.write import half_written, write_text
 
 OUTPUTS = Path("outputs")
 CHECKPOINT_FILE = "checkpoint.json"
+EXPORT_FILE = "export.json"
 TOWER_FILE = "open_clip_model.safetensors"
 TRAINED_FILE = "trained.safetensors"
 """Those of the base model's own weights that a run has changed, where it does not keep the whole model."""
@@ -229,6 +230,8 @@ def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
     run = RunDir(path)
     if run.best.is_file():
         return _follow(run.best)
+    if (path / EXPORT_FILE).is_file():
+        raise CheckpointError(f"{path}: is an export, no run or checkpoint", hint=_runs_hint(outputs))
     raise CheckpointError(f"{path}: holds neither a checkpoint nor a run with one", hint=_runs_hint(outputs))
 
 
