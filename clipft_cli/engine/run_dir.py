@@ -32,6 +32,9 @@ OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 ADAPTER_FILE = "adapter.safetensors"
 TEXT_ADAPTER_FILE = "text_adapter.safetensors"
 HEAD_FILE = "head.safetensors"
+PAGE_FILE = "README.md"
+"""The model card of a checkpoint that is the result of a run."""
+
 FINAL = "checkpoint-final"
 _MOVED_ASIDE = re.compile(r"\.(?P<name>checkpoint-(epoch-\d+|final)|start|step-\d{9})\.(?P<how>old|removed|tmp)")
 _MAPPED = re.compile(r"\.frozen-\w{8}\.tmp")
