@@ -73,6 +73,15 @@ class PrepareOptions(Config):
         description="Column of a table whose rows with one value stay in one split (a patient, a clip);"
         " the word none: no column does; none: no groups.",
     )
+    given_splits: Literal["keep", "ignore"] = Field(
+        "keep", description="Whether train, val and test stay as the source gives them, or all images are divided anew."
+    )
+    burst_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Images that one camera took within so many seconds, as their EXIF says, stay in one split;"
+        " none: not looked at.",
+    )
     image_root: Path | None = Field(
         None, description="Folder below which the images of a table lie; none: below the table's own folder."
     )
