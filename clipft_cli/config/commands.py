@@ -36,8 +36,8 @@ class PrepareOptions(Config):
 
     source: str | None = Field(
         None,
-        description="Folder, CSV, JSONL, Parquet, zip, tar, stanford-dogs, oxford-pets or hf:owner/name;"
-        " none: drawn dogs.",
+        description="Folder, folder with a table, CSV, JSONL, Parquet, zip, tar,"
+        " stanford-dogs, oxford-pets or hf:owner/name; none: drawn dogs.",
     )
     output_dir: Path | None = Field(None, description="Where the data set is written; none: data/NAME.")
     num_classes: int | None = Field(None, ge=1, description="Keep the first N classes.")
