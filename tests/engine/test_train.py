@@ -221,18 +221,20 @@ def test_an_existing_run_is_never_overwritten(tiny, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["zs"]
 
 
-def test_a_signal_as_the_folder_appears_leaves_a_run_to_go_on_with(tiny, tmp_path):
+def test_a_signal_as_the_folder_appears_leaves_a_run_to_go_on_with(tiny, tmp_path, monkeypatch):
     """The first that is said once the folder is there: its name was taken."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "notes.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "full").mkdir(parents=True)
+    (tmp_path / "outputs" / "full" / "notes.txt").touch()
+    config = tiny.config("full", Path("unused"), {"training.num_epochs": 1}).model_copy(update={"output_dir": None})
 
     def stop(event: object) -> None:
         if isinstance(event, Note) and "name is taken" in event.text:
             signal.raise_signal(signal.SIGINT)
 
-    with signals_raise(), pytest.raises(InterruptedRun, match="nothing is trained yet"):
-        train(tiny.config("full", tmp_path / "run", {"training.num_epochs": 1}), stop)
-    assert resume(tmp_path / "run-2", Recorder()).epochs == 1
+    with signals_raise(), pytest.raises(InterruptedRun, match="nothing (new )?is trained yet"):
+        train(config, stop)
+    assert resume(Path("outputs/full-2"), Recorder()).epochs == 1
 
 
 def test_two_runs_of_one_seed_are_one_run(tiny, tmp_path):
