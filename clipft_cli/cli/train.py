@@ -39,6 +39,12 @@ def train(
         Path | None,
         typer.Option("--base", metavar="FILE", help="With --resume: the base model's weights, where they were moved."),
     ] = None,
+    more_epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--more-epochs", min=1, metavar="N", help="With --resume RUN, a finished one: N epochs more, as a new run."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan with measured speed and memory; train nothing.")
     ] = False,
@@ -70,8 +76,7 @@ def train(
     }
     fixed = {key: value for key, value in flags.items() if key != "data.dir" or not resume}
     _check_resume(resume, run, config, overrides, {**fixed, "dry_run": dry_run or None, "print": print_config or None})
-    if base is not None and not resume:
-        raise ConfigError("--base says where the base weights of a run to go on with are", hint="add --resume RUN")
+    _check_run_options(resume, run, base, more_epochs)
     settings = load_config(TrainConfig, config, overrides or (), flags)
     if print_config:
         if as_json:
@@ -80,13 +85,11 @@ def train(
             write_result(dump_yaml(settings))
         return
 
-    from ..engine.preflight import check_resumption, check_training
+    from ..engine.preflight import check_going_on
 
-    if resume:
-        run, data_dir, base = (path and path.expanduser() for path in (run, data_dir, base))
-        check_resumption(run, data_dir)
-    else:
-        check_training(settings, is_written=not dry_run)
+    run, data_dir, base = (path and path.expanduser() for path in (run, data_dir, base))
+    is_finished = more_epochs is not None
+    check_going_on(settings, run, data_dir, is_resumed=resume, is_finished=is_finished, is_written=not dry_run)
 
     from ..engine import train as engine  # heavy
 
@@ -96,12 +99,21 @@ def train(
     with TrainView(screen) as view, screen.telling_of_stalls():
         if dry_run:
             rehearsed = engine.dry_run(settings, view)
+        elif run is not None and more_epochs is not None:
+            result = engine.train_on(run, more_epochs, view, data_dir=data_dir)
         else:
             result = engine.resume(run, view, data_dir=data_dir, base=base) if resume else engine.train(settings, view)
     if dry_run:
         screen.result(rehearsed, lambda out: show_dry_run(out, rehearsed))
     else:
         screen.result(result.to_json(), lambda out: show_trained(out, result))
+
+
+def _check_run_options(resume: bool, run: Path | None, base: Path | None, more_epochs: int | None) -> None:
+    if base is not None and not resume:
+        raise ConfigError("--base says where the base weights of a run to go on with are", hint="add --resume RUN")
+    if more_epochs is not None and run is None:
+        raise ConfigError("--more-epochs trains on from a finished run", hint="name it: --resume RUN --more-epochs 5")
 
 
 def _check_resume(

@@ -163,8 +163,10 @@ def _notes(
         warnings.append(changes.describe())
     if not data.is_prepared:
         on_event(Note(f"{manifest.root} is no prepared data set: its {len(rows):,} images are measured as they are"))
-    if not subject.is_zero_shot and is_other_data(subject, manifest):
-        warnings += _seen_before(n_trained_on(config, subject, rows), len(rows), manifest)
+    if not subject.is_zero_shot:
+        warnings += _seen_before(
+            n_trained_on(config, subject, rows, is_own=not is_other_data(subject, manifest)), len(rows), manifest
+        )
     for text in warnings:
         on_event(Note(text, is_warning=True))
     if config.evaluate.split == "train":

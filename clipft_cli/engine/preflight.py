@@ -26,6 +26,22 @@ def check_training(config: TrainConfig, *, is_written: bool = True) -> None:
         refuse_taken(config.output_dir)
 
 
+def check_going_on(
+    config: TrainConfig,
+    run: Path | None,
+    data_dir: Path | None,
+    *,
+    is_resumed: bool,
+    is_finished: bool,
+    is_written: bool,
+) -> None:
+    """For a new run, for one to resume, or for a finished one to train on from. Raises as the others here do."""
+    if not is_resumed:
+        check_training(config, is_written=is_written)
+    elif not is_finished:
+        check_resumption(run, data_dir)
+
+
 def check_comparison(config: CompareConfig) -> None:
     """Raises DataError where the data set that was named is none, ResourceError where its folder is taken."""
     if "dir" in config.data.model_fields_set:

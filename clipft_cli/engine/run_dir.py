@@ -48,6 +48,8 @@ class RunDir:
         self.path = path
         self.config = path / "config.yaml"
         self.inputs = path / "inputs.json"
+        self.trained_on = path / "trained_on.txt"
+        self.base = path / "base"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.tensorboard = path / "tensorboard"
@@ -165,6 +167,11 @@ def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool
     return RunDir(path), number > 1
 
 
+def free_beside(path: Path) -> Path:
+    """`path` with the lowest number from 2 that is free."""
+    return next(other for n in itertools.count(2) if _is_free(other := path.with_name(f"{path.name}-{n}")))
+
+
 class Taken(ResourceError):
     """A folder that something new was to go to holds something already."""
 
@@ -274,7 +281,8 @@ def refuse_finished(run: RunDir) -> None:
         shutil.rmtree(run.resume, ignore_errors=True)  # a kill right after the summary leaves it
         raise CheckpointError(
             f"{run.path}: this run is finished, there is nothing to resume",
-            hint=f"evaluate it: `clipft evaluate --checkpoint {quoted(run.path)}`",
+            hint=f"train on from it: `clipft train --resume {quoted(run.path)} --more-epochs 5`, or with other settings"
+            f" `--set model.name={quoted(run.path)}`; measure it: `clipft evaluate --checkpoint {quoted(run.path)}`",
         )
 
 

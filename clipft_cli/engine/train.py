@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from ..config.load import dump_yaml
 from ..errors import CheckpointError, InterruptedRun
 from .checkpoint.card import with_result
 from .checkpoint.kept import Kept
+from .checkpoint.parent import write_model
 from .checkpoint.run_config import keep_places, run_config
 from .checkpoint.save import save_classifier
+from .checkpoint.trained_on import keep_trained_on, n_seen, trained_on
 from .checkpoint.zero_shot import text_head
 from .events import EpochDone, Event, Note, OnEvent
 from .files.visible import quoted
@@ -31,6 +34,7 @@ from .loop.disk import check_space, disk_errors
 from .loop.dry_run import measure, rehearsed
 from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
+from .loop.going_on import going_on
 from .loop.inputs import read_inputs, write_inputs
 from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
@@ -78,6 +82,7 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
         if is_numbered:
             on_event(Note(f"that name is taken: this run is {run_dir.path}"))
         with disk_errors(run_dir), run_dir.locked():
+            material = _with_own_base(material, run_dir, on_event)
             write_inputs(run_dir, material.inputs)
             keep_places(run_dir, config, material.backbone.base.file)
             pack_images(material, run_dir, on_event, stop)
@@ -101,12 +106,31 @@ def resume(
         for sentence in moved:
             on_event(Note(sentence))
         with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
-            material = load_material(config, _read_data(config, on_event))
+            material = load_material(config, _read_data(config, on_event), run_dir.base)
+            material = _with_own_base(material, run_dir, on_event)
         _refuse_other_inputs(run_dir, material)
         with contextlib.closing(material.loader):
             pack_images(material, run_dir, on_event, stop)
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
             return _run(material, start, run_dir, on_event, stop, began, None, is_rehearsed=True)
+
+
+def train_on(path: Path, num_epochs: int, on_event: OnEvent, *, data_dir: Path | None = None) -> TrainResult:
+    """A new run that goes on from a finished one: its weights and its head, its settings, `num_epochs` more epochs.
+
+    Raises CheckpointError where that run is not finished.
+    """
+    run_dir = RunDir(path)
+    if not run_dir.is_finished or not run_dir.config.is_file():
+        hint = f"go on with it: `clipft train --resume {quoted(path)}`" if run_dir.config.is_file() else None
+        raise CheckpointError(f"{path}: is no finished run to train on from", hint=hint)
+    config, moved = run_config(run_dir, {"data.dir": data_dir})
+    for sentence in moved:
+        on_event(Note(sentence))
+    config = going_on(config, path, num_epochs)
+    schedule = f"a new warm-up and {config.training.schedule} schedule"
+    on_event(Note(f"training on from the model that {path} kept: {num_epochs} epochs more, with {schedule}"))
+    return train(config, on_event)
 
 
 def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
@@ -115,6 +139,23 @@ def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
     _warn_of_shapes(material, on_event)
     with contextlib.closing(material.loader):
         return measure(material, _text_start(material), on_event)
+
+
+def _with_own_base(material: Material, run_dir: RunDir, on_event: OnEvent) -> Material:
+    """With a base model that is nowhere else on disk written into the run; and what the runs before it were trained
+    on held against val and test.
+    """
+    material = replace(material, backbone=write_model(run_dir.base, material.backbone))
+    parent = material.parent
+    before = (trained_on(parent.checkpoint.parent) if parent is not None else None) or frozenset()
+    learns = METHODS[material.config.method].learns
+    keep_trained_on(run_dir, material.train_set.rows if learns else (), before)
+    for split in ("val", "test"):
+        rows = [row for row in material.manifest.rows if row.split == split]
+        if parent is not None and (seen := n_seen(rows, before)):
+            told = f"{seen} of the {len(rows)} {split} images were trained on by {parent.checkpoint.parent} or a run"
+            on_event(Note(f"{told} before it: figures on them are too good", is_warning=True))
+    return material
 
 
 def _read_data(config: TrainConfig, on_event: OnEvent) -> Manifest:
@@ -160,6 +201,7 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
             material.config,
             on_event,
             FeatureCache.of(material.config.cache, material.base_digest),
+            material.parent,
         )
     save_start(run_dir.start, start, material.inputs.digests)
     return start

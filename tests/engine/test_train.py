@@ -232,7 +232,7 @@ def test_a_signal_as_the_folder_appears_leaves_a_run_to_go_on_with(tiny, tmp_pat
         if isinstance(event, Note) and "name is taken" in event.text:
             signal.raise_signal(signal.SIGINT)
 
-    with signals_raise(), pytest.raises(InterruptedRun, match="nothing (new )?is trained yet"):
+    with signals_raise(), pytest.raises(InterruptedRun, match=r"nothing (new )?is trained yet"):
         train(config, stop)
     assert resume(Path("outputs/full-2"), Recorder()).epochs == 1
 

@@ -41,6 +41,7 @@ def _places(checkpoint: Path, base: BaseModel) -> Iterator[Path]:
     if base.file_name:
         yield from (checkpoint / base.file_name, checkpoint.parent / base.file_name)
     run = RunDir(checkpoint.parent)
+    yield run.base / TOWER_FILE
     known = read_places(run.path).get(BASE_FILE)
     if known is not None:
         yield from known.candidates(run.path)

@@ -8,14 +8,14 @@ from typing import Any
 
 from ...config.methods import METHOD_FACTS
 
-START_NAMES = {"probe": "linear probe", "text": "class prompts"}
+START_NAMES = {"probe": "linear probe", "text": "class prompts", "run": "head of the run before it"}
 """What a run can start from; the class prompts are zero-shot."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """`epoch` 0 is the start, which is of the kind `start` ("probe", "text"; empty where an earlier version did not
-    say).
+    """`epoch` 0 is the start, which is of the kind `start` ("probe", "text", "run"; empty where an earlier version
+    did not say).
 
     `soup` are the epochs that were averaged, where there are several; `alpha` is the share of what was trained in a mix
     with the start. `epochs` were trained in all: 0 by a method whose start is its result.

@@ -8,10 +8,16 @@ from ...config.commands import EvaluateConfig
 from ...errors import DataError
 from ..manifest import Row, read_manifest
 from .subject import Subject, data_dir_of, is_other_data
+from .trained_on import n_seen, trained_on
 
 
-def n_trained_on(config: EvaluateConfig, subject: Subject, rows: Sequence[Row]) -> int | None:
-    """How many of `rows` are in the train split of the run; None where its data set is not there any more."""
+def n_trained_on(config: EvaluateConfig, subject: Subject, rows: Sequence[Row], *, is_own: bool) -> int | None:
+    """How many of `rows` the run, or one that it went on from, was trained on; None where nothing says so any more."""
+    known = trained_on(subject.checkpoint.parent) if subject.checkpoint is not None else None
+    if known is not None:
+        return 0 if config.evaluate.split == "train" and is_own else n_seen(rows, known)
+    if is_own:
+        return 0
     options = config.evaluate.model_copy(update={"data_dir": None})
     try:
         manifest = read_manifest(data_dir_of(config.model_copy(update={"evaluate": options}), subject))

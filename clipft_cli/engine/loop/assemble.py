@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from ...config.commands import TrainConfig
 from ...errors import DataError, ModelError
 from ..checkpoint.card import Card, data_facts
+from ..checkpoint.parent import Parent, open_parent, parent_of
 from ..frozen.prefix_cache import PrefixCache, kind_of
 from ..frozen.prefix_plan import plan_keeping, stages_of
 from ..images.augmentations import augmentation_of
@@ -61,6 +63,7 @@ class Material:
     train_set: ImageDataset
     val_set: ImageDataset
     loader: Loader
+    parent: Parent | None = None
 
     @property
     def eval_batch(self) -> int:
@@ -93,15 +96,19 @@ class Material:
         return self.backbone.base.digest + ("-nf4" if is_packed else "")
 
 
-def load_material(config: TrainConfig, manifest: Manifest) -> Material:
-    """Model, data and device for `config`. Raises the errors of each, and DataError for what cannot be trained on."""
+def load_material(config: TrainConfig, manifest: Manifest, kept: Path | None = None) -> Material:
+    """Model, data and device for `config`; `kept` is where a run has a base model of its own.
+
+    Raises the errors of each, and DataError for what cannot be trained on.
+    """
     METHODS[config.method].require()
     data = config.data
     train_rows = draw_subset(manifest.split("train"), fraction=data.fraction, few_shot=data.few_shot, seed=config.seed)
     val_rows = manifest.split("val")
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
-    backbone = load_backbone(config.model)
+    place = parent_of(config.model)
+    parent, backbone = open_parent(place, kept) if place is not None else (None, load_backbone(config.model))
     backbone = replace(backbone, preprocess=backbone.preprocess.resizing(data.resize))
     METHODS[config.method].prepare(backbone.model, MethodSettings.of(config))
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
@@ -112,7 +119,9 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
         precision=precision,
         manifest=manifest,
         backbone=backbone,
-        templates=choose_templates(data.templates, backbone.base.name),
+        templates=parent.card.templates
+        if parent is not None and data.templates == "auto"
+        else choose_templates(data.templates, backbone.base.name),
         train_set=ImageDataset(
             manifest,
             train_rows,
@@ -130,6 +139,7 @@ def load_material(config: TrainConfig, manifest: Manifest) -> Material:
             max_bad_share=data.max_bad_share,
         ),
         loader=Loader(worker_count(data.num_workers)),
+        parent=parent,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ...config.metrics import SelectionMetric
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.card import signed_json
 from ..checkpoint.load import read_head
+from ..checkpoint.parent import Parent
 from ..events import Note, OnEvent
 from ..files.digest import file_digest
 from ..files.tensors import write_tensors
@@ -23,6 +24,7 @@ from ..files.write import replaced_folder
 from ..frozen.feature_cache import FeatureCache
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader
+from ..methods import METHODS
 from ..methods.linear_probe import Probe, fit_probe
 from ..metrics.calibration import fit_temperature
 from ..metrics.val import ValMetrics, metrics_of
@@ -30,6 +32,7 @@ from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.inference import split_features
 from ..model.precision import Precision
 from ..run_dir import HEAD_FILE
+from .inherited import inherited_head
 
 START_FILE = "start.json"
 RESTORE_HINT = "restore it (config.yaml, classes.txt, data set, base weights), or start a new run"
@@ -41,7 +44,9 @@ class DamagedStart(CheckpointError):
 
 @dataclass(frozen=True)
 class Start:
-    """The head a run starts with, `kind` "text" or "probe"; what zero-shot and the probe score on val."""
+    """The head a run starts with, `kind` "text", "probe" or "run"; what zero-shot, the probe and the head of the run
+    it starts from score on val.
+    """
 
     head: Head
     kind: str
@@ -49,11 +54,12 @@ class Start:
     probe: ValMetrics | None
     probe_c: float | None
     val_logits: Tensor
+    inherited: ValMetrics | None = None
 
     @property
     def metrics(self) -> ValMetrics:
         """Of the start chosen."""
-        return self.probe if self.kind == "probe" and self.probe is not None else self.zero_shot
+        return {"probe": self.probe, "run": self.inherited}.get(self.kind) or self.zero_shot
 
 
 def choose_start(
@@ -67,8 +73,10 @@ def choose_start(
     config: TrainConfig,
     on_event: OnEvent,
     kept: FeatureCache,
+    parent: Parent | None = None,
 ) -> Start:
-    """Measure zero-shot on val, a linear probe where it may be the start, and take the better by `select_by`.
+    """Measure zero-shot on val, a linear probe where it may be the start, and take the better by `select_by`; or the
+    head of `parent`, the run that this one starts from, where that is as good.
 
     Features are read from `kept` where it has them. Raises ModelError where the model gives no numbers.
     Source of the probe's start: Kumar et al. 2022 (LP-FT).
@@ -88,8 +96,12 @@ def choose_start(
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
+
+    def or_the_parents(start: Start) -> Start:
+        return start if parent is None else _or_inherited(start, parent, val_set, val_features, config, on_event)
+
     if not config.wants_probe:
-        return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
+        return or_the_parents(Start(text_on_cpu, "text", zero_shot, None, None, zero_logits))
     train = features_of(train_set, "train", "features"), torch.from_numpy(train_set.labels)
     select_by = config.training.select_by
 
@@ -108,8 +120,35 @@ def choose_start(
     told = _sentence(zero_shot, measured, probe, select_by, is_chosen)
     on_event(Note(told, is_warning=config.must_probe and not is_chosen))
     if is_chosen:
-        return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
-    return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)
+        return or_the_parents(Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits))
+    return or_the_parents(Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits))
+
+
+def _or_inherited(
+    start: Start, parent: Parent, val_set: ImageDataset, val_features: Tensor, config: TrainConfig, on_event: OnEvent
+) -> Start:
+    """The parent's head where the method trains on from a head and it is as good as `start`; said either way."""
+    if not METHODS[config.method].trains_by_epochs or config.trains_text or config.model.head_start != "auto":
+        return start
+    names = [info.name for info in val_set.manifest.classes]
+    found = inherited_head(parent, names, start.head, config.model.head)
+    if found is None:
+        on_event(Note(f"{parent.checkpoint}: its head has no class of these, or is of another kind: a new one is made"))
+        return start
+    head, n_known = found
+    logits = _logits(head, val_features)
+    measured = metrics_of(logits, torch.from_numpy(val_set.labels))
+    select_by = config.training.select_by
+    is_chosen = measured.value(select_by) >= start.metrics.value(select_by)
+    on_event(
+        Note(
+            f"the head of {parent.checkpoint}, {n_known} of {len(names)} classes: {measured.top1:.1%} top-1 on val;"
+            f" {'starting from it' if is_chosen else 'it is not the start'}"
+        )
+    )
+    if is_chosen:
+        return replace(start, head=head, kind="run", val_logits=logits, inherited=measured)
+    return replace(start, inherited=measured)
 
 
 def _refuse_non_finite(features: Tensor, dataset: ImageDataset, split: str) -> None:
@@ -154,6 +193,7 @@ def save_start(folder: Path, start: Start, material_digests: dict[str, str]) -> 
             "zero_shot": start.zero_shot,
             "probe": start.probe,
             "probe_c": start.probe_c,
+            "inherited": start.inherited,
             **material_digests,
             "files": {HEAD_FILE: file_digest(new / HEAD_FILE)},
         }
@@ -173,11 +213,12 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
         head = read_head(folder / HEAD_FILE, content["head"])
         zero_shot = ValMetrics(content["zero_shot"])
         probe = ValMetrics(content["probe"]) if content["probe"] else None
+        inherited = ValMetrics(content["inherited"]) if content.get("inherited") else None
         kind, probe_c = str(content["kind"]), content["probe_c"]
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise DamagedStart(f"{folder}: is missing or damaged ({type(error).__name__})") from None
     refuse_changed(folder.parent, content, material_digests)
-    return Start(head, kind, zero_shot, probe, probe_c, torch.empty(0))
+    return Start(head, kind, zero_shot, probe, probe_c, torch.empty(0), inherited)
 
 
 def refuse_changed(run: Path, then: Mapping[str, Any], now: Mapping[str, str]) -> None:
