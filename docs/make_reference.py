@@ -14,7 +14,7 @@ from clipft_cli.config.commands import FileConfig
 from clipft_cli.errors import EXIT_CODES
 
 DOCS = Path(__file__).parent
-COMMANDS = ("prepare", "train", "evaluate", "predict", "compare", "export")
+COMMANDS = ("prepare", "train", "evaluate", "predict", "compare")
 
 
 def cli_page() -> str:

@@ -34,9 +34,8 @@ NOUNS_IN_ORDER = (
     "loop",
     "comparison",
     "pages",
-    "exports",
 )
-COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",), ("export",))
+COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",))
 
 
 def modules(folder: str) -> list[Path]:

@@ -24,9 +24,6 @@ READ = frozenset(
         "predict.checkpoint",
         "compare.names",
         "compare.retention",
-        "export.base",
-        "export.checkpoint",
-        "export.data_dir",
     }
 )
 """Keys whose value is, or may be, the place of something that is there already."""
@@ -40,7 +37,6 @@ WRITTEN = frozenset(
         "evaluate.output_dir",
         "predict.output",
         "compare.output_dir",
-        "export.output_dir",
     }
 )
 """Keys whose value is a place that may still have to be made: from the working folder, always."""
