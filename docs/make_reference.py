@@ -14,7 +14,7 @@ from clipft_cli.config.commands import FileConfig
 from clipft_cli.errors import EXIT_CODES
 
 DOCS = Path(__file__).parent
-COMMANDS = ("prepare", "train", "evaluate", "predict", "compare")
+COMMANDS = ("prepare", "train", "evaluate", "predict", "compare", "export")
 
 
 def cli_page() -> str:

@@ -34,8 +34,9 @@ NOUNS_IN_ORDER = (
     "loop",
     "comparison",
     "pages",
+    "exports",
 )
-COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",))
+COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",), ("export",))
 
 
 def modules(folder: str) -> list[Path]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Measure a fine-tuned model on a split.",
     "predict": "Classify images with a fine-tuned model.",
     "compare": "Say which method is worth its cost.",
+    "export": "Write a fine-tuned model in a format that others use, checked.",
 }
 """Each command with its line in `clipft --help`; its file, of the same name, is imported when it is called."""
 
@@ -50,7 +51,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare.",
+    help="Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare, export.",
     epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 
@@ -73,7 +74,7 @@ def root(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare."""
+    """Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare, export."""
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -150,4 +149,17 @@ def _how(result: Comparison) -> str:
 
 
 def _next(result: Comparison) -> str:
-    return f"clipft predict image.jpg --checkpoint {shlex.quote(str(result.recommended.runs[0].path))}"
+    from ..engine.comparison.verdict import ranked_rows
+    from ..engine.files.visible import quoted
+
+    row = result.recommended or ranked_rows(result.rows)[0]
+    return f"clipft predict {quoted(_telling_image(result))} --checkpoint {quoted(row.runs[0].path)}"
+
+
+def _telling_image(result: Comparison) -> str:
+    """A measured image on which the methods disagree, else the first."""
+    first = result.rows[0].answers
+    for number, path in enumerate(result.paths):
+        if any(row.answers[number] != first[number] for row in result.rows):
+            return path
+    return result.paths[0]

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from .base import Config
 from .cache import CacheConfig
 from .data import DataConfig, SplitName
+from .export import ExportOptions
 from .methods import CONTRASTIVE_METHODS, METHOD_FACTS, LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
 from .optim import CheckpointConfig, TrainingConfig, seconds_of
@@ -35,8 +36,8 @@ class PrepareOptions(Config):
 
     source: str | None = Field(
         None,
-        description="Folder, CSV, JSONL, Parquet, zip, tar, stanford-dogs, oxford-pets or hf:owner/name;"
-        " none: drawn dogs.",
+        description="Folder, folder with a table, CSV, JSONL, Parquet, zip, tar,"
+        " stanford-dogs, oxford-pets or hf:owner/name; none: drawn dogs.",
     )
     output_dir: Path | None = Field(None, description="Where the data set is written; none: data/NAME.")
     num_classes: int | None = Field(None, ge=1, description="Keep the first N classes.")
@@ -58,11 +59,6 @@ class PrepareOptions(Config):
         " none: refuse classes too small to be split.",
     )
     min_size: int = Field(1, ge=1, description="Leave images out whose shorter side has fewer pixels.")
-    paths: str | None = Field(
-        None,
-        description="Where class, split and group stand in the path of an image, as '{split}/*/{class}/{group}_*.jpg'"
-        r" or with an expression, '{class}/{group:clip\d+}*'; none: guessed.",
-    )
     image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
     label_column: str | None = Field(
         None,
@@ -76,6 +72,15 @@ class PrepareOptions(Config):
         None,
         description="Column of a table whose rows with one value stay in one split (a patient, a clip);"
         " the word none: no column does; none: no groups.",
+    )
+    given_splits: Literal["keep", "ignore"] = Field(
+        "keep", description="Whether train, val and test stay as the source gives them, or all images are divided anew."
+    )
+    burst_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Images that one camera took within so many seconds, as their EXIF says, stay in one split;"
+        " none: not looked at.",
     )
     image_root: Path | None = Field(
         None, description="Folder below which the images of a table lie; none: below the table's own folder."
@@ -321,6 +326,14 @@ class PredictConfig(Config):
     hardware: HardwareConfig = HardwareConfig()
 
 
+class ExportConfig(Config):
+    """The slice of the file that `clipft export` takes."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
+    export: ExportOptions = ExportOptions()
+    data: DataConfig = DataConfig()
+
+
 class CompareConfig(Config):
     """The slice of the file that `clipft compare` takes; each method's TrainConfig is built from the same file."""
 
@@ -338,3 +351,4 @@ class FileConfig(TrainConfig):
     evaluate: EvaluateOptions = EvaluateOptions()
     predict: PredictOptions = PredictOptions()
     compare: CompareOptions = CompareOptions()
+    export: ExportOptions = ExportOptions()

@@ -24,6 +24,9 @@ READ = frozenset(
         "predict.checkpoint",
         "compare.names",
         "compare.retention",
+        "export.base",
+        "export.checkpoint",
+        "export.data_dir",
     }
 )
 """Keys whose value is, or may be, the place of something that is there already."""
@@ -37,6 +40,7 @@ WRITTEN = frozenset(
         "evaluate.output_dir",
         "predict.output",
         "compare.output_dir",
+        "export.output_dir",
     }
 )
 """Keys whose value is a place that may still have to be made: from the working folder, always."""

@@ -35,6 +35,7 @@ from .metrics.scores import Scores
 from .model.inference import split_logits, usual_batch
 from .model.precision import Precision, device_label, set_up
 from .pages.evaluation import RESULTS_FILE, Evaluation, evaluation_files
+from .pages.model_card import Measured, add_figures
 from .preparation.changes import find_changes
 from .preparation.in_memory import MeasuredData, measured_data
 
@@ -44,6 +45,7 @@ def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> 
     subject = choose_subject(config)
     with measured_data(data_dir_of(config, subject), config.seed) as data:
         evaluation = _measure(config, subject, data, on_event)
+    _note_on_card(subject, evaluation)
     _warn_of_unreadable(evaluation, on_event)
     return evaluation
 
@@ -238,6 +240,18 @@ def _facts(subject: Subject, loaded: Loaded, data: MeasuredData) -> dict[str, An
         "manifest_digest": manifest.digest,
         "is_training_data_set": not is_other_data(subject, manifest),
     }
+
+
+def _note_on_card(subject: Subject, evaluation: Evaluation) -> None:
+    """The figures join those on the page of the model that was measured."""
+    if subject.checkpoint is None or subject.is_zero_shot:
+        return
+    facts = evaluation.facts
+    note = "" if facts["is_training_data_set"] else ", other data than it was trained on"
+    add_figures(
+        subject.checkpoint,
+        Measured(evaluation.split, facts["data_name"], facts["manifest_digest"], evaluation.metrics, note),
+    )
 
 
 def _warn_of_unreadable(evaluation: Evaluation, on_event: OnEvent) -> None:

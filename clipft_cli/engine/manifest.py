@@ -30,13 +30,17 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Row:
-    """One image. `path` is relative to the data folder (posix) or absolute; `sha256` is of its bytes."""
+    """One image. `path` is relative to the data folder (posix) or absolute; `sha256` is of its bytes.
+
+    `group`: images of one group (a patient, a clip) are in one split; None where no groups are known.
+    """
 
     path: str
     label: int
     split: SplitName
     sha256: str
     bytes: int
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def is_made_by_clipft(folder: Path) -> bool:
 
 def write_manifest(manifest: Manifest) -> None:
     """Write manifest.jsonl, classes.txt and, last, dataset.json into the root; no file appears half."""
-    lines = [json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in sorted_rows(manifest.rows)]
+    lines = [_row_text(row) for row in sorted_rows(manifest.rows)]
     counts = Counter(row.split for row in manifest.rows)
     header = {
         "format": FORMAT,
@@ -122,6 +126,11 @@ def write_manifest(manifest: Manifest) -> None:
     write_text(manifest.root / MANIFEST_FILE, "".join(lines))
     write_text(manifest.root / CLASSES_FILE, classes_text(manifest.classes))
     write_text(manifest.root / DATASET_FILE, json.dumps(header, ensure_ascii=False, indent=1) + "\n")
+
+
+def _row_text(row: Row) -> str:
+    fields = {key: value for key, value in asdict(row).items() if key != "group" or value is not None}
+    return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
 def _versions() -> dict[str, str]:
@@ -239,7 +248,10 @@ def _read_rows(path: Path, n_classes: int, is_in_place: bool) -> tuple[Row, ...]
 
 def _row(value: Any, n_classes: int, is_in_place: bool) -> Row | None:
     """The row, or None where a field is missing, of the wrong kind or out of range."""
-    if not isinstance(value, dict) or set(value) != {"path", "label", "split", "sha256", "bytes"}:
+    if not isinstance(value, dict) or set(value) - {"group"} != {"path", "label", "split", "sha256", "bytes"}:
+        return None
+    group = value.get("group")
+    if "group" in value and not isinstance(group, str):
         return None
     path, label, size = value["path"], value["label"], value["bytes"]
     kinds = (type(path), type(label), type(size), type(value["sha256"]))
@@ -247,7 +259,8 @@ def _row(value: Any, n_classes: int, is_in_place: bool) -> Row | None:
         return None
     if not (0 <= label < n_classes and size >= 0 and _SHA256.fullmatch(value["sha256"])):
         return None
-    return Row(path, label, value["split"], value["sha256"], size) if _is_inside(path, is_in_place) else None
+    row = Row(path, label, value["split"], value["sha256"], size, group)
+    return row if _is_inside(path, is_in_place) else None
 
 
 def _is_inside(path: str, is_in_place: bool) -> bool:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..config.commands import CompareConfig, EvaluateConfig, TrainConfig
+from ..config.commands import CompareConfig, EvaluateConfig, ExportConfig, TrainConfig
 from ..errors import DataError
 from .checkpoint.run_config import run_config
 from .checkpoint.subject import choose_subject, data_dir_of
 from .files.places import read_places
 from .manifest import require_data_set
-from .run_dir import interrupted_run, refuse_taken
+from .run_dir import find_checkpoint, interrupted_run, refuse_taken
 from .sources.unprepared import is_unprepared
 
 
@@ -70,3 +70,10 @@ def check_evaluation(config: EvaluateConfig) -> None:
     data_dir = data_dir_of(config, choose_subject(config))
     if not is_unprepared(data_dir):
         require_data_set(data_dir)
+
+
+def check_export(config: ExportConfig) -> None:
+    """Raises CheckpointError where there is no checkpoint to export, DataError where the data set named is none."""
+    find_checkpoint(config.export.checkpoint)
+    if config.export.data_dir is not None:
+        require_data_set(config.export.data_dir)

@@ -23,6 +23,7 @@ from .files.write import half_written, write_text
 
 OUTPUTS = Path("outputs")
 CHECKPOINT_FILE = "checkpoint.json"
+EXPORT_FILE = "export.json"
 TOWER_FILE = "open_clip_model.safetensors"
 TRAINED_FILE = "trained.safetensors"
 """Those of the base model's own weights that a run has changed, where it does not keep the whole model."""
@@ -31,6 +32,9 @@ OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 ADAPTER_FILE = "adapter.safetensors"
 TEXT_ADAPTER_FILE = "text_adapter.safetensors"
 HEAD_FILE = "head.safetensors"
+PAGE_FILE = "README.md"
+"""The model card of a checkpoint that is the result of a run."""
+
 FINAL = "checkpoint-final"
 _MOVED_ASIDE = re.compile(r"\.(?P<name>checkpoint-(epoch-\d+|final)|start|step-\d{9})\.(?P<how>old|removed|tmp)")
 _MAPPED = re.compile(r"\.frozen-\w{8}\.tmp")
@@ -236,6 +240,8 @@ def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
     run = RunDir(path)
     if run.best.is_file():
         return _follow(run.best)
+    if (path / EXPORT_FILE).is_file():
+        raise CheckpointError(f"{path}: is an export, no run or checkpoint", hint=_runs_hint(outputs))
     raise CheckpointError(f"{path}: holds neither a checkpoint nor a run with one", hint=_runs_hint(outputs))
 
 

@@ -59,6 +59,7 @@ from .manifest import Manifest, read_manifest
 from .methods import METHODS
 from .methods.base import Method, MethodSettings
 from .metrics.val import ValMetrics
+from .pages.model_card import on_val, write_model_card
 from .preparation.changes import find_changes
 from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished, write_pointer
 
@@ -277,6 +278,8 @@ def _run(
         finished = finish(run, state, begin_with, on_event, stop)
         run.prefix.close(on_event)
         board.add_mistakes(run.val_set, finished.logits, state.step)
+    measured = on_val(finished.card, finished.logits.numpy(), run.val_set.labels)
+    write_model_card(finished.checkpoint, finished.card, [measured], len(run.train_set))
     result = result_of(run, state, start, finished, time.perf_counter() - began, joules_of(meter))
     _close(run_dir, result)
     return result
@@ -338,6 +341,8 @@ def _keep_start(
     folder = run_dir.checkpoint(0)
     card = with_result(card_of(material, start), epoch=0, step=0, metrics=metrics, temperature=temperature, kept=kept)
     save_classifier(folder, classifier, card)
+    measured = on_val(card, start.val_logits.numpy(), material.val_set.labels)
+    write_model_card(folder, card, [measured], len(material.train_set))
     for pointer in (run_dir.best, run_dir.last):
         write_pointer(pointer, folder, epoch=0, kept=kept.words)
     n_head = sum(parameter.numel() for parameter in start.head.parameters())

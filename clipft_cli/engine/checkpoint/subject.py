@@ -106,14 +106,22 @@ def reports_dir(config: EvaluateConfig, subject: Subject, manifest: Manifest) ->
     if subject.checkpoint is None:
         return OUTPUTS / f"zero-shot-{options.split}"
     name = f"evaluation-{options.split}" + ("-zero-shot" if subject.is_zero_shot else "")
-    run = RunDir(subject.checkpoint.parent)
+    place = place_in_run(subject.checkpoint, name, of_any=subject.is_zero_shot)
+    is_inside = place.parent != subject.checkpoint
+    if is_inside and options.data_dir is not None and is_other_data(subject, manifest):
+        return place.with_name(f"{place.name}-on-{folder_name(manifest.root.resolve().name)}")
+    return place
+
+
+def place_in_run(checkpoint: Path, name: str, *, of_any: bool = False) -> Path:
+    """`name` inside the run of a checkpoint, or inside the checkpoint where it lies outside of any run.
+
+    The name of one that is not the run's best is added, unless what is kept there is the same `of_any`.
+    """
+    run = RunDir(checkpoint.parent)
     if not run.best.is_file() and not run.config.is_file():
-        return subject.checkpoint / name  # a checkpoint that lies outside any run
-    if not subject.is_zero_shot and not _is_best(run, subject.checkpoint):
-        name += f"-{subject.checkpoint.name}"
-    if options.data_dir is not None and is_other_data(subject, manifest):
-        name += f"-on-{folder_name(manifest.root.resolve().name)}"
-    return run.path / name
+        return checkpoint / name
+    return run.path / (name if of_any or _is_best(run, checkpoint) else f"{name}-{checkpoint.name}")
 
 
 def _trained_on(subject: Subject, key: str) -> str | None:

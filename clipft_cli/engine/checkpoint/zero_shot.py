@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from ...config.methods import LoraConfig
 from ...errors import ClipftError
@@ -74,8 +75,13 @@ def _tuned(checkpoint: Path, card: Card, backbone: Backbone) -> Backbone:
         read_into(backbone.model, checkpoint / TOWER_FILE, used="visual.")
     if (checkpoint / TRAINED_FILE).is_file():
         put_trained(backbone.model, read_tensors(checkpoint / TRAINED_FILE))
-    if isinstance(card.settings, LoraConfig):
-        adapters = text_adapters(backbone.model, card.settings)
-        read_into(adapters, checkpoint / TEXT_ADAPTER_FILE)
-        adapters.merge_into(text_tower(backbone.model))
+    merge_text_adapters(checkpoint, card, backbone.model)
     return backbone
+
+
+def merge_text_adapters(checkpoint: Path, card: Card, clip: nn.Module) -> None:
+    """Write the text tower's adapters into its weights, where the checkpoint has some."""
+    if isinstance(card.settings, LoraConfig) and card.objective == "contrastive":
+        adapters = text_adapters(clip, card.settings)
+        read_into(adapters, checkpoint / TEXT_ADAPTER_FILE)
+        adapters.merge_into(text_tower(clip))

@@ -126,7 +126,7 @@ class Comparison:
     n_seeds: int
     correction: str
     verdict: tuple[str, ...]
-    recommended: Row
+    recommended: Row | None
     notes: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
     device: str
@@ -154,7 +154,7 @@ class Comparison:
             "pairs": [{**asdict(pair), "is_shown": pair.is_shown} for pair in self.pairs],
             "correction": self.correction,
             "verdict": list(self.verdict),
-            "recommended": self.recommended.label,
+            "recommended": self.recommended.label if self.recommended is not None else None,
             "notes": list(self.notes),
             "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
             "device": self.device,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...config.methods import BASELINES
 from ..files.amounts import UNKNOWN, duration, energy, gib, size
 from ..files.visible import visible
 from ..metrics.intervals import Interval
 from .comparison import Pair, Row, turned
+from .enough import MAX_WIDTH, TooFew, too_few
 
 
 def ranked_rows(rows: Sequence[Row]) -> list[Row]:
@@ -23,22 +24,32 @@ def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tupl
     against = {row.label: _between(best.label, row.label, pairs) for row in others}
     beaten = [row for row in others if against[row.label].is_shown]
     equal = [row for row in others if not against[row.label].is_shown]
-    choice = recommended(rows, pairs)
     cheaper = [row for row in equal if _price(row) < _price(best)]
-    if choice is best:
-        lines = [_headline(best, beaten, equal, cheaper, n)]
-    else:
-        lines = [_headline_of_the_cheapest(choice, best, against[choice.label], n)]
+    choice = recommended(rows, pairs)
+    lines = _headlines(best, choice, against, equal, cheaper)
     lines += [_sentence(best, row, against[row.label], correction, n) for row in others]
     both = tuned_both_ways(rows)
     if both is not None and best not in both:
         first, second = both
         lines.append(_sentence(first, second, _between(first.label, second.label, pairs), correction, n))
-    if choice is not best:
-        lines.append(_cost_sentence(choice, best))
-    elif beaten or cheaper:
+    if choice is best and (beaten or cheaper):
         lines.append(_cost_sentence(best, ranked_rows(beaten or cheaper)[0]))
+    elif choice is not None and choice is not best:
+        lines.append(_cost_sentence(choice, best))
     return (*lines, *_fallen_back(rows), *_retained(rows))
+
+
+def _headlines(
+    best: Row, choice: Row | None, against: Mapping[str, Pair], equal: list[Row], cheaper: list[Row]
+) -> list[str]:
+    """What to use, or that these images cannot tell."""
+    n = best.hits.shape[1]
+    few = too_few([row.top1 for row in (best, *equal)], n)
+    if few is not None:
+        return [_headline_of_too_few(few, [against[row.label] for row in equal]), _most_right(best, equal)]
+    if choice is None or choice is best:
+        return [_headline(best, [label for label, pair in against.items() if pair.is_shown], equal, cheaper, n)]
+    return [_headline_of_the_cheapest(choice, best, against[choice.label], n)]
 
 
 def tuned_both_ways(rows: Sequence[Row]) -> tuple[Row, Row] | None:
@@ -52,9 +63,15 @@ def tuned_both_ways(rows: Sequence[Row]) -> tuple[Row, Row] | None:
     return (first, second) if first is not None and second is not None else None
 
 
-def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row:
-    """The cheapest of those that may be as good as the best: advice needs less than a claim, the interval decides."""
+def recommended(rows: Sequence[Row], pairs: Sequence[Pair]) -> Row | None:
+    """The cheapest of those that may be as good as the best: advice needs less than a claim, the interval decides.
+
+    None where the images are too few to tell.
+    """
     best, *others = ranked_rows(rows)
+    equal = [row for row in others if not _between(best.label, row.label, pairs).is_shown]
+    if too_few([row.top1 for row in (best, *equal)], best.hits.shape[1]) is not None:
+        return None
     as_good = [row for row in others if _between(best.label, row.label, pairs).difference.low <= 0]
     return min([best, *as_good], key=_price)
 
@@ -85,10 +102,10 @@ def p_text(p: float) -> str:
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
 
 
-def _headline(best: Row, beaten: list[Row], equal: list[Row], cheaper: list[Row], n: int) -> str:
+def _headline(best: Row, beaten: Sequence[str], equal: list[Row], cheaper: list[Row], n: int) -> str:
     told = f"Use {shown(best)}: {best.top1.value:.1%} top-1 on {_images(n)}"
     if not equal:
-        return f"{told}, shown better than {_names(beaten)}."
+        return f"{told}, shown better than {_listed([visible(label) for label in beaten])}."
     told += f". No difference is shown to {_names(equal)}"
     if not cheaper:
         return f"{told}, but none of them costs less."
@@ -101,6 +118,24 @@ def _headline_of_the_cheapest(choice: Row, best: Row, pair: Pair, n: int) -> str
         f" and the best, {shown(best)} ({best.top1.value:.1%}), and it is the cheapest of those;"
         f" it may be up to {100 * pair.difference.high:.1f} points worse."
     )
+
+
+def _headline_of_too_few(few: TooFew, undecided: Sequence[Pair]) -> str:
+    which = f"These {_images(few.n_images)}" if few.n_images > 1 else "One image"
+    told = (
+        f"{which} cannot tell which to use: an accuracy is known to {100 * few.width:.0f} points"
+        f" only. About {rounded(few.n_needed)} would bring that to {100 * MAX_WIDTH:.0f} points"
+    )
+    needed = [pair.images_needed for pair in undecided if pair.images_needed is not None]
+    if needed and max(needed) > few.n_needed:
+        told += f", and about {rounded(max(needed)):,} would show the smallest difference seen"
+    return f"{told}."
+
+
+def _most_right(best: Row, equal: Sequence[Row]) -> str:
+    share = f"{best.top1.value:.1%} top-1 ({100 * best.top1.low:.1f} to {100 * best.top1.high:.1f})"
+    also = f"; {_names(equal)} may be as good" if equal else ""
+    return f"Most right on them: {shown(best)}, {share}{also}."
 
 
 def _images(n: int) -> str:

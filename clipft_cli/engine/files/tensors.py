@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write copies of `tensors` on the CPU. Raises OSError where the disk does not take them."""
     mode = _mode_of_new(path)
     try:
-        save_file({name: _own(tensor) for name, tensor in tensors.items()}, path)
+        save_file({name: _own(tensor) for name, tensor in tensors.items()}, path, dict(metadata or {}) or None)
     except SafetensorError as error:
         code = re.search(r"os error (\d+)", str(error))
         if code is None:

@@ -51,14 +51,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` at the end, whole; on an error it is removed."""
+    """A folder to fill, which becomes `target` at the end, whole; on an error it is removed, and so are the folders
+    above it that had to be made.
+    """
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    made = [folder for folder in target.parents if not folder.exists()]
     try:
+        temporary.mkdir(parents=True)
         yield temporary
-        for file in temporary.iterdir():
-            _sync(file)
+        for path in temporary.rglob("*"):
+            sync_folder(path) if path.is_dir() else _sync(path)
         sync_folder(temporary)
         if target.exists():
             old = target.with_name(f".{target.name}.old")
@@ -71,6 +74,9 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        for folder in made:  # nothing came of it: leave no empty folders behind
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...config.metrics import SelectionMetric
 from ...errors import CheckpointError
-from ..checkpoint.card import is_whole, read_card, with_result
+from ..checkpoint.card import Card, is_whole, read_card, with_result
 from ..checkpoint.kept import Kept
 from ..checkpoint.save import save_classifier
 from ..events import Note, OnEvent
@@ -37,6 +37,7 @@ class Finished:
     """
 
     checkpoint: Path
+    card: Card
     kept: Kept
     metrics: ValMetrics
     curve: tuple[tuple[float, float], ...]
@@ -75,12 +76,12 @@ def finish(
     run.put(mixed(start, tuned, alpha))
     temperature, before, after = calibrate(logits, torch.from_numpy(run.val_set.labels))
     kept = _kept(run, state, alpha, soup)
-    checkpoint = _save(run, state, kept, metrics, temperature)
+    checkpoint, card = _save(run, state, kept, metrics, temperature)
     curve = tuple((a, measured[a][0].top1) for a in sorted(measured)) if wise_ft.enabled else ()
     if wise_ft.enabled:
         on_event(Note(_mix_sentence(values, select_by, alpha)))
     _say(kept, temperature, before, after, on_event)
-    return Finished(checkpoint, kept, metrics, curve, temperature, before, after, logits, soup)
+    return Finished(checkpoint, card, kept, metrics, curve, temperature, before, after, logits, soup)
 
 
 def _tuned(
@@ -199,7 +200,7 @@ def _kept(run: Run, state: TrainState, alpha: float, soup: Soup | None) -> Kept:
     return Kept(epoch=state.best_epoch, start=run.start_kind, soup=members, alpha=alpha, epochs=state.epoch)
 
 
-def _save(run: Run, state: TrainState, kept: Kept, metrics: ValMetrics, temperature: float) -> Path:
+def _save(run: Run, state: TrainState, kept: Kept, metrics: ValMetrics, temperature: float) -> tuple[Path, Card]:
     is_one_epoch = kept.alpha == 1.0 and not kept.soup
     folder = run.run_dir.checkpoint(kept.epoch) if is_one_epoch else run.run_dir.final
     card = with_result(
@@ -212,7 +213,7 @@ def _save(run: Run, state: TrainState, kept: Kept, metrics: ValMetrics, temperat
     )
     save_classifier(folder, run.classifier, card)
     write_pointer(run.run_dir.best, folder, epoch=kept.epoch, alpha=kept.alpha, kept=kept.words)
-    return folder
+    return folder, card
 
 
 def _mix_sentence(values: Mapping[float, float], select_by: SelectionMetric, alpha: float) -> str:

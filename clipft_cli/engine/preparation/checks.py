@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from ..images.decode import ImageError, decode_image, read_image_bytes
+from ..images.header import NOTHING_SAID, Header, read_header
 from ..machine.hardware import worker_count
 from ..sources.listing import Item
 from ..sources.problems import Problem
@@ -26,7 +27,8 @@ class Picture:
     """An image that can be used.
 
     `phash` and `dhash` are 64-bit perceptual hashes, `thumb` is (16, 16, 3) uint8, `frequencies` (8, 8) float32 the
-    cosine terms that `phash` is made of; `width` and `height` are as seen, after EXIF orientation.
+    cosine terms that `phash` is made of; `width` and `height` are as seen, after EXIF orientation. `header` is what the
+    file says of itself.
     """
 
     item: Item
@@ -38,6 +40,7 @@ class Picture:
     dhash: int
     thumb: np.ndarray
     frequencies: np.ndarray
+    header: Header = NOTHING_SAID
 
 
 def look_at(item: Item) -> Picture | Problem:
@@ -54,7 +57,16 @@ def look_at(item: Item) -> Picture | Problem:
     sha256 = hashlib.sha256(data).hexdigest()
     phash, dhash = _as_int(frequencies > np.median(frequencies)), _dhash(gray)
     return Picture(
-        item, sha256, len(data), image.width, image.height, phash, dhash, thumb, frequencies.astype(np.float32)
+        item=item,
+        sha256=sha256,
+        bytes=len(data),
+        width=image.width,
+        height=image.height,
+        phash=phash,
+        dhash=dhash,
+        thumb=thumb,
+        frequencies=frequencies.astype(np.float32),
+        header=read_header(data),
     )
 
 

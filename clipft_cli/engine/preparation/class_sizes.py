@@ -11,6 +11,7 @@ from ..sources.listing import Listing
 from ..sources.problems import Problem
 from ..sources.same_again import same_again
 from .checks import Picture
+from .groups import has_groups
 from .split import group_units, is_test_only, needed
 
 NO_TRAINING_IMAGES = "its class has no training images"
@@ -70,7 +71,16 @@ def check_class_sizes(
     ]
     if small:
         raise DataError(
-            _too_few(small, images, units, fewest, problems, listing), hint=_ways_out(small, config, fewest)
+            _too_few(
+                small,
+                images,
+                units,
+                fewest,
+                problems,
+                listing,
+                "group" if has_groups(pictures) else "different picture",
+            ),
+            hint=_ways_out(small, config, fewest),
         )
     if len(kept - lacking) < 2 and not is_test_only(config.prepare.split):
         raise DataError(f"{listing.description}: fewer than two classes have training images")
@@ -83,13 +93,14 @@ def _too_few(
     fewest: int,
     problems: Sequence[Problem],
     listing: Listing,
+    unit: str,
 ) -> str:
     lines = []
     for name in small[:_N_NAMED]:
         n = images[name]
         text = f"class '{shown(name, 60)}' has {n or 'no'} usable image{'' if n == 1 else 's'}"
         if units[name] < n:
-            text += f", which make {units[name]} different picture{'' if units[name] == 1 else 's'}"
+            text += f", which make {units[name]} {unit}{'' if units[name] == 1 else 's'}"
         out = [p for p in problems if p.label == name and p.action == "left out"]
         if out:
             text += f" ({len(out)} left out; the first: {shown(out[0].file, 80)}: {out[0].reason})"

@@ -17,9 +17,13 @@ from ..sources.problems import Problem
 from .checks import Picture, look_at_all
 from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes, small_classes
 from .duplicates import remove_duplicates
+from .group_hints import burst_pairs, suggest_groups
+from .grouped_split import assign_grouped
+from .groups import check_given_splits, group_note, has_groups, join_groups
 from .joined_classes import check_alike, join_classes
 from .known_labels import with_known_labels
-from .known_splits import with_known_splits
+from .known_splits import decided_anew, with_known_splits
+from .picture_checks import warn_about_pictures
 from .split import Shares, assign_splits, is_test_only, rank_of
 from .split_checks import warn_about_splits
 from .target import Target
@@ -51,7 +55,8 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     with_known_labels(listing, target)
     warnings: list[str] = [*([target.note] if target.note else []), *listing.warnings]
     join_classes(listing, options.merge, warnings)
-    items, shares = with_known_splits(listing, target, options.split)
+    is_ignored = options.given_splits == "ignore"
+    items, shares = with_known_splits(listing, target, options.split, is_ignored=is_ignored)
     if shares != options.split:
         config = config.model_copy(update={"prepare": options.model_copy(update={"split": shares})})
     fewest = 1 if is_test_only(shares) else 2
@@ -71,16 +76,43 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
     if not is_test_only(shares):
         pictures, groups = _only_with_train(pictures, groups, problems)
+        pictures = decided_anew(pictures, warnings)
+    groups = _with_groups(pictures, groups, config, target, listing, warnings)
     small = small_classes(kept, pictures, groups, options.min_per_class, warnings)
     pictures, groups = _without(small, "its class is too small", pictures, groups, problems)
     kept -= small
     check_class_sizes(kept, pictures, groups, config, problems, listing)
-    splits = assign_splits(pictures, groups, shares, config.seed)
+    divide = assign_grouped if has_groups(pictures) and not is_test_only(shares) else assign_splits
+    splits = divide(pictures, groups, shares, config.seed)
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
     classes = _class_infos(names, target)
     warn_about_splits(pictures, splits, classes, warnings, shares)
+    warn_about_pictures(pictures, warnings)
     return Draft(pictures, groups, splits, classes, problems, warnings, shares)
+
+
+def _with_groups(
+    pictures: list[Picture],
+    near: list[int],
+    config: PrepareConfig,
+    target: Target,
+    listing: Listing,
+    warnings: list[str],
+) -> list[int]:
+    """The unit of each picture: near copies, groups and bursts joined; or a warning where there seem to be groups."""
+    seconds = config.prepare.burst_seconds
+    bursts = burst_pairs(pictures, seconds) if seconds is not None else []
+    if has_groups(pictures):
+        check_given_splits(pictures, config, listing.description)
+        listing.notes.append(group_note(pictures))
+    elif target.kind.content(config.prepare) is None and not is_test_only(config.prepare.split):
+        suggest_groups(pictures, config, target.kind.is_folder, warnings)
+    if bursts:
+        listing.notes.append(
+            f"{len({i for pair in bursts for i in pair}):,} images of bursts are kept with their burst"
+        )
+    return join_groups(pictures, near, bursts)
 
 
 def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:

@@ -57,7 +57,7 @@ def write_in_place(
     rows = []
     for picture, split, label in zip(draft.pictures, draft.splits, draft.labels(), strict=True):
         path = _path_in(root, picture.item.file, target.paths_are_relative)
-        rows.append(Row(path, label, split, picture.sha256, picture.bytes))
+        rows.append(Row(path, label, split, picture.sha256, picture.bytes, picture.item.group))
     left_out = _left_out_sizes(target, draft.problems)
     name = target.previous.name if target.previous else root.resolve().name or listing.name
     manifest = _manifest(root, name, draft, rows, dataclasses.replace(origin, left_out=left_out))

@@ -70,7 +70,7 @@ def _rows(draft: Draft, root: Path) -> Iterator[Row]:
     for picture, split, label in zip(draft.pictures, draft.splits, draft.labels(), strict=True):
         file = picture.item.file
         path = file.relative_to(root) if file.is_relative_to(root) else file.absolute()
-        yield Row(path.as_posix(), label, split, picture.sha256, picture.bytes)
+        yield Row(path.as_posix(), label, split, picture.sha256, picture.bytes, picture.item.group)
 
 
 def _left_out(problems: list[Problem]) -> Iterator[str]:

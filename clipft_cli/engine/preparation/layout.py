@@ -20,7 +20,7 @@ from ..files.write import write_text
 from ..labels.class_names import CLASSES_FILE, ClassInfo
 from ..labels.folder_names import copied_name, folder_names
 from ..manifest import README_FILE, SPLITS, Manifest, Row
-from ..sources.tree import is_ignored
+from ..sources.folders import is_ignored
 from .checks import Picture
 
 README_MARK = "<!-- written by clipft prepare -->"
@@ -101,7 +101,7 @@ def copy_pictures(
         name = copied_name(picture.item.file.name, taken[split, label])
         path = f"{split}/{class_folder[label]}/{name}"
         shutil.copyfile(picture.item.file, folder / path)
-        rows.append(Row(path, label, split, picture.sha256, picture.bytes))
+        rows.append(Row(path, label, split, picture.sha256, picture.bytes, picture.item.group))
         if n % 64 == 0 or n == len(pictures):
             on_done(n, len(pictures))
     return rows

@@ -42,26 +42,41 @@ def group_units(pictures: Sequence[Picture], groups: Sequence[int], seed: int) -
     return sorted(units, key=lambda unit: unit.rank)
 
 
-def assign_splits(pictures: Sequence[Picture], groups: Sequence[int], shares: Shares, seed: int) -> list[SplitName]:
-    """The split of every picture. Given splits stay; the rest is divided by `shares`, class by class.
+def open_shares(pictures: Sequence[Picture], shares: Shares) -> tuple[dict[SplitName, SplitName | None], Shares]:
+    """What becomes of each given split, None where it is decided anew, and the shares for what is open.
 
     Where splits are given but val has no image, val is cut from train in proportion, and test is left alone.
     """
-    if is_test_only(shares):
-        return ["test"] * len(pictures)
     given = {picture.item.split for picture in pictures} - {None}
-    units = group_units(pictures, groups, seed)
-    fixed: dict[int, SplitName] = {}
-    must_cut_val = "val" not in given and "test" in given
-    for unit in units:
-        splits = {pictures[i].item.split for i in unit.members} - {None}
-        split = next(iter(splits), None)
-        if split is not None and not (must_cut_val and split == "train"):
-            fixed.update(dict.fromkeys(unit.members, split))
-    if must_cut_val and not any(picture.item.split is None for picture in pictures):
+    kept: dict[SplitName, SplitName | None] = {split: split for split in SPLITS}
+    if "val" in given or "test" not in given:
+        return kept, shares
+    if not any(picture.item.split is None for picture in pictures):
         train, val, _ = shares
         shares = (train / (train + val), val / (train + val), 0.0)
-    chosen = dict(fixed)
+    return {**kept, "train": None}, shares
+
+
+def fixed_splits(
+    pictures: Sequence[Picture], units: Sequence[Unit], kept: dict[SplitName, SplitName | None]
+) -> dict[int, SplitName]:
+    """The splits that are given, by the position of the picture; all of a unit share one."""
+    fixed: dict[int, SplitName] = {}
+    for unit in units:
+        given = next((split for i in unit.members if (split := pictures[i].item.split) is not None), None)
+        split = kept[given] if given is not None else None
+        if split is not None:
+            fixed.update(dict.fromkeys(unit.members, split))
+    return fixed
+
+
+def assign_splits(pictures: Sequence[Picture], groups: Sequence[int], shares: Shares, seed: int) -> list[SplitName]:
+    """The split of every picture. Given splits stay; the rest is divided by `shares`, class by class."""
+    if is_test_only(shares):
+        return ["test"] * len(pictures)
+    units = group_units(pictures, groups, seed)
+    kept, shares = open_shares(pictures, shares)
+    chosen = fixed_splits(pictures, units, kept)
     by_label: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
         for label in {pictures[i].item.label for i in unit.members}:

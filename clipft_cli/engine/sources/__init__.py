@@ -14,10 +14,21 @@ from .hub import HUB
 from .oxford_pets import OXFORD_PETS
 from .source import Source
 from .stanford_dogs import STANFORD_DOGS
+from .table_folder import TABLE_FOLDER
 from .tables import TABLE
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (DRAWN, FOLDER, TABLE, ARCHIVE, STANFORD_DOGS, OXFORD_PETS, HUB)
+    source.name: source
+    for source in (
+        DRAWN,
+        TABLE_FOLDER,
+        FOLDER,
+        TABLE,
+        ARCHIVE,
+        STANFORD_DOGS,
+        OXFORD_PETS,
+        HUB,
+    )
 }
 """The first whose `evidence` says so reads SOURCE; so a path that exists comes before a name that is known."""
 

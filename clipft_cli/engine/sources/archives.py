@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from ...errors import DataError
+from ...errors import ClipftError, DataError
+from ..files.pictures import is_picture
 from ..files.visible import shown
 from ..labels.folder_names import folder_name
-from .column_words import IMAGE, LABEL, is_called
-from .folders import list_folder
+from .archive_members import Again, Member, Unpacked, members_of
+from .folders import is_ignored, list_folder
 from .listing import Listing
 from .problems import Problem
 from .source import Source, SourceRequest
-from .tables import TABLE_SUFFIXES, list_table
-from .tree import is_ignored
+from .table_folder import holds_table, list_by_table
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+OnFiles = Callable[[int], None]
+_MAX_DEPTH = 2
 _CHUNK = 1 << 20
-_MAX_HEADER = 1 << 20
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -37,17 +37,6 @@ _DAMAGE = (
     ValueError,
     OSError,
 )
-
-
-class _PlainInfo(tarfile.TarInfo):
-    """A header of a tar; tarfile reads those of long names and attributes whole, however long they say they are."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
-        info = super().frombuf(buf, encoding, errors)
-        if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > _MAX_HEADER:
-            raise tarfile.TarError(f"a header of {info.size:,} bytes, which no archive of images has")
-        return info
 
 
 @dataclass(frozen=True)
@@ -64,27 +53,6 @@ class Limits:
         return max(self.floor_bytes, self.ratio * archive_bytes)
 
 
-@dataclass
-class Unpacked:
-    """How an extraction went: files written, and members that were refused."""
-
-    folder: Path
-    n_files: int = 0
-    n_bytes: int = 0
-    ignored: int = 0
-    problems: list[Problem] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One entry of an archive: `open` gives its `size` bytes, as it says; `refusal` says why it is not taken."""
-
-    name: str
-    size: int
-    open: Callable[[], IO[bytes] | None]
-    refusal: str = ""
-
-
 def suffix_of(path: Path) -> str:
     """The end of the name, of those of a zip or tar; empty where it has none of them."""
     return next((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), "")
@@ -92,54 +60,91 @@ def suffix_of(path: Path) -> str:
 
 def list_archive(path: Path, request: SourceRequest) -> Listing:
     """The images of an archive of class folders, of train/val/test folders, or of a table with images."""
-    unpacked = unpack(path, request.work / "unpacked", lambda n: request.on_progress("unpacking", n, None))
-    listing = _list_tree(unpacked.folder, request)
+    folder = request.work / "unpacked"
+
+    def on_files(n: int) -> None:
+        request.on_progress("unpacking", n, None)
+
+    try:
+        unpacked = unpack(path, folder, on_files, encoding=request.options.encoding, again=request.again)
+        unpack_inner(unpacked, path, on_files, encoding=request.options.encoding, again=request.again)
+        listing = _list_tree(folder, request)
+    except ClipftError as error:
+        raise _of_archive(error, folder, path) from None
     listing.name = _bare_name(path) or "images"
     listing.description = str(path)
-    listing.problems = unpacked.problems + listing.problems
+    listing.problems = [
+        dataclasses.replace(problem, detail=problem.detail.replace(str(folder), str(path)))
+        for problem in unpacked.problems + listing.problems
+    ]
     listing.ignored += unpacked.ignored
+    listing.notes = [text.replace(str(folder), str(path)) for text in unpacked.notes + listing.notes]
+    listing.warnings = [text.replace(str(folder), str(path)) for text in unpacked.warnings + listing.warnings]
     return listing
 
 
+def _of_archive(error: ClipftError, folder: Path, archive: Path) -> ClipftError:
+    """The error with the archive's name for that of the folder it was unpacked to, which is gone when it is read."""
+    error.message = error.message.replace(str(folder), str(archive))
+    error.hint = error.hint.replace(str(folder), str(archive)) if error.hint else None
+    error.args = (error.message,)
+    return error
+
+
 def _list_tree(folder: Path, request: SourceRequest) -> Listing:
-    """Class folders where there are any; else the table that lies there."""
-    tables = [
-        p
-        for p in sorted(folder.rglob("*"))
-        if p.suffix.lower() in TABLE_SUFFIXES and len(p.relative_to(folder).parts) <= 2
-    ]
-    try:
-        listing = list_folder(folder, request)
-        if len(listing.labels()) > 1 or not tables:
-            return listing
-    except DataError:
-        if not tables:
-            raise
-    table = next((p for p in tables if _names_images(p)), tables[0])
-    return list_table(table, request, inside=folder)
+    """The table that lies there, where there are no class folders; else those."""
+    if holds_table(folder):
+        return list_by_table(folder, request, inside=folder)
+    return list_folder(folder)
 
 
-def _names_images(table: Path) -> bool:
-    if table.suffix.lower() not in (".csv", ".tsv"):
-        return True
-    with open(table, encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline().replace(";", ",").replace("\t", ",").split(",")
-    return any(is_called(cell, IMAGE) for cell in header) and any(is_called(cell, LABEL) for cell in header)
+def unpack_inner(unpacked: Unpacked, archive: Path, on_files: OnFiles, *, encoding: str | None, again: Again) -> None:
+    """Unpack the archives that came out of `archive`, each into a folder of its name, where all pictures lie in them.
+
+    Two deep, as competitions give them out; all together may become no more than `archive` itself.
+    Raises DataError as `unpack` does.
+    """
+    for _ in range(_MAX_DEPTH):
+        files = [path for path in sorted(unpacked.folder.rglob("*")) if path.is_file()]
+        inner = [path for path in files if suffix_of(path)]
+        if not inner or any(is_picture(path) for path in files):
+            break
+        for path in inner:
+            left = Limits().total_bytes(archive.stat().st_size) - unpacked.n_bytes
+            folder = path.with_name(_bare_name(path) or "images")
+            folder = folder if not folder.exists() else path.with_name(path.name + ".unpacked")
+            limits = Limits(ratio=0, floor_bytes=max(left, 0))
+            found = unpack(path, folder, on_files, limits, encoding=encoding, again=again)
+            unpacked.n_files += found.n_files
+            unpacked.n_bytes += found.n_bytes
+            unpacked.ignored += found.ignored
+            unpacked.problems += found.problems
+            unpacked.notes += [f"{path.name} in {archive.name} was unpacked too", *found.notes]
+            unpacked.warnings += found.warnings
+            path.unlink()
 
 
 def unpack(
-    archive: Path, folder: Path, on_files: Callable[[int], None] = lambda n: None, limits: Limits = Limits()
+    archive: Path,
+    folder: Path,
+    on_files: OnFiles = lambda n: None,
+    limits: Limits = Limits(),
+    *,
+    encoding: str | None = None,
+    again: Again = lambda *words: " ".join(words),
 ) -> Unpacked:
     """Write the regular files of a zip or tar below `folder`.
 
-    Links, devices, absolute names and names that climb out are refused one by one and listed.
-    Raises DataError where the archive is damaged, encrypted, or grows beyond `limits`.
+    Links, devices, absolute names and names that climb out are refused one by one and listed. `encoding`: of names
+    that do not say theirs; None where it is to be found out. `again` makes the commands of hints.
+    Raises DataError where the archive is damaged, encrypted, its names read in several ways, or it grows beyond
+    `limits`.
     """
     result = Unpacked(folder)
     folder.mkdir(parents=True)
     try:
         allowed = limits.total_bytes(archive.stat().st_size)
-        with _members(archive) as members:
+        with members_of(archive, encoding, again, result) as members:
             for n, member in enumerate(members, start=1):
                 if n > limits.files:
                     raise _bomb(archive, f"more than {limits.files:,} entries")
@@ -148,6 +153,11 @@ def unpack(
                     on_files(n)
     except DataError:
         raise
+    except NotImplementedError as error:  # Deflate64 of large zips made by Windows, say
+        raise DataError(
+            f"{archive}: cannot be unpacked here: {shown(str(error), 120)}",
+            hint="unpack it with another program, then give clipft the folder",
+        ) from None
     except _DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(
@@ -206,37 +216,6 @@ def _bomb(archive: Path, what: str) -> DataError:
         f"{archive}: refused: {what}; this is no archive of images",
         hint="unpack it yourself if you trust it, then give clipft the folder",
     )
-
-
-@contextmanager
-def _members(archive: Path) -> Iterator[Iterator[Member]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield _zip_members(opened)
-        return
-    try:
-        opened_tar = tarfile.open(archive, "r:*", tarinfo=_PlainInfo)  # noqa: SIM115 - closed below
-    except tarfile.ReadError:
-        raise DataError(f"{archive}: is neither a zip nor a tar", hint="fetch or make the archive again") from None
-    with opened_tar:
-        yield _tar_members(opened_tar)
-
-
-def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
-    for info in archive.infolist():
-        if info.is_dir():
-            continue
-        is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-        refusal = "a link" if is_link else "encrypted" if info.flag_bits & 1 else ""
-        yield Member(info.filename, info.file_size, lambda info=info: archive.open(info), refusal)  # type: ignore[misc]
-
-
-def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
-    for info in archive:
-        if info.isdir():
-            continue
-        refusal = "" if info.isreg() else "a link" if info.issym() or info.islnk() else "not a regular file"
-        yield Member(info.name, info.size, lambda info=info: archive.extractfile(info), refusal)  # type: ignore[misc]
 
 
 def _bare_name(path: Path) -> str:

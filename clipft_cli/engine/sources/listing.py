@@ -44,7 +44,7 @@ class Item:
 @dataclass
 class Listing:
     """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen, `warnings` such as must
-    not be overlooked; `read_as` are the options that would have asked for this reading."""
+    not be overlooked."""
 
     name: str
     description: str
@@ -53,7 +53,6 @@ class Listing:
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    read_as: tuple[str, ...] = ()
 
     def labels(self) -> list[str]:
         """Class names that have images, in class order."""

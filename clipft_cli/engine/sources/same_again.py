@@ -17,7 +17,6 @@ FLAGS = (
     "merge",
     "min_per_class",
     "min_size",
-    "paths",
     "image_column",
     "label_column",
     "split_column",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,16 @@ _JOINERS = "|;,"
 """What people write between the classes of an image that has several."""
 
 
-def list_table(path: Path, request: SourceRequest, inside: Path | None = None) -> Listing:
-    """The images a table names, looked for in its own folder and below, or in --image-root.
+def list_table(path: Path, request: SourceRequest, inside: Path | None = None, beside: Sequence[Path] = ()) -> Listing:
+    """The images a table names, looked for in its own folder, in those `beside` and below, or in --image-root.
 
     `inside`: no image outside this folder is taken (for tables that came in an archive).
     Raises DataError or ConfigError where the table or its columns cannot be understood.
     """
     root = request.options.image_root
-    finder = ImageFinder([root] if root else [path.parent], inside)
+    if root is not None and inside is not None and not root.is_absolute():
+        root = inside / root
+    finder = ImageFinder([root] if root else [path.parent, *beside], inside)
 
     def is_a_row(cells: Sequence[str]) -> bool:
         if any(is_called(cell, IMAGE) or is_called(cell, LABEL) for cell in cells):
@@ -55,7 +58,7 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
     columns = choice.columns()
     listing.notes += [f"columns used: {columns.used()}", *choice.notes]
     listing.warnings += choice.warnings
-    reader = _RowReader(path, table, columns, request.work / "table", finder)
+    reader = _RowReader(path, table, columns, _new_folder(request.work), finder)
     for row in table.read(reader.names):
         found = reader.item(row)
         if isinstance(found, Item):
@@ -69,6 +72,11 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
     _check_usable(listing, columns, request)
     _refuse_joined_labels(listing, request)
     return listing
+
+
+def _new_folder(work: Path) -> Path:
+    """A folder that no other table has written images to."""
+    return next(folder for n in count(1) if not (folder := work / f"table-{n}").exists())
 
 
 def looks_like_a_file(cell: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
 from clipft_cli.engine.comparison.cost import Cost
+from clipft_cli.engine.comparison.enough import too_few
 from clipft_cli.engine.comparison.paired import holm, mcnemar
 from clipft_cli.engine.comparison.verdict import differing_bases, recommended, verdict
 from clipft_cli.engine.metrics import REPORTED
@@ -70,17 +72,47 @@ def test_without_a_shown_difference_the_cheapest_is_advised_and_images_are_named
 
 
 def test_a_method_that_the_interval_alone_calls_worse_is_not_advised_for_being_cheap():
-    rows = [row("zero_shot", answers(1, 5), seconds=1, trained=0), row("full", answers(5, 5), seconds=60)]
+    rows = [row("zero_shot", answers(145, 150), seconds=1, trained=0), row("full", answers(150, 150), seconds=60)]
     pairs = build_pairs(rows, "holm")
-    assert not pairs[0].is_shown  # four images that differ prove nothing
+    assert not pairs[0].is_shown  # five images that differ prove nothing
     assert recommended(rows, pairs).label == "full"
     lines = verdict(rows, pairs, "holm")
     assert lines[0] == (
-        "Use full: 100.0% top-1 on 5 images. No difference is shown to zero_shot;"
+        "Use full: 100.0% top-1 on 150 images. No difference is shown to zero_shot;"
         " zero_shot would cost less, but by the interval alone would be worse."
     )
     assert "no difference shown at this n (by the interval alone there would be one)" in lines[1]
     assert lines[-1] == "full costs 60 s of training instead of 1.0 s (zero_shot)."
+
+
+@pytest.mark.parametrize("n", [1, 7, 24, 60])
+def test_few_images_recommend_nothing_and_say_how_many_would(n):
+    rows = [row("zero_shot", answers(round(0.57 * n), n)), row("lora", answers(round(0.4 * n), n))]
+    pairs = build_pairs(rows, "holm")
+    assert recommended(rows, pairs) is None
+    first, second, *_ = verdict(rows, pairs, "holm")
+    which = f"These {n} images" if n > 1 else "One image"
+    assert first.startswith(f"{which} cannot tell which to use: an accuracy is known to ")
+    assert re.search(r"About (8\d|9\d|100) would bring that to 20 points", first)
+    assert second.startswith("Most right on them: zero_shot, ")
+    assert not any(line.startswith("Use ") for line in verdict(rows, pairs, "holm"))
+
+
+def test_what_few_images_show_is_still_said_but_advises_nothing():
+    rows = [row("zero_shot", answers(4, 40)), row("lora", answers(30, 40))]
+    pairs = build_pairs(rows, "holm")
+    lines = verdict(rows, pairs, "holm")
+    assert lines[0].startswith("These 40 images cannot tell")
+    assert any(line.startswith("lora beats zero_shot by 65.0 points") for line in lines)
+    assert recommended(rows, pairs) is None
+
+
+def test_a_hundred_images_are_always_enough():
+    assert all(too_few([wilson(k, 100)], 100) is None for k in range(101))
+    assert too_few([wilson(29, 30)], 30) is None
+    few = too_few([wilson(15, 30)], 30)
+    assert few.n_needed == 93
+    assert few.width == pytest.approx(0.3371, abs=1e-3)
 
 
 def test_equal_answers_promise_no_number_of_images():

@@ -149,3 +149,106 @@ def test_what_is_skipped_counts_as_unpacked(tmp_path: Path) -> None:
             archive.addfile(info, io.BytesIO(bytes(1 << 20)))
     with pytest.raises(DataError, match="more than 3 MiB unpacked"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out", limits=Limits(floor_bytes=3 << 20, ratio=1))
+
+
+def raw_zip(path: Path, files: dict[bytes, bytes], flags: int = 0) -> Path:
+    """A zip whose names are these very bytes, without the flag that says UTF-8."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for letter, (name, content) in zip("ABCDEFGH", files.items(), strict=False):
+            archive.writestr(letter * len(name), content)
+    data = buffer.getvalue()
+    for letter, name in zip("ABCDEFGH", files, strict=False):
+        data = data.replace(letter.encode() * len(name), name)
+    if flags:
+        for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            data = bytearray(data)
+            place = data.find(mark)
+            while place >= 0:
+                data[place + at] |= flags
+                place = data.find(mark, place + 4)
+    path.write_bytes(bytes(data))
+    return path
+
+
+def of_classes(names: list[str], encoding: str) -> dict[bytes, bytes]:
+    return {f"{name}/picture-{i}.jpg".encode(encoding): b"\xff\xd8" + name.encode() for name in names for i in range(2)}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("gb18030", ["猫", "狗", "兔子"]),
+        ("cp866", ["Кошка", "Собака"]),
+        ("cp437", ["Hündin", "Rüde"]),
+        ("utf-8", ["猫", "Hündin"]),
+        ("cp932", ["柴犬", "秋田犬"]),
+    ],
+)
+def test_names_of_a_zip_that_do_not_say_their_encoding_are_read_by_their_letters(
+    tmp_path: Path, encoding: str, names: list[str]
+) -> None:
+    path = raw_zip(tmp_path / "a.zip", of_classes(names, encoding))
+    listing = list_archive(path, asked(path, tmp_path))
+    assert set(listing.labels()) == set(names)
+    assert any("were read as" in note for note in listing.notes) == (encoding != "utf-8")
+
+
+def test_names_that_read_in_several_ways_are_asked_for(tmp_path: Path) -> None:
+    path = raw_zip(tmp_path / "a.zip", of_classes(["고양이", "강아지"], "cp949"))
+    with pytest.raises(DataError, match="read in 3 ways") as error:
+        list_archive(path, asked(path, tmp_path))
+    assert f"`clipft prepare {path} --encoding cp949` reads: 고양이" in (error.value.hint or "")
+    listing = list_archive(path, asked(path, tmp_path / "again", encoding="cp949"))
+    assert set(listing.labels()) == {"고양이", "강아지"}
+
+
+def test_a_locked_zip_is_said_to_be_one(tmp_path: Path) -> None:
+    path = raw_zip(tmp_path / "a.zip", of_classes(["cat", "dog"], "utf-8"), flags=1)
+    with pytest.raises(DataError, match="is encrypted: 4 of its 4 files need a password") as error:
+        list_archive(path, asked(path, tmp_path))
+    assert "unpack it with its password" in (error.value.hint or "")
+
+
+def nested(path: Path, **files: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, file in files.items():
+            archive.write(file, name.replace("_", "."))
+        archive.writestr("sample_submission.csv", "id,label\n1,0\n")
+    return path
+
+
+def test_archives_in_an_archive_are_unpacked_where_they_hold_the_images(tmp_path: Path, pets: Path) -> None:
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w") as archive:
+        for path in sorted(pets.rglob("*.jpg")):
+            archive.write(path, path.relative_to(pets))
+    outer = nested(tmp_path / "outer.zip", train_zip=inner, test_zip=inner)
+    listing = list_archive(outer, asked(outer, tmp_path))
+    assert {(item.split, item.label) for item in listing.items} == {
+        (split, label) for split in ("train", "test") for label in ("cat", "dog")
+    }
+    assert "train.zip in outer.zip was unpacked too" in listing.notes
+
+
+def test_archives_in_an_archive_have_its_limit_together(tmp_path: Path) -> None:
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.bin", bytes(150 << 20))
+    outer = nested(tmp_path / "outer.zip", a_zip=inner, b_zip=inner)
+    with pytest.raises(DataError, match=r"outer\.zip/b\.zip: refused: more than 10\d MiB"):
+        list_archive(outer, asked(outer, tmp_path))
+
+
+def test_what_only_other_programs_unpack_is_not_called_damaged(tmp_path: Path) -> None:
+    path = raw_zip(tmp_path / "a.zip", of_classes(["cat", "dog"], "utf-8"))
+    data = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        place = data.find(mark)
+        while place >= 0:
+            data[place + at] = 9  # Deflate64
+            place = data.find(mark, place + 4)
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="cannot be unpacked here") as error:
+        list_archive(path, asked(path, tmp_path))
+    assert "another program" in (error.value.hint or "")

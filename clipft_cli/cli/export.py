@@ -1,0 +1,60 @@
+"""`clipft export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config.commands import ExportConfig
+from ..config.load import load_config
+from .evaluate_view import EvaluateView
+from .export_view import show_export
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .render import Screen
+
+
+def export(
+    context: typer.Context,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help=help_of("export.checkpoint"), show_default=False)
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", "-t", metavar="FORMAT", help=help_of("export.to"))] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help=help_of("export.output_dir"))
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("export.data_dir"))] = None,
+    images: Annotated[str | None, typer.Option(metavar="N|all", help=help_of("export.images"))] = None,
+    with_sample: Annotated[
+        bool | None, typer.Option("--with-sample", help=help_of("export.with_sample"), show_default=False)
+    ] = None,
+    base: Annotated[Path | None, typer.Option("--base", metavar="FILE", help=help_of("export.base"))] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a fine-tuned model in a format that others use; it is read back and compared before it is kept."""
+    screen = Screen.of(context)
+    flags = {
+        "export.checkpoint": run,
+        "export.to": to,
+        "export.output_dir": output,
+        "export.data_dir": data_dir,
+        "export.images": images,
+        "export.with_sample": with_sample,
+        "export.base": base,
+    }
+    settings = load_config(ExportConfig, config, overrides or (), flags)
+
+    from ..engine.preflight import check_export
+
+    check_export(settings)
+
+    from ..engine.export import export as work  # heavy
+
+    with EvaluateView(screen) as view, screen.telling_of_stalls():
+        result = work(settings, on_event=view)
+    screen.result(result.to_json(), lambda console: show_export(console, result))

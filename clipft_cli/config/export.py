@@ -1,0 +1,42 @@
+"""What `clipft export` writes, where, and what an export must keep to be called one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from .base import Config
+
+FormatName = Literal["safetensors", "open_clip"]
+
+
+class ExportOptions(Config):
+    """What a fine-tuned model is written as, and how close its answers must stay."""
+
+    checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
+    base: Path | None = Field(
+        None,
+        description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
+    )
+    to: FormatName = Field("safetensors", description="Format to write.")
+    output_dir: Path | None = Field(None, description="Folder of the export; none: export-FORMAT inside the run.")
+    data_dir: Path | None = Field(
+        None, description="Data set whose val images the export is checked on; none: the one the run was trained on."
+    )
+    images: int | None = Field(
+        128, ge=1, description="Images of val that the export is checked on; none (or all): every one of them."
+    )
+    max_difference: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Largest difference of a probability that an exact export may show; none: the format's own bound.",
+    )
+    with_sample: bool = Field(False, description="Add one image of the test split, as sample/.")
+
+    @field_validator("images", mode="before", json_schema_input_type=int | Literal["all"] | None)
+    @classmethod
+    def _all_is_none(cls, value: object) -> object:
+        return None if value == "all" else value

@@ -1,0 +1,53 @@
+"""The contract of an export format: what it refuses, what it writes, and how what was written is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ...config.export import FormatName
+
+if TYPE_CHECKING:
+    from .source import Source
+
+Answer = Callable[[Sequence[Image.Image]], np.ndarray]
+"""Decoded RGB pictures of any size -> (N, C) probabilities, by the format's own runtime and transform."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way of using what was written. `bound`: the largest difference of a probability that is accepted.
+
+    Where `is_lossy` (eight-bit weights) no bound holds: the share of equal answers decides.
+    """
+
+    name: str
+    runtime: str
+    answer: Answer
+    bound: float
+    is_lossy: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """One form in which a model leaves.
+
+    `why_not(source)` is None, or the reason why this model has no equal there, in a few words. `require()` raises
+    MissingExtraError where a package is missing. `write(source, folder)` fills an empty folder. `readers(folder)`
+    load what lies there with the format's own runtime. `usage` is how it is called, five lines or so of Python, for
+    the model card; `packages` is what must be installed for it.
+    """
+
+    name: FormatName
+    title: str
+    write: Callable[[Source, Path], None]
+    readers: Callable[[Path], tuple[Reader, ...]]
+    usage: str
+    packages: tuple[str, ...]
+    why_not: Callable[[Source], str | None] = lambda source: None
+    require: Callable[[], None] = lambda: None

@@ -1,0 +1,13 @@
+"""The registry of formats: one file each, one contract (`base.Format`)."""
+
+from __future__ import annotations
+
+from ...config.export import FormatName
+from .base import Format
+from .one_file import SAFETENSORS
+from .open_clip_folder import OPEN_CLIP
+
+FORMATS: dict[FormatName, Format] = {
+    "safetensors": SAFETENSORS,
+    "open_clip": OPEN_CLIP,
+}

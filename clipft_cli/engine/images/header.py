@@ -1,0 +1,65 @@
+"""What the header of an image file says beside its pixels: pages, transparency, and when which camera took it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from PIL import ExifTags, Image
+
+_ONE_PICTURE = frozenset({"JPEG", "MPO"})
+"""Formats of one picture: further ones in an MPO are the same shot, made for previews and depth."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """`taken` is in seconds on the camera's own clock, None where it is not said; `camera` names one device."""
+
+    n_pages: int = 1
+    is_transparent: bool = False
+    taken: float | None = None
+    camera: str = ""
+
+
+NOTHING_SAID = Header()
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an image that can be decoded. What is damaged in it counts as not there."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                taken, camera = _shot(image) if b"Exif" in data[:65536] or image.format == "TIFF" else (None, "")
+                return Header(_n_pages(image), _is_transparent(image), taken, camera)
+    except Exception:  # of whatever kind a damaged header raises: the pixels could be read
+        return Header()
+
+
+def _n_pages(image: Image.Image) -> int:
+    return 1 if image.format in _ONE_PICTURE else int(getattr(image, "n_frames", 1))
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel lets something through that is not there."""
+    if not image.has_transparency_data:
+        return False
+    alpha = image.convert("RGBA").getchannel("A").getextrema()
+    return int(alpha[0]) < 255  # type: ignore[arg-type]
+
+
+def _shot(image: Image.Image) -> tuple[float | None, str]:
+    exif = image.getexif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    base = ExifTags.Base
+    parts: list[Any] = [exif.get(base.Make), exif.get(base.Model), details.get(base.BodySerialNumber)]
+    text = details.get(base.DateTimeOriginal) or exif.get(base.DateTime)
+    try:
+        taken = datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").timestamp()
+        taken += float(f"0.{str(details.get(base.SubsecTimeOriginal, 0)).strip() or 0}")
+    except (ValueError, OverflowError, OSError):
+        return None, ""
+    return taken, " ".join(str(part).strip("\0 ") for part in parts if part)

@@ -1,0 +1,50 @@
+"""Pictures that are readable and yet may not be what a person thinks: black, flat, transparent, of many pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..files.visible import shown
+from .checks import Picture
+
+_FLAT = 2.0
+"""Levels of 255: a thumbnail that varies less shows nothing."""
+_DARK, _LIGHT = 12, 243
+_TINY_PX = 32
+_LONG = 8
+"""Times as long as wide: of such a picture a square shows little."""
+
+
+def warn_about_pictures(pictures: Sequence[Picture], warnings: list[str]) -> None:
+    """One warning a kind, with how many images are of it and the first of them."""
+    for is_so, what in _KINDS:
+        found = [picture for picture in pictures if is_so(picture)]
+        if found:
+            lead = "1 image is" if len(found) == 1 else f"{len(found):,} images are"
+            warnings.append(f"{lead} {what} (such as {shown(found[0].item.name, 80)})")
+
+
+def _is_flat(picture: Picture) -> bool:
+    return float(np.ptp(picture.thumb.astype(np.int16), axis=(0, 1)).max()) <= _FLAT
+
+
+_KINDS: tuple[tuple[Callable[[Picture], bool], str], ...] = (
+    (
+        lambda p: int(p.thumb.max()) <= _DARK,
+        "black or nearly so: if the files hold more, their range of values is not the usual one",
+    ),
+    (lambda p: int(p.thumb.min()) >= _LIGHT, "white or nearly so"),
+    (lambda p: _is_flat(p) and int(p.thumb.max()) > _DARK and int(p.thumb.min()) < _LIGHT, "of one colour"),
+    (lambda p: p.header.is_transparent, "transparent in places: they are put on white, white drawings on black"),
+    (lambda p: p.header.n_pages > 1, "of several pages or frames: the first is used, the others are not"),
+    (
+        lambda p: min(p.width, p.height) < _TINY_PX,
+        f"less than {_TINY_PX} pixels high or wide: --min-size leaves such out",
+    ),
+    (
+        lambda p: max(p.width, p.height) > _LONG * min(p.width, p.height),
+        f"more than {_LONG} times as long as wide: see data.resize for what the model sees of them",
+    ),
+)

@@ -1,0 +1,166 @@
+"""A folder of images whose classes stand in tables beside them: labels.csv, or one table a split, as competitions,
+Roboflow and Hugging Face give them out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...config.data import SplitName
+from ...errors import ClipftError, DataError
+from ..files.pictures import is_picture
+from ..files.visible import quoted, shown
+from ..labels.folder_names import folder_name
+from ..tables.read import TABLE_SUFFIXES
+from .folders import OWN_FILES, is_ignored, walk
+from .listing import SPLIT_WORDS, Item, Listing
+from .problems import Problem
+from .source import Source, SourceRequest, whole_path
+from .tables import list_table
+
+_MAX_DEPTH = 2
+_NO_TABLE = re.compile(r"sample.?submission|submission|readme|requirements", re.IGNORECASE)
+_OF_IMAGES = frozenset(
+    "image images img imgs picture pictures photo photos jpg jpeg png files data dataset raw".split()  # noqa: SIM905
+)
+"""Folders that say nothing of what lies in them."""
+
+
+def tables_in(root: Path) -> list[Path]:
+    """The tables in a folder and two below that may name images, sorted."""
+    found: list[Path] = []
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if is_ignored(entry.name):
+                continue
+            if entry.is_dir() and depth < _MAX_DEPTH:
+                waiting.append((folder / entry.name, depth + 1))
+            elif _is_table_name(entry.name) and not entry.is_dir():
+                found.append(folder / entry.name)
+    return sorted(found)
+
+
+def _is_table_name(name: str) -> bool:
+    is_table = os.path.splitext(name)[1].lower() in TABLE_SUFFIXES
+    return is_table and name not in OWN_FILES and not _NO_TABLE.search(name)
+
+
+def holds_table(root: Path) -> bool:
+    """Whether tables lie in a folder, and its images, where there are any, do not lie in class folders."""
+    if (root / "dataset.json").exists():
+        return False
+    tables = tables_in(root)
+    if not tables:
+        return False
+    pictures = [path for path in walk(root).files if is_picture(root / path)]
+    classes = {_class_folder(path) for path in pictures} - {None}
+    return len(classes) < 2 and bool(pictures or any(path.suffix.lower() == ".parquet" for path in tables))
+
+
+def _class_folder(path: Path) -> str | None:
+    """The first folder above an image whose name says more than that it holds images of a split."""
+    said = (part for part in path.parts[:-1] if _split_of(part) is None and part.casefold() not in _OF_IMAGES)
+    return next(said, None)
+
+
+def _split_of(name: str) -> SplitName | None:
+    """The split that the name of a folder or a file says: `train`, `train-00000-of-00002`, `test_labels`."""
+    found = {SPLIT_WORDS[word] for word in re.split(r"[\W_\d]+", name.casefold()) if word in SPLIT_WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None) -> Listing:
+    """The images that the tables of `root` name.
+
+    Tables of splits or parts are read as one; of others the only one that can be understood is taken. Raises
+    DataError where several can, with a command for each, and as `list_table` does where none can.
+    """
+    listings: dict[Path, Listing] = {}
+    failures: dict[Path, ClipftError] = {}
+    for path in tables_in(root):
+        try:
+            listings[path] = list_table(path, request, inside, beside=[root])
+        except ClipftError as error:
+            failures[path] = error
+    if not listings:
+        raise next(iter(failures.values()))
+    listing = _joined(root, listings, request)
+    listing.name, listing.description = root.resolve().name or "images", str(root)
+    for path, failure in failures.items():
+        listing.notes.append(f"{path.relative_to(root)} is not used: {shown(failure.message.splitlines()[0], 200)}")
+    _note_unlisted(listing, root)
+    return listing
+
+
+def _joined(root: Path, listings: Mapping[Path, Listing], request: SourceRequest) -> Listing:
+    paths = list(listings)
+    if len({_content(listing) for listing in listings.values()}) == 1:
+        paths = paths[:1]
+    splits = [_split_of(path.stem) or _split_of(path.parent.name) for path in paths]
+    are_parts = len({re.sub(r"\d+", "", path.name) for path in paths}) == 1 and len({p.parent for p in paths}) == 1
+    if len(paths) > 1 and not are_parts and None in splits:
+        raise _which(root, paths, request)
+    joined = Listing("", "")
+    for path, split in zip(paths, splits, strict=True):
+        listing = listings[path]
+        given = split if len(paths) > 1 else None
+        joined.items += [_with_split(item, given) for item in listing.items]
+        joined.problems += listing.problems
+        where = f"{path.relative_to(root)}" + (f" ({given})" if given else "")
+        joined.notes += [f"{where}: {note}" for note in listing.notes]
+        joined.warnings += [warning for warning in listing.warnings if warning not in joined.warnings]
+    return joined
+
+
+def _content(listing: Listing) -> frozenset[tuple[str, str]]:
+    return frozenset((str(item.file), item.label) for item in listing.items)
+
+
+def _with_split(item: Item, split: SplitName | None) -> Item:
+    return item if item.split is not None else dataclasses.replace(item, split=split)
+
+
+def _which(root: Path, paths: Sequence[Path], request: SourceRequest) -> DataError:
+    named = ", ".join(str(path.relative_to(root)) for path in paths[:5])
+    return DataError(
+        f"{root}: {len(paths)} tables name images with classes: {named}",
+        hint="\n".join(f"`clipft prepare {quoted(path)}`" for path in paths[:5]),
+    )
+
+
+def _note_unlisted(listing: Listing, root: Path) -> None:
+    """Pictures that no table names become problems."""
+    if any(not item.file.is_relative_to(root) for item in listing.items):
+        return
+    named = {item.file.resolve() for item in listing.items}
+    for path in walk(root).files:
+        if is_picture(root / path) and (root / path).resolve() not in named:
+            listing.problems.append(Problem(path.as_posix(), "image that no table names"))
+
+
+def _evidence(text: str) -> str:
+    path = Path(text)
+    if not text or not path.is_dir() or not holds_table(path):
+        return ""
+    first = tables_in(path)[0].relative_to(path)
+    return f"{shown(str(first))} lies in {path.name or text}, and its images lie in no class folders"
+
+
+TABLE_FOLDER = Source(
+    "table-folder",
+    "folder with a table",
+    _evidence,
+    lambda request: list_by_table(request.path, request),
+    data_folder=lambda text: folder_name(Path(text).resolve().name) or "images",
+    origin=whole_path,
+    images_may_stay=True,
+)

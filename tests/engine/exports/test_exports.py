@@ -1,0 +1,193 @@
+"""What leaves answers as the model does, or does not leave."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from clipft_cli.cli.app import app
+from clipft_cli.config.commands import ExportConfig
+from clipft_cli.config.export import FormatName
+from clipft_cli.config.load import load_config
+from clipft_cli.engine import export as verb
+from clipft_cli.engine.export import export
+from clipft_cli.engine.exports import probe as probes
+from clipft_cli.engine.exports.base import Reader
+from clipft_cli.engine.exports.formats import FORMATS
+from clipft_cli.engine.exports.record import read_export
+from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError
+
+TESTED = tuple(FORMATS)
+REFUSED: frozenset[tuple[str, str]] = frozenset()
+"""(format, family of tower) that have no equal there."""
+
+
+def exported(run: Path, to: str, target: Path, **settings):
+    flags = {"export.checkpoint": run, "export.to": to, "export.output_dir": target}
+    return export(load_config(ExportConfig, flags={**flags, **{f"export.{k}": v for k, v in settings.items()}}))
+
+
+def test_every_format_of_the_schema_is_built():
+    assert set(FORMATS) == set(get_args(FormatName))
+    assert {name: form.name for name, form in FORMATS.items()} == {name: name for name in FORMATS}
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("to", TESTED)
+def test_every_format_is_read_back_with_the_models_own_answers(runs, tmp_path, method, to):
+    result = exported(runs[method], to, tmp_path / "out")
+    assert [check.n_images for check in result.checks] == [15] * len(result.checks)
+    assert all(check.largest_difference <= check.bound and check.n_equal == 15 for check in result.checks)
+    assert "15 of the 15 val images" in result.checked_on
+    record = read_export(tmp_path / "out")
+    record.verify()
+    assert record.kind == to
+    assert [info.name for info in record.classes] == ["blue", "green", "red"]
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix in (".pt", ".bin", ".pkl", ".pth")]
+
+
+@pytest.mark.parametrize("to", TESTED)
+def test_what_does_not_answer_like_the_model_is_refused_and_nothing_is_left(runs, tmp_path, to):
+    with pytest.raises(ModelError, match="a probability differs by"):
+        exported(runs["lora"], to, tmp_path / "new" / "out", max_difference=1e-12)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_that_is_no_number_is_beyond_every_bound(runs, tmp_path, monkeypatch):
+    def readers(folder):
+        return (Reader("model", "test", lambda pictures: np.full((len(pictures), 3), np.nan), bound=1.0),)
+
+    monkeypatch.setitem(verb.FORMATS, "safetensors", replace(FORMATS["safetensors"], readers=readers))
+    with pytest.raises(ModelError, match="differs by nan"):
+        exported(runs["full"], "safetensors", tmp_path / "out")
+
+
+def test_a_run_without_its_data_set_is_checked_on_drawn_pictures_and_says_so(tiny, runs, tmp_path):
+    lone = shutil.copytree(runs["full"] / "checkpoint-final", tmp_path / "given-away")
+    told = []
+    config = load_config(ExportConfig, flags={"export.checkpoint": lone, "export.to": "safetensors"})
+    result = export(config, on_event=told.append)
+    assert result.checked_on == f"{probes.N_DRAWN} drawn pictures"
+    assert any("does not say what it was trained on" in note.text and note.is_warning for note in told)
+    assert result.output_dir == lone / "export-safetensors"
+
+
+def test_a_data_set_that_is_named_must_be_there(runs, tmp_path):
+    with pytest.raises(DataError):
+        exported(runs["full"], "safetensors", tmp_path / "out", data_dir=tmp_path / "nowhere")
+
+
+def test_files_of_ones_own_are_never_replaced(runs, tmp_path):
+    target = tmp_path / "out"
+    exported(runs["full"], "safetensors", target)
+    exported(runs["lora"], "safetensors", target)  # an earlier export gives way
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"notes\.txt"):
+        exported(runs["full"], "safetensors", target)
+    assert (target / "notes.txt").read_text() == "mine"
+    with pytest.raises(ConfigError, match="is a file"):
+        exported(runs["full"], "safetensors", target / "notes.txt")
+
+
+def test_a_sample_is_added_where_it_is_asked_for_only(runs, tmp_path):
+    assert "sample" not in {
+        path.name for path in exported(runs["full"], "safetensors", tmp_path / "a").output_dir.iterdir()
+    }
+    files = exported(runs["full"], "safetensors", tmp_path / "b", with_sample=True).files
+    assert [name for name in files if name.startswith("sample/")] == ["sample/sample.jpg"]
+
+
+@pytest.mark.parametrize("family", ["quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca"])
+@pytest.mark.parametrize("to", TESTED)
+def test_every_kind_of_tower_leaves_with_its_own_answers_or_is_refused_in_words(towers, tmp_path, family, to):
+    if (to, family) in REFUSED:
+        with pytest.raises(ModelError, match=f"has no equal in {to}: "):
+            exported(towers(family), to, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
+        return
+    result = exported(towers(family), to, tmp_path / "out")
+    assert all(check.largest_difference <= check.bound for check in result.checks)
+
+
+def test_quickgelu_is_kept_in_open_clips_config(towers, tmp_path):
+    exported(towers("quickgelu"), "open_clip", tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "open_clip_config.json").read_text())
+    assert config["model_cfg"]["quick_gelu"] is True
+
+
+def test_open_clip_alone_gives_the_models_probabilities(runs, tmp_path):
+    """The lines of the model card, in a process that has never heard of clipft."""
+    exported(runs["lora"], "open_clip", tmp_path / "out")
+    script = "import sys; sys.modules['clipft_cli'] = None\n" + FORMATS["open_clip"].usage
+    picture = next(Path(read_data(runs["lora"])).rglob("test/red/*.jpg"))
+    shutil.copy(picture, tmp_path / "out" / "photo.jpg")
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, cwd=tmp_path / "out", capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    found = ast.literal_eval(done.stdout)
+    outcome = CliRunner().invoke(
+        app,
+        ["predict", str(picture), "--checkpoint", str(runs["lora"]), "--json", "--set", "hardware.mixed_precision=no"],
+    )
+    top = {item["class"]: item["probability"] for item in json.loads(outcome.stdout)["results"][0]["top"]}
+    assert found == pytest.approx(top, abs=1e-4)
+
+
+def read_data(run: Path) -> str:
+    return json.loads((run / "places.json").read_text())["data.dir"]["absolute"]
+
+
+def test_a_damaged_record_or_file_is_refused_in_one_line(runs, tmp_path):
+    whole = exported(runs["full"], "safetensors", tmp_path / "whole").output_dir
+
+    def copy(name):
+        return Path(shutil.copytree(whole, tmp_path / name))
+
+    record = copy("record") / "export.json"
+    record.write_text(record.read_text().replace('"blue"', '"grey"'))
+    with pytest.raises(CheckpointError, match="its checksum differs"):
+        read_export(record.parent)
+    cut = copy("cut") / "model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    flipped = copy("flipped") / "model.safetensors"
+    content = bytearray(flipped.read_bytes())
+    content[-3] ^= 1
+    flipped.write_bytes(content)
+    for file in (cut, flipped):
+        with pytest.raises(CheckpointError, match=r"model\.safetensors: is damaged") as caught:
+            read_export(file.parent).verify()
+        assert len(caught.value.message.splitlines()) == 1
+    flipped.unlink()
+    with pytest.raises(CheckpointError, match="is missing"):
+        read_export(flipped.parent).verify()
+
+
+def test_an_export_is_told_from_a_run(runs, tmp_path):
+    exported(runs["full"], "safetensors", tmp_path / "out")
+    with pytest.raises(CheckpointError, match="is an export, no run or checkpoint"):
+        exported(tmp_path / "out", "safetensors", tmp_path / "again")
+
+
+def test_the_command_says_what_it_wrote_and_how_close_it_is(runs, tmp_path):
+    outcome = CliRunner().invoke(app, ["export", str(runs["lora"]), "--to", "safetensors", "-o", str(tmp_path / "out")])
+    assert outcome.exit_code == 0, outcome.output
+    assert "largest difference of a probability" in outcome.stdout
+    assert "equal answers 15 of 15" in outcome.stdout
+    outcome = CliRunner().invoke(
+        app, ["export", str(runs["lora"]), "--to", "open_clip", "-o", str(tmp_path / "two"), "--json"]
+    )
+    found = json.loads(outcome.stdout)
+    assert (found["format"], found["checks"][0]["n_equal"]) == ("open_clip", 15)
+    wrong = CliRunner().invoke(app, ["export", str(runs["lora"]), "--to", "safetensor"])
+    assert wrong.exit_code == 2

@@ -1,0 +1,94 @@
+"""The page of a model that is handed on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+import yaml
+
+from clipft_cli.engine.checkpoint.card import Card
+from clipft_cli.engine.checkpoint.kept import Kept
+from clipft_cli.engine.images.transforms import Preprocess
+from clipft_cli.engine.labels.class_names import ClassInfo
+from clipft_cli.engine.model.base_model import BaseModel
+from clipft_cli.engine.model.licences import UNKNOWN, licence_of
+from clipft_cli.engine.pages.model_card import add_figures, model_card, on_val, write_model_card
+
+BASE = BaseModel("ViT-B-32", "laion2b_s34b_b79k", False, "ab" * 32, {}, file="/home/me/secret/w.safetensors")
+CARD = Card(
+    method="lora",
+    base=BASE,
+    preprocess=Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3),
+    classes=(ClassInfo("cat", "cat"), ClassInfo("a|b", "<script> dog"), ClassInfo("owl", "owl")),
+    templates=("a {}.",),
+    head="linear",
+    settings=None,
+    data={"name": "pets", "manifest_digest": "cd" * 32},
+    kept=Kept(epoch=0, start="probe", alpha=0.0, epochs=4),
+)
+LOGITS = np.eye(3, dtype=np.float32)[[0, 1, 2, 2]]
+MEASURED = on_val(CARD, LOGITS, np.array([0, 1, 2, 0]))
+
+
+def test_it_says_all_that_who_gets_it_must_know():
+    page = model_card(CARD, "checkpoint-final", [MEASURED], n_train=120, day=date(2026, 1, 2))
+    for told in (
+        "ViT-B-32 (laion2b",
+        "lora, its start kept (linear probe)",
+        "2026-01-02",
+        "75.0% (30.1% to 95.4%)",
+        "cd" * 32,
+        "120 images to train on",
+        "states it: MIT",
+        'clipft.load("checkpoint-final")',
+        "clipft predict photo.jpg --checkpoint checkpoint-final",
+        "--base FILE",
+        "- cat: cat",
+    ):
+        assert told in page
+    assert "/home/me" not in page
+    assert "<script>" not in page
+    assert yaml.safe_load(page.split("---")[1])["base_model"] == "ViT-B-32/laion2b_s34b_b79k"
+
+
+def test_hundreds_of_classes_fold_away():
+    many = replace(CARD, classes=tuple(ClassInfo(f"c{i}", f"c {i}") for i in range(300)))
+    assert "<details><summary>300 classes</summary>" in model_card(many, "m", [])
+
+
+def test_an_evaluation_adds_its_row_once_and_leaves_the_rest_to_its_owner(tmp_path):
+    write_model_card(tmp_path, CARD, [MEASURED], 120)
+    page = tmp_path / "README.md"
+    page.write_text(page.read_text() + "\nMy own words.\n")
+    test = replace(MEASURED, split="test")
+    for measured in (test, replace(test, data="others"), test):
+        add_figures(tmp_path, measured)
+    rows = [line for line in page.read_text().splitlines() if line.startswith(("| val", "| test"))]
+    assert [row.split(" (")[0] for row in rows] == ["| val of pets", "| test of others", "| test of pets"]
+    assert page.read_text().endswith("My own words.\n")
+    page.write_text("mine alone")
+    add_figures(tmp_path, test)
+    assert page.read_text() == "mine alone"
+
+
+def test_a_folder_without_a_page_gets_none(tmp_path):
+    add_figures(tmp_path, MEASURED)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "licence"),
+    [
+        ("ViT-B-32", "openai", "MIT"),
+        ("ViT-B-16-SigLIP", "webli", "Apache-2.0"),
+        ("ViT-B-32-quickgelu", "metaclip_400m", "CC-BY-NC-4.0, not for commercial use"),
+        ("ViT-B-32", "weights.safetensors", UNKNOWN),
+        ("my.json", None, UNKNOWN),
+        ("clipft-tiny", None, "MIT, as clipft itself"),
+    ],
+)
+def test_the_licence_of_the_base(name, tag, licence):
+    assert licence_of(name, tag) == licence

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+import itertools
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+from prepare_cases import config
+
+from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.prepare import prepare
+from clipft_cli.errors import DataError
+
+_SEED = itertools.count(5000)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def picture(path: Path, exif: Image.Exif | None = None) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(next(_SEED)).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC).save(path, exif=exif or Image.Exif())
+    return path.name
+
+
+def table(groups: list[tuple[str, str, int]], given: list[str] | None = None) -> Path:
+    """A table of (group, class, how many images), shuffled by nothing: the rows are in order."""
+    rows = []
+    for group, label, n in groups:
+        rows += [[picture(Path("t") / f"{len(rows) + k:04d}.png"), group, label] for k in range(n)]
+    if given:
+        rows = [[*row, given[i % len(given)]] for i, row in enumerate(rows)]
+    with open("t/labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["image", "patient", "label", *(["split"] if given else [])], *rows])
+    return Path("t/labels.csv")
+
+
+def splits_of_groups(root: str = "data/labels") -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in read_manifest(Path(root)).rows:
+        found[str(row.group)].add(row.split)
+    return found
+
+
+def test_a_group_is_in_one_split_and_classes_keep_their_shares() -> None:
+    sizes = np.random.default_rng(7).integers(2, 7, 60)
+    groups = [(f"p{i}", ("ill", "well", "well")[i % 3], int(n)) for i, n in enumerate(sizes)]
+    result = prepare(config(source=str(table(groups)), group_column="patient"))
+    assert {len(found) for found in splits_of_groups().values()} == {1}
+    for one in result.classes:
+        for n, share in ((one.train, 0.7), (one.val, 0.15), (one.test, 0.15)):
+            assert abs(n / one.total - share) <= 0.02
+    assert any("60 groups of 2 to 6 images, each in one split" in note for note in result.notes)
+
+
+def test_a_patient_of_two_classes_is_in_one_split_too() -> None:
+    groups = [(f"p{i}", label, 2) for i in range(20) for label in ("left", "right")]
+    result = prepare(config(source=str(table(groups)), group_column="patient"))
+    assert {len(found) for found in splits_of_groups().values()} == {1}
+    assert all(one.train and one.val and one.test for one in result.classes)
+
+
+def test_groups_are_the_same_again_from_the_same_seed_and_others_from_another() -> None:
+    path = str(table([(f"p{i}", "ab"[i % 2], 3) for i in range(24)]))
+    prepare(config(source=path, group_column="patient"))
+    prepare(config(source=path, group_column="patient", output_dir="data/again"))
+    assert splits_of_groups() == splits_of_groups("data/again")
+
+
+def test_a_class_of_too_few_groups_is_refused_by_what_is_missing() -> None:
+    path = table([("one", "a", 9), *((f"p{i}", "b", 3) for i in range(6))])
+    with pytest.raises(DataError, match=r"class 'a' has 9 usable images, which make 1 group"):
+        prepare(config(source=str(path), group_column="patient"))
+
+
+def test_given_splits_that_divide_a_group_are_refused_with_a_command_that_works() -> None:
+    path = table([(f"p{i}", "ab"[i % 2], 3) for i in range(12)], given=["train", "val", "test"])
+    with pytest.raises(DataError, match=r"12 of 12 groups are in more than one of the given splits") as caught:
+        prepare(config(source=str(path), group_column="patient"))
+    assert "--set prepare.given_splits=ignore" in str(caught.value.hint)
+    prepare(config(source=str(path), group_column="patient", given_splits="ignore"))
+    assert {len(found) for found in splits_of_groups().values()} == {1}
+
+
+def test_a_data_set_without_groups_has_rows_as_before() -> None:
+    table([(f"p{i}", "ab"[i % 2], 3) for i in range(8)])
+    prepare(config(source="t/labels.csv"))
+    assert "group" not in Path("data/labels/manifest.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "template"),
+    [
+        ("vid{g}_frame_{i:03d}.png", "{class}/{group}_frame_*"),
+        ("clip{g}frame{i:04d}.png", "{class}/{group}frame*"),
+    ],
+)
+def test_file_names_with_numbered_starts_are_asked_about_with_the_template(name: str, template: str) -> None:
+    for label in "ab":
+        for g, i in itertools.product(range(4), range(4)):
+            picture(Path("clips") / label / name.format(g=f"{label}{g}" if "vid" in name else g, i=i))
+    warned = " ".join(prepare(config(source="clips")).warnings)
+    assert "file names share numbered starts (8 of them" in warned
+    assert f"--paths '{template}'" in warned
+
+
+def test_folders_within_a_class_are_asked_about() -> None:
+    for label, g, i in itertools.product("ab", range(3), range(4)):
+        picture(Path("set") / label / f"patient {g}" / f"{i}.png")
+    warned = " ".join(prepare(config(source="set")).warnings)
+    assert "the images of a class lie in folders of their own (6 folders" in warned
+    assert "--paths '{class}/{group}/*'" in warned
+
+
+@pytest.mark.parametrize(
+    "name", ["IMG_{i:04d}.png", "n0208562{c}_{i}.png", "{i}.png", "photo {i}.png", "abyssinian_{i}.png"]
+)
+def test_names_that_only_count_are_not_asked_about(name: str) -> None:
+    for c, label in enumerate("ab"):
+        for i in range(12):
+            picture(Path("set") / label / name.format(i=i + 100 * c, c=c))
+    assert not any("numbered" in text for text in prepare(config(source="set")).warnings)
+
+
+def test_bursts_are_seen_in_exif_and_kept_together_where_that_is_asked_for() -> None:
+    for label, shot, i in itertools.product("ab", range(6), range(3)):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Model] = "camera"
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = (
+            f"2024:05:0{'ab'.index(label) + 1} 12:{shot:02d}:0{i}"
+        )
+        picture(Path("set") / label / f"{'xyzuvw'[shot]}{'rst'[i]}.jpg", exif)
+    warned = " ".join(prepare(config(source="set")).warnings)
+    assert "36 of 36 images were taken within 3 seconds of another by the same camera" in warned
+    assert "--set prepare.burst_seconds=3" in warned
+    prepare(config(source="set", burst_seconds=3, output_dir="data/kept"))
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in read_manifest(Path("data/kept")).rows:
+        found[row.path.split("/")[1] + Path(row.path).name[0]].add(row.split)
+    assert Counter(map(len, found.values())) == {1: 12}

@@ -1,0 +1,136 @@
+"""A folder whose classes stand in tables: as competitions, Roboflow and Hugging Face give them out."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from source_cases import asked
+
+from clipft_cli.engine.sources import SOURCES, source_of
+from clipft_cli.engine.sources.listing import Listing
+from clipft_cli.errors import ClipftError, DataError
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def pictures(folder: str, names: list[str]) -> None:
+    for name in names:
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\xff\xd8" + str(path).encode())
+
+
+def write(path: str, header: str, rows: list[str]) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text("\n".join([header, *rows]) + "\n")
+
+
+def labelled(n: int, start: int = 0) -> list[tuple[str, str]]:
+    return [(f"{i:04d}", ("cat", "dog")[i % 2]) for i in range(start, start + n)]
+
+
+def read(root: str = "set") -> Listing:
+    kind, evidence = source_of(root)
+    assert kind is SOURCES["table-folder"]
+    assert "lies in" in evidence
+    return kind.read(asked(root, Path("w")))
+
+
+def zipped(root: str = "set") -> Listing:
+    with zipfile.ZipFile("set.zip", "w") as archive:
+        for path in sorted(Path(root).rglob("*")):
+            archive.write(path, path.relative_to(root))
+    return SOURCES["archive"].read(asked("set.zip", Path("w")))
+
+
+def counts(listing: Listing) -> dict[tuple[str | None, str], int]:
+    return dict(Counter((item.split, item.label) for item in listing.items))
+
+
+def test_the_table_among_the_images_is_read_also_from_a_zip() -> None:
+    pictures("set", [f"{i}.jpg" for i, _ in labelled(8)])
+    write("set/labels.csv", "image,label", [f"{i}.jpg,{label}" for i, label in labelled(8)])
+    assert counts(read()) == counts(zipped()) == {(None, "cat"): 4, (None, "dog"): 4}
+
+
+def test_a_competition_gives_ids_without_suffix_and_test_images_without_classes() -> None:
+    pictures("set/train", [f"{i}.jpg" for i, _ in labelled(8)])
+    pictures("set/test", [f"{i}.jpg" for i, _ in labelled(4, 100)])
+    write("set/train.csv", "id,breed", [f"{i},{label}" for i, label in labelled(8)])
+    write("set/test.csv", "id", [i for i, _ in labelled(4, 100)])
+    write("set/sample_submission.csv", "id,cat,dog", [f"{i},0.5,0.5" for i, _ in labelled(4, 100)])
+    for listing in (read(), zipped()):
+        assert counts(listing) == {(None, "cat"): 4, (None, "dog"): 4}
+        assert Counter(problem.reason for problem in listing.problems) == {"image that no table names": 4}
+
+
+def test_roboflow_gives_one_table_of_0_and_1_a_split() -> None:
+    for k, split in enumerate(("train", "valid", "test")):
+        found = labelled(4, 10 * k)
+        pictures(f"set/{split}", [f"{i}_jpg.rf.{split}.jpg" for i, _ in found])
+        rows = [f"{i}_jpg.rf.{split}.jpg, {int(label == 'cat')}, {int(label == 'dog')}" for i, label in found]
+        write(f"set/{split}/_classes.csv", "filename, cat, dog", rows)
+    expected = {(split, label): 2 for split in ("train", "val", "test") for label in ("cat", "dog")}
+    assert counts(read()) == counts(zipped()) == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_hugging_face_gives_metadata_beside_the_images_of_each_split(kind: str) -> None:
+    for k, split in enumerate(("train", "validation", "test")):
+        pictures(f"set/{split}", [f"{i}.png" for i, _ in labelled(4, 10 * k)])
+        found = labelled(4, 10 * k)
+        if kind == "csv":
+            write(f"set/{split}/metadata.csv", "file_name,label", [f"{i}.png,{label}" for i, label in found])
+        else:
+            rows = [f'{{"file_name": "{i}.png", "label": "{label}"}}' for i, label in found]
+            write(f"set/{split}/metadata.jsonl", rows[0], rows[1:])
+    expected = {(split, label): 2 for split in ("train", "val", "test") for label in ("cat", "dog")}
+    assert counts(read()) == expected
+
+
+def test_parquet_shards_of_hugging_face_are_one_set_with_class_names() -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    about = b'{"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}'
+    Path("set/data").mkdir(parents=True)
+    for shard in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"):
+        rows = [{"image": {"bytes": b"\x89PNG" + shard.encode() + bytes(70 + i)}, "label": i % 2} for i in range(4)]
+        stored = pyarrow.Table.from_pylist(rows).replace_schema_metadata({b"huggingface": about})
+        parquet.write_table(stored, f"set/data/{shard}.parquet")
+    listing = read()
+    assert counts(listing) == {
+        ("train", "cat"): 4,
+        ("train", "dog"): 4,
+        ("test", "cat"): 2,
+        ("test", "dog"): 2,
+    }
+    assert len({item.file.read_bytes() for item in listing.items}) == 12
+
+
+def test_two_tables_that_say_different_things_are_a_choice() -> None:
+    pictures("set", [f"{i}.jpg" for i, _ in labelled(8)])
+    write("set/breeds.csv", "image,label", [f"{i}.jpg,{label}" for i, label in labelled(8)])
+    write("set/colours.csv", "image,label", [f"{i}.jpg,{'rg'[k // 4]}" for k, (i, _) in enumerate(labelled(8))])
+    with pytest.raises(DataError) as error:
+        read()
+    assert "`clipft prepare set/colours.csv`" in (error.value.hint or "")
+
+
+def test_class_folders_are_read_as_such_whatever_table_lies_beside_them() -> None:
+    pictures("set", [f"{label}/{i}.jpg" for i, label in labelled(8)])
+    write("set/birds.csv", "image,label", [f"{label}/{i}.jpg,{label}" for i, label in labelled(8)])
+    assert source_of("set")[0] is SOURCES["folder"]
+
+
+def test_what_is_wrong_in_an_archive_is_told_by_its_own_name() -> None:
+    Path("set").mkdir()
+    pictures("set", ["1.jpg", "2.jpg"])
+    write("set/labels.csv", "image,label", ["1.jpg,cat", "2.jpg,cat,dog"])
+    with pytest.raises(ClipftError) as error:
+        zipped()
+    assert error.value.message.startswith("set.zip/labels.csv: line 3 has 3 cells")
