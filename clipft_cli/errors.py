@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 
 class ClipftError(Exception):
@@ -30,6 +33,26 @@ class DataError(ClipftError):
 
     exit_code = 3
     kind = "data"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way to read images: what it makes of them, in words, and the keys of `prepare` that ask for it."""
+
+    words: str
+    settings: Mapping[str, Any]
+
+
+class Question(DataError):
+    """Images that can be read in more than one way. `commands` asks for each of `answers`, where they are known."""
+
+    def __init__(self, asks: str, answers: Sequence[Answer], commands: Sequence[str] = ()) -> None:
+        lines = [asks]
+        for number, answer in enumerate(answers, start=1):
+            lines.append(f"  {number}. {answer.words}")
+            lines += [f"     {command}" for command in commands[number - 1 : number]]
+        super().__init__("\n".join(lines), hint="run the command of the reading that is meant")
+        self.asks, self.answers, self.commands = asks, tuple(answers), tuple(commands)
 
 
 class ModelError(ClipftError):

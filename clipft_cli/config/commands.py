@@ -59,6 +59,11 @@ class PrepareOptions(Config):
         " none: refuse classes too small to be split.",
     )
     min_size: int = Field(1, ge=1, description="Leave images out whose shorter side has fewer pixels.")
+    paths: str | None = Field(
+        None,
+        description="Where class, split and group stand in the path of an image, as '{split}/*/{class}/{group}_*.jpg'"
+        r" or with an expression, '{class}/{group:clip\d+}*'; none: guessed.",
+    )
     image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
     label_column: str | None = Field(
         None,

@@ -57,7 +57,9 @@ def prepare(
     target = choose_target(config.prepare)
     check_target(target)
     with work_folder(target.root, target.stays) as work:
-        options = config.prepare.model_copy(update={"source": target.source})
+        options = config.prepare.model_copy(
+            update={"source": target.source, "paths": config.prepare.paths or target.paths}
+        )
         source = SourceRequest(options, config.seed, work, target.root.parent / "downloads", on_progress)
         asked, listing = _what_is_asked(config, target, source)
         room = make_room(target, asked, config, listing, wish)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...errors import DataError
 from ..files.pictures import N_BYTES, is_binary, is_picture, starts_like_image
-from ..sources.folders import READ_ALREADY, Tree, walk
+from ..sources.tree import READ_ALREADY, Tree, walk
 from .decode import MAX_BYTES, ImageError, decode_image
 
 STANDARD_INPUT = "-"

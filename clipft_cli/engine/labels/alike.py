@@ -15,7 +15,7 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
     """Groups, of two labels or more, that say the same to a person; both groups and labels sorted."""
     groups: dict[str, list[str]] = {}
     for label in sorted(set(labels)):
-        groups.setdefault(_as_read(label), []).append(label)
+        groups.setdefault(as_read(label), []).append(label)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -49,7 +49,8 @@ def _seen(label: str) -> str:
     return _JOINERS.sub("", _WRITTEN_OUT.sub("", label))
 
 
-def _as_read(label: str) -> str:
+def as_read(label: str) -> str:
+    """What a person reads in a label: equal for labels that say the same."""
     text = _seen(label).strip().casefold()
     if _NUMBER.fullmatch(text):
         return repr(float(text.replace(",", ".")))

@@ -11,7 +11,8 @@ from ..files.stalls import reading
 from ..files.visible import quoted, shown
 from ..labels.folder_names import storable
 from ..manifest import MANIFEST_FILE, SPLITS, Manifest
-from ..sources.folders import OWN_FILES, is_image_like, walk
+from ..sources.folders import OWN_FILES
+from ..sources.tree import is_image_like, walk
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..labels.class_names import CLASSES_FILE, listed_names
 from ..labels.folder_names import folder_names
 from ..labels.names import class_name
-from ..sources.folders import is_ignored
 from ..sources.listing import Listing
+from ..sources.tree import is_ignored
 from .target import Target
 
 

@@ -20,7 +20,7 @@ from ..files.write import write_text
 from ..labels.class_names import CLASSES_FILE, ClassInfo
 from ..labels.folder_names import copied_name, folder_names
 from ..manifest import README_FILE, SPLITS, Manifest, Row
-from ..sources.folders import is_ignored
+from ..sources.tree import is_ignored
 from .checks import Picture
 
 README_MARK = "<!-- written by clipft prepare -->"

@@ -10,7 +10,7 @@ from ...config.commands import PrepareConfig, PrepareOptions
 from ...errors import ConfigError, DataError
 from ..files.visible import quoted
 from ..labels.class_names import CLASSES_FILE
-from ..manifest import DATASET_FILE, MANIFEST_FILE, Manifest, is_made_by_clipft, read_manifest
+from ..manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Manifest, is_made_by_clipft, read_manifest
 from ..sources import source_of
 from ..sources.listing import Listing
 from ..sources.problems import PROBLEMS_FILE
@@ -51,6 +51,13 @@ class Target:
         """Whether the images lie under the root."""
         return self.kind.is_folder and self.source is not None and _same(Path(self.source), self.root)
 
+    @property
+    def paths(self) -> str | None:
+        """The layout that is known already: that of a data folder prepared again; None where it is to be found out."""
+        if not (self.is_again and self.paths_are_relative) or (self.previous and self.previous.origin.in_place):
+            return None
+        return "{split}/{class}" if any((self.root / split).is_dir() for split in SPLITS) else None
+
 
 def choose_target(options: PrepareOptions) -> Target:
     """What is read and where the data set of these options goes.
@@ -58,7 +65,7 @@ def choose_target(options: PrepareOptions) -> Target:
     Raises ConfigError for what does not fit together, DataError where SOURCE is nothing that can be read.
     """
     source = options.source
-    kind, evidence = source_of(source)
+    kind, evidence = source_of(source, options.paths)
     if kind.is_folder and source is not None:
         folder = Path(source)
         if is_made_by_clipft(folder) and (options.output_dir is None or _same(options.output_dir, folder)):

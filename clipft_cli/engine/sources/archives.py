@@ -16,11 +16,12 @@ from ..files.pictures import is_picture
 from ..files.visible import shown
 from ..labels.folder_names import folder_name
 from .archive_members import Again, Member, Unpacked, members_of
-from .folders import is_ignored, list_folder
+from .folders import list_folder
 from .listing import Listing
 from .problems import Problem
 from .source import Source, SourceRequest
 from .table_folder import holds_table, list_by_table
+from .tree import is_ignored
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OnFiles = Callable[[int], None]
@@ -93,9 +94,9 @@ def _of_archive(error: ClipftError, folder: Path, archive: Path) -> ClipftError:
 
 def _list_tree(folder: Path, request: SourceRequest) -> Listing:
     """The table that lies there, where there are no class folders; else those."""
-    if holds_table(folder):
+    if not request.options.paths and holds_table(folder):
         return list_by_table(folder, request, inside=folder)
-    return list_folder(folder)
+    return list_folder(folder, request)
 
 
 def unpack_inner(unpacked: Unpacked, archive: Path, on_files: OnFiles, *, encoding: str | None, again: Again) -> None:
@@ -235,4 +236,5 @@ ARCHIVE = Source(
     _evidence,
     lambda request: list_archive(request.path, request),
     data_folder=lambda text: folder_name(_bare_name(Path(text))),
+    has_paths=True,
 )

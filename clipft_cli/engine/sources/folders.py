@@ -1,237 +1,220 @@
-"""Folders as a source: one of class folders, or one of train, val and test with class folders inside."""
+"""Folders as a source: of class folders, of splits with class folders inside, or in the layout that --paths says."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from functools import lru_cache
 from pathlib import Path
 
-from ...config.data import SplitName
-from ...errors import DataError
+from ...errors import Answer, DataError, Question
 from ..files.pictures import is_picture
 from ..files.visible import quoted, shown
+from ..labels.alike import as_read
 from ..labels.class_names import CLASSES_FILE
 from ..labels.folder_names import folder_name
 from ..labels.names import class_name
-from .listing import SPLIT_WORDS, Item, Listing
+from .layouts import layouts
+from .listing import Item, Listing
+from .name_patterns import class_in_names
 from .problems import PROBLEMS_FILE, Problem
-from .source import Source, whole_path
+from .shape import shape_of
+from .source import Source, SourceRequest, whole_path
+from .split_words import split_word
+from .template import Template, match, parse_template
+from .tree import Tree, is_image_like, walk
 
-OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", CLASSES_FILE, PROBLEMS_FILE})
-READ_ALREADY = "a link to a folder that is read already"
-IGNORED_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"})
-NO_IMAGE_SUFFIXES = frozenset(
-    [
-        ".txt",
-        ".md",
-        ".rst",
-        ".csv",
-        ".tsv",
-        ".json",
-        ".jsonl",
-        ".xml",
-        ".yaml",
-        ".yml",
-        ".html",
-        ".htm",
-        ".log",
-        ".ini",
-        ".cfg",
-        ".py",
-        ".ipynb",
-        ".mat",
-        ".npy",
-        ".npz",
-        ".pkl",
-        ".h5",
-        ".parquet",
-        ".zip",
-        ".tar",
-        ".gz",
-        ".tgz",
-        ".7z",
-        ".rar",
-        ".pdf",
-        ".doc",
-        ".docx",
-        ".xls",
-        ".xlsx",
-        ".mp4",
-        ".mov",
-        ".avi",
-        ".mkv",
-        ".webm",
-        ".mp3",
-        ".wav",
-        ".db",
-        ".exe",
-        ".lnk",
-        ".url",
-        ".xmp",
-        ".pt",
-        ".pth",
-        ".safetensors",
-    ]
-)
+READING_PAGE = "reading.html"
+OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", READING_PAGE, CLASSES_FILE, PROBLEMS_FILE})
+NOT_AN_IMAGE = "not an image file"
+BESIDE_SPLITS = "in a folder beside train, val and test"
+UNLABELLED = "unlabelled: in a split, but in no class folder"
+OUTSIDE = "outside any class folder"
+A_MASK = "a mask of another image"
+_NO_FIT = "does not fit --paths"
+_MANY = 0.05
+"""Share of the images: where more are left out for one reason, that is a warning."""
+
+_split_word = lru_cache(4096)(split_word)
 
 
-@dataclass
-class Tree:
-    """Files under a folder as paths relative to it; hidden ones are only counted."""
+class _Sorting:
+    """A tree under one template: where each file goes."""
 
-    root: Path
-    files: list[Path] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    ignored: int = 0
+    def __init__(self, root: Path, template: Template, is_asked: bool, listing: Listing) -> None:
+        self.root, self.template, self.is_asked, self.listing = root, template, is_asked, listing
+        lead, found, tail = template.text.partition("{class}")
+        self._whole_class = parse_template(lead + found).forms[0] if tail.startswith("/") and not is_asked else None
+        self._split_depth = template.text.partition("{")[0].count("/")
+        self._labels: dict[str, str] = {}
 
-
-def is_ignored(name: str) -> bool:
-    """Whether a file or folder is the business of the operating system, not of a data set."""
-    return name.startswith(".") or name.casefold() in IGNORED_NAMES
-
-
-def is_image_like(path: Path) -> bool:
-    """Whether a file may be an image by its name; one without a known suffix may."""
-    return path.suffix.lower() not in NO_IMAGE_SUFFIXES
-
-
-def walk(root: Path) -> Tree:
-    """Every file under `root`, links followed once, in an order that does not depend on the file system.
-
-    Raises DataError where `root` itself cannot be read; a folder below that cannot is a problem.
-    """
-    tree = Tree(root)
-    try:
-        status = root.stat()
-        _walk(root, Path(), tree, {(status.st_dev, status.st_ino)})
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read: {error.strerror or error}") from None
-    return tree
-
-
-def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) -> None:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        here = relative / entry.name
-        if is_ignored(entry.name):
-            tree.ignored += 1
-            continue
-        try:
-            if not entry.is_dir():
-                tree.files.append(here)
+    def sort(self, tree: Tree) -> None:
+        """Make an item or a problem of each file."""
+        paths = [path.as_posix() for path in tree.files]
+        form = self.template.form(paths)
+        for path, text in zip(tree.files, paths, strict=True):
+            if text in OWN_FILES:
                 continue
-            status = entry.stat()
-        except OSError as error:  # a link to itself, say: the others are read all the same
-            tree.problems.append(Problem(str(here), "cannot be read", error.strerror or ""))
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            tree.problems.append(Problem(str(here), READ_ALREADY))
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        tree.folders.append(here)
-        try:
-            _walk(folder / entry.name, here, tree, seen)
-        except OSError as error:
-            tree.problems.append(Problem(str(here), "folder cannot be read", error.strerror or ""))
+            file, fields = self.root / path, match(form, text)
+            if not is_image_like(path) and not is_picture(file):
+                if "/" in text:
+                    self.listing.problems.append(Problem(text, NOT_AN_IMAGE))
+            elif fields is None:
+                self.listing.problems.append(self._unfit(text))
+            else:
+                self._take(file, text, fields)
+
+    def _take(self, file: Path, text: str, fields: dict[str, str]) -> None:
+        word = _split_word(fields["split"]) if "split" in fields else None
+        if "split" in fields and word is None:
+            self.listing.problems.append(Problem(text, BESIDE_SPLITS, fields["split"]))
+            return
+        raw = fields["class"]
+        label = self._labels.get(raw) or self._labels.setdefault(raw, class_name(raw))
+        self.listing.items.append(Item(file, text, label, word.split if word else None, fields.get("group")))
+
+    def _unfit(self, text: str) -> Problem:
+        """Why an image is in no class."""
+        if self._whole_class is not None and match(self._whole_class, text):
+            return Problem(text, A_MASK)
+        folders = text.split("/")[:-1]
+        if "split" in self.template.fields and len(folders) > self._split_depth:
+            top = folders[self._split_depth]
+            return Problem(text, UNLABELLED if _split_word(top) else BESIDE_SPLITS, top)
+        return Problem(text, _NO_FIT if self.is_asked else OUTSIDE)
 
 
-def list_folder(root: Path) -> Listing:
-    """The images of a folder of class folders, or of train, val and test folders.
+def list_folder(root: Path, request: SourceRequest) -> Listing:
+    """The images of a folder: in the layout of --paths, else in the one that its folders give evidence for.
 
-    A folder that holds nothing but another is looked through. Raises DataError where there is no class.
+    Raises DataError where there is no class, Question where there is evidence for two layouts.
     """
     tree = walk(root)
-    prefix, notes = _skip_wrappers(tree)
     listing = Listing(root.resolve().name or "images", str(root), problems=tree.problems, ignored=tree.ignored)
-    listing.notes += notes
-    splits = _split_folders(tree, prefix)
-    for path in tree.files:
-        inner = path.relative_to(prefix) if path.is_relative_to(prefix) else path
-        _sort_in(listing, root / path, path, inner, splits)
-    _note_empty_folders(listing, tree, prefix, splits)
+    asked = request.options.paths
+    text = asked or _guess(root, tree, request)
+    template = parse_template(text)
+    _Sorting(root, template, asked is not None, listing).sort(tree)
+    listing.read_as = ("--paths", text)
+    _note_empty_folders(listing, tree, template)
+    _set_unlabelled_aside(listing)
+    _tell(listing, tree, template, request)
     if not listing.items:
-        raise _no_classes(root, tree)
+        has_images = any(map(is_image_like, tree.files))
+        raise _nothing_fits(root, text, tree) if asked and has_images else _no_classes(root, tree, request)
     return listing
 
 
-def _sort_in(listing: Listing, file: Path, path: Path, inner: Path, splits: dict[str, SplitName]) -> None:
-    """Put one file where it belongs: an item with its class, or a problem."""
-    parts = inner.parts
-    if len(parts) == 1 and parts[0] in OWN_FILES:
-        return
-    split = splits.get(parts[0])
-    classes = parts[1:-1] if split else parts[:-1]
-    if not is_image_like(path) and not is_picture(file):
-        if len(parts) > 1:
-            listing.problems.append(Problem(path.as_posix(), "not an image file"))
-        return
-    if not classes:
-        listing.problems.append(Problem(path.as_posix(), "outside any class folder"))
-    elif splits and split is None:
-        listing.problems.append(Problem(path.as_posix(), "in a folder beside train, val and test", parts[0]))
-    else:
-        listing.items.append(Item(file, path.as_posix(), class_name(classes[0]), split))
+def _guess(root: Path, tree: Tree, request: SourceRequest) -> str:
+    """The template of the only layout there is evidence for. Raises Question for several, DataError for none."""
+    found = layouts(shape_of(tree))
+    if not found:
+        raise _no_classes(root, tree, request)
+    if len(found) > 1 or not found[0].is_sure:
+        raise Question(
+            f"{root}: its folders can be read in more than one way",
+            [Answer(layout.words, {"paths": layout.template}) for layout in found],
+            [request.again("--paths", layout.template) for layout in found],
+        )
+    return found[0].template
 
 
-def _skip_wrappers(tree: Tree) -> tuple[Path, list[str]]:
-    """Where the class folders start: below folders that hold one folder and no image."""
-    prefix = Path()
-    while True:
-        files = [f for f in tree.files if f.parent == prefix and is_image_like(f)]
-        children = [f for f in tree.folders if f.parent == prefix and f != prefix]
-        if files or len(children) != 1 or children[0].name.casefold() in SPLIT_WORDS:
-            break
-        inside = [f for f in tree.folders if f.parent == children[0]]
-        loose = [f for f in tree.files if f.parent == children[0] and is_image_like(f)]
-        if not inside or loose:
-            break
-        prefix = children[0]
-    return prefix, [f"class folders were found in {shown(prefix.as_posix())}/"] if prefix != Path() else []
-
-
-def _split_folders(tree: Tree, prefix: Path) -> dict[str, SplitName]:
-    """Which folders are splits: those named so, with folders inside, if train is one of them or both others are, or
-    if there is nothing but test: a set for measuring only."""
-    named = {
-        folder.name: SPLIT_WORDS[folder.name.casefold()]
-        for folder in tree.folders
-        if folder.parent == prefix and folder != prefix and folder.name.casefold() in SPLIT_WORDS
+def _set_unlabelled_aside(listing: Listing) -> None:
+    """Images of a val or test with one folder that is no class of train: it is only there to have a folder."""
+    labels: dict[str | None, set[str]] = defaultdict(set)
+    for item in listing.items:
+        labels[item.split].add(item.label)
+    train = {as_read(label) for label in labels["train"] | labels[None]}
+    aside = {
+        split
+        for split, own in labels.items()
+        if split in ("val", "test") and len(train) > 1 and len(own) == 1 and as_read(next(iter(own))) not in train
     }
-    with_folders = {folder.parent for folder in tree.folders}
-    splits = {name: split for name, split in named.items() if prefix / name in with_folders}
-    found = set(splits.values())
-    is_alone = [folder.name for folder in tree.folders if folder.parent == prefix and folder != prefix] == list(splits)
-    is_split = "train" in found or {"val", "test"} <= found or (found == {"test"} and is_alone)
-    return splits if is_split else {}
+    listing.problems += [Problem(item.name, UNLABELLED, item.label) for item in listing.items if item.split in aside]
+    listing.items = [item for item in listing.items if item.split not in aside]
 
 
-def _note_empty_folders(listing: Listing, tree: Tree, prefix: Path, splits: dict[str, SplitName]) -> None:
+def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> None:
+    """A problem for each folder in the place of a class in which no image lies."""
+    if template.text.partition("{class}")[2]:
+        return
     filled = {item.label for item in listing.items}
-    for folder in _class_folders(tree, prefix, splits):
+    depth = template.text.count("/") + 1
+    for folder in tree.folders:
+        fields = match(template.forms[0], folder.as_posix() + "/.") if len(folder.parts) == depth else None
+        if fields is None or not _split_word(fields.get("split", "train")):
+            continue
         name = class_name(folder.name)
         if name not in filled:
             filled.add(name)
             listing.problems.append(Problem(folder.as_posix(), "class folder without images", label=name))
 
 
-def _class_folders(tree: Tree, prefix: Path, splits: dict[str, SplitName]) -> Iterator[Path]:
-    for folder in tree.folders:
-        if not folder.is_relative_to(prefix) or folder == prefix:
-            continue
-        parts = folder.relative_to(prefix).parts
-        if len(parts) == (2 if splits else 1) and (not splits or parts[0] in splits):
-            yield folder
+def _tell(listing: Listing, tree: Tree, template: Template, request: SourceRequest) -> None:
+    """What a person should know of this reading: what it passes over, and by how much."""
+    prefix = template.text.partition("{")[0].rstrip("*/")
+    if prefix:
+        listing.notes.append(f"class folders were found in {shown(prefix)}/")
+    if tree.system:
+        names = ", ".join(shown(name, 40) for name in sorted(tree.system)[:5])
+        listing.notes.append(f"folders of the system or of a network drive passed over: {names}")
+    reasons = Counter(problem.reason for problem in listing.problems if problem.reason != NOT_AN_IMAGE)
+    n_images = len(listing.items) + reasons.total()
+    for reason, n in reasons.items():
+        if reason in (UNLABELLED, BESIDE_SPLITS, A_MASK) or n > _MANY * n_images:
+            listing.warnings.append(f"{_count(n)} left out, {reason}: {_places(listing, reason)}")
+    if any(problem.reason == UNLABELLED for problem in listing.problems):
+        listing.notes.append("`clipft predict` classifies unlabelled images once there is a model")
+    deeper = _sub_folders(listing, template)
+    if deeper:
+        inside = template.text.replace("{class}", "*/{class}", 1)
+        listing.notes.append(
+            f"class folders hold sub-folders ({', '.join(shown(name, 30) for name in list(deeper)[:4])}), whose images"
+            f" count as the class's; `{request.again('--paths', inside)}` would make classes of them"
+        )
 
 
-def _no_classes(root: Path, tree: Tree) -> DataError:
-    loose = sum(is_image_like(path) and len(path.parts) == 1 for path in tree.files)
+def _count(n: int) -> str:
+    return f"{n:,} image{'' if n == 1 else 's'}"
+
+
+def _places(listing: Listing, reason: str) -> str:
+    """The folders of what was left out for a reason, those with the most first."""
+    folders = Counter(p.file.rpartition("/")[0] or p.file for p in listing.problems if p.reason == reason)
+    more = ", ..." if len(folders) > 3 else ""
+    return ", ".join(f"{shown(name, 60)} ({n:,})" for name, n in folders.most_common(3)) + more
+
+
+def _sub_folders(listing: Listing, template: Template) -> Counter[str]:
+    """Names of the folders inside class folders, where the template ends at the class."""
+    if template.text.rpartition("/")[2] != "{class}":
+        return Counter()
+    depth = template.text.count("/") + 1
+    parts = (item.name.split("/") for item in listing.items)
+    return Counter(names[depth] for names in parts if len(names) > depth + 1)
+
+
+def _nothing_fits(root: Path, text: str, tree: Tree) -> DataError:
+    example = next((path.as_posix() for path in tree.files if is_image_like(path)), None)
+    where = f"; the first image is {shown(example)}" if example else "; there is no image"
+    return DataError(
+        f"{root}: no image fits --paths {shown(text, 120)}{where}",
+        hint="the template is for the path of an image below SOURCE: '{split}/{class}/*' fits train/cat/1.jpg",
+    )
+
+
+def _no_classes(root: Path, tree: Tree, request: SourceRequest) -> DataError:
+    images = [path for path in tree.files if is_image_like(path)]
+    loose = [path.name for path in images if len(path.parts) == 1]
     layout = "one folder a class, images inside: pets/cat/1.jpg, pets/dog/2.jpg"
+    if loose and (pattern := class_in_names(loose)):
+        return Question(
+            f"{root}: {len(loose)} files, but no class folders",
+            [Answer("the names of the files begin with classes", {"paths": pattern})],
+            [request.again("--paths", pattern)],
+        )
     if loose:
-        return DataError(f"{root}: {loose} files, but no class folders", hint=layout)
-    if tree.folders and not any(is_image_like(path) for path in tree.files):
+        return DataError(f"{root}: {len(loose)} files, but no class folders", hint=layout)
+    if tree.folders and not images:
         return DataError(
             f"{root}: its folders hold no images yet",
             hint=f"add images to each class folder, then run `clipft prepare {quoted(root)}` again",
@@ -252,9 +235,10 @@ FOLDER = Source(
     "folder",
     "folder",
     _evidence,
-    lambda request: list_folder(request.path),
+    lambda request: list_folder(request.path, request),
     data_folder=_data_folder,
     origin=whole_path,
     images_may_stay=True,
+    has_paths=True,
     is_folder=True,
 )

@@ -14,17 +14,6 @@ from ..labels.names import class_order
 from ..labels.prompt_words import readable_names
 from .problems import Problem
 
-SPLIT_WORDS: dict[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
-
 
 @dataclass(frozen=True)
 class Item:
@@ -44,7 +33,7 @@ class Item:
 @dataclass
 class Listing:
     """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen, `warnings` such as must
-    not be overlooked."""
+    not be overlooked; `read_as` are the options that would have asked for this reading."""
 
     name: str
     description: str
@@ -53,6 +42,7 @@ class Listing:
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    read_as: tuple[str, ...] = ()
 
     def labels(self) -> list[str]:
         """Class names that have images, in class order."""

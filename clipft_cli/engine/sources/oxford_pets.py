@@ -9,11 +9,11 @@ from ...config.data import SplitName
 from ...errors import DataError
 from ..labels.names import class_name
 from .downloads import Remote
-from .folders import walk
 from .listing import Item, Listing
 from .problems import Problem
 from .published import called, fetch, given_archive, origin_note, unpack_to
 from .source import Source, SourceRequest
+from .tree import walk
 
 # The publisher gives no checksum on its page.
 IMAGES = Remote("https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz", "oxford-pets-images.tar.gz")

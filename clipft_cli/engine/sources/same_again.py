@@ -17,6 +17,7 @@ FLAGS = (
     "merge",
     "min_per_class",
     "min_size",
+    "paths",
     "image_column",
     "label_column",
     "split_column",

@@ -16,7 +16,7 @@ def list_stanford_dogs(request: SourceRequest) -> Listing:
     """Class folders such as n02085620-Chihuahua in images.tar. Raises DataError, DownloadError."""
     given = given_archive(request)
     unpacked = unpack_to(request.work / "unpacked", given or fetch(IMAGES, request), request)
-    listing = list_folder(unpacked.folder)
+    listing = list_folder(unpacked.folder, request)
     listing.name, listing.description = "stanford-dogs", "Stanford Dogs"
     listing.problems = unpacked.problems + listing.problems
     listing.ignored += unpacked.ignored
@@ -25,4 +25,4 @@ def list_stanford_dogs(request: SourceRequest) -> Listing:
     return listing
 
 
-STANFORD_DOGS = Source("stanford-dogs", "stanford-dogs", called("stanford-dogs"), list_stanford_dogs)
+STANFORD_DOGS = Source("stanford-dogs", "stanford-dogs", called("stanford-dogs"), list_stanford_dogs, has_paths=True)

@@ -1,0 +1,117 @@
+"""Folders read in the layout that they show, or that --paths says; what that leaves out is said."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from small_pictures import class_folders, save_picture
+
+from clipft_cli.config.commands import PrepareOptions
+from clipft_cli.engine.sources.folders import A_MASK, BESIDE_SPLITS, UNLABELLED, list_folder
+from clipft_cli.engine.sources.listing import Listing
+from clipft_cli.engine.sources.source import SourceRequest
+from clipft_cli.errors import DataError, Question
+
+
+def read(root: Path, paths: str | None = None) -> Listing:
+    options = PrepareOptions(source=str(root), paths=paths)
+    return list_folder(root, SourceRequest(options, 0, root, root, lambda stage, done, total: None))
+
+
+def counts(listing: Listing) -> dict[tuple[str | None, str], int]:
+    return dict(Counter((item.split, item.label) for item in listing.items))
+
+
+def test_images_in_test_without_class_folders_are_set_aside(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 3)
+    class_folders(tmp_path / "test", 4, ("unknown",))
+    listing = read(tmp_path)
+    assert counts(listing) == {("train", "cat"): 3, ("train", "dog"): 3}
+    assert Counter(problem.reason for problem in listing.problems) == {UNLABELLED: 4}
+    assert listing.warnings == [f"4 images left out, {UNLABELLED}: test/unknown (4)"]
+
+
+def test_a_folder_beside_the_splits_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    for split in ("seg_train", "seg_test"):
+        class_folders(tmp_path / split / split, 2)
+    class_folders(tmp_path / "seg_pred", 3, ("seg_pred",))
+    listing = read(tmp_path)
+    assert counts(listing) == {(split, label): 2 for split in ("train", "test") for label in ("cat", "dog")}
+    assert listing.read_as == ("--paths", "{split}/*/{class}")
+    assert [BESIDE_SPLITS in warning and "(3)" in warning for warning in listing.warnings] == [True]
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information"])
+def test_folders_of_the_system_are_no_classes(tmp_path: Path, folder: str) -> None:
+    class_folders(tmp_path, 2)
+    save_picture(tmp_path / folder / "1.jpg", 1)
+    save_picture(tmp_path / "cat" / folder / "1.jpg", 2)
+    listing = read(tmp_path)
+    assert counts(listing) == {(None, "cat"): 2, (None, "dog"): 2}
+    assert f"folders of the system or of a network drive passed over: {folder}" in listing.notes
+
+
+def test_masks_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    for label in ("sick", "well"):
+        for i in range(2):
+            save_picture(tmp_path / label / f"{label} ({i}).png", i)
+            save_picture(tmp_path / label / f"{label} ({i})_mask.png", i)
+    listing = read(tmp_path)
+    assert counts(listing) == {(None, "sick"): 2, (None, "well"): 2}
+    assert Counter(problem.reason for problem in listing.problems) == {A_MASK: 4}
+    assert listing.warnings[0].startswith("4 images left out, a mask of another image")
+
+
+def test_two_readings_are_a_question_with_a_command_for_each(tmp_path: Path) -> None:
+    for variant in ("augmented", "original"):
+        class_folders(tmp_path / variant, 2)
+    with pytest.raises(Question) as question:
+        read(tmp_path)
+    wanted = ["*/{class}", "augmented/{class}", "original/{class}", "{class}"]
+    assert [answer.settings for answer in question.value.answers] == [{"paths": paths} for paths in wanted]
+    assert [shlex.split(command) for command in question.value.commands] == [
+        ["clipft", "prepare", str(tmp_path), "--paths", paths] for paths in wanted
+    ]
+    assert all(command in question.value.message for command in question.value.commands)
+    assert counts(read(tmp_path, "original/{class}")) == {(None, "cat"): 2, (None, "dog"): 2}
+
+
+def test_a_template_gives_splits_and_groups(tmp_path: Path) -> None:
+    for place in ("fold_a/x/run/clip1_1.jpg", "fold_a/x/run/clip1_2.jpg", "fold_b/x/walk/clip2_1.jpg"):
+        save_picture(tmp_path / place, 1)
+    listing = read(tmp_path, r"fold_{:\w}/*/{class}/{group:clip\d+}_*.jpg")
+    assert [(item.label, item.group) for item in listing.items] == [
+        ("run", "clip1"),
+        ("run", "clip1"),
+        ("walk", "clip2"),
+    ]
+
+
+def test_files_that_do_not_fit_a_template_are_said(tmp_path: Path) -> None:
+    class_folders(tmp_path, 2)
+    save_picture(tmp_path / "cover.jpg", 9)
+    listing = read(tmp_path, "{class}/*.jpg")
+    assert listing.warnings == ["1 image left out, does not fit --paths: cover.jpg (1)"]
+    with pytest.raises(DataError, match=r"no image fits --paths \{class\}/x/"):
+        read(tmp_path, "{class}/x/*.jpg")
+
+
+def test_classes_in_file_names_are_offered_as_a_command(tmp_path: Path) -> None:
+    for i in range(3):
+        save_picture(tmp_path / f"cat.{i}.jpg", i)
+        save_picture(tmp_path / f"great_dane.{i}.jpg", i + 9)
+    with pytest.raises(Question) as question:
+        read(tmp_path)
+    [answer] = question.value.answers
+    assert counts(read(tmp_path, answer.settings["paths"])) == {(None, "cat"): 3, (None, "great_dane"): 3}
+
+
+def test_every_guess_is_read_alike_where_it_is_given(tmp_path: Path) -> None:
+    class_folders(tmp_path / "a{b}*" / "train", 2, ("x", "y"))
+    class_folders(tmp_path / "a{b}*" / "val" / "images", 2, ("x", "y"))
+    guessed = read(tmp_path)
+    assert guessed.items == read(tmp_path, guessed.read_as[1]).items
+    assert len(guessed.items) == 8

@@ -1,0 +1,234 @@
+"""Which layouts a tree of folders gives evidence for: one is taken, several are asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clipft_cli.engine.sources.layouts import layouts
+from clipft_cli.engine.sources.shape import shape_of
+from clipft_cli.engine.sources.tree import Tree
+
+TREES: dict[str, tuple[str, str]] = {
+    "class folders": (
+        "cat/*5; dog/*5",
+        "{class}",
+    ),
+    "train, val and test": (
+        "test/cat/*5; test/dog/*5; train/cat/*5; train/dog/*5; val/cat/*5; val/dog/*2",
+        "{split}/{class}",
+    ),
+    "intel": (
+        "seg_pred/seg_pred/*9; seg_test/seg_test/forest/*5; seg_test/seg_test/sea/*5"
+        "; seg_train/seg_train/forest/*5; seg_train/seg_train/sea/*5",
+        "{split}/*/{class}",
+    ),
+    "catdog": (
+        "test_set/test_set/cats/*5; test_set/test_set/dogs/*2; training_set/training_set/cats/*5"
+        "; training_set/training_set/dogs/*5",
+        "{split}/*/{class}",
+    ),
+    "vehicles flat": (
+        "bus/*5; car/*5; train/*5",
+        "{class}",
+    ),
+    "vehicles deep": (
+        "bus/city/*5; bus/coach/*4; car/*5; train/diesel/*5; train/steam/*5",
+        "{split}/{class} | {class}",
+    ),
+    "disjoint": (
+        "test/c/*5; test/d/*5; train/a/*5; train/b/*5",
+        "{split}/{class} | {class}",
+    ),
+    "variants": (
+        "augmented/cat/*5; augmented/dog/*5; original/cat/*5; original/dog/*5",
+        "*/{class} | augmented/{class} | original/{class} | {class}",
+    ),
+    "sizes": (
+        "224/cat/*5; 224/dog/*5; 512/cat/*5; 512/dog/*5",
+        "*/{class} | 224/{class} | 512/{class} | {class}",
+    ),
+    "images and masks in each class": (
+        "COVID/images/*5; COVID/masks/*5; Normal/images/*5; Normal/masks/*5",
+        "{class}/images/**",
+    ),
+    "images and masks above the classes": (
+        "images/cat/*5; images/dog/*5; masks/cat/*5; masks/dog/*5",
+        "images/{class}",
+    ),
+    "flat img masks": (
+        "images/*5; masks/*5",
+        "",
+    ),
+    "split img masks": (
+        "test/images/cat/*5; test/images/dog/*5; test/masks/cat/*3; test/masks/dog/*3; train/images/cat/*5"
+        "; train/images/dog/*5; train/masks/cat/*5; train/masks/dog/*5",
+        "{split}/images/{class}",
+    ),
+    "class split": (
+        "cat/test/*5; cat/train/*5; dog/test/*5; dog/train/*5",
+        "{class}/{split}",
+    ),
+    "mvtec": (
+        "bottle/test/broken/*4; bottle/test/good/*4; bottle/train/good/*5; cable/test/cut/*4"
+        "; cable/test/good/*4; cable/train/good/*5",
+        "*/{split}/{class} | bottle/{split}/{class} | cable/{split}/{class} | {class}/{split}",
+    ),
+    "mvtec1": (
+        "bottle/ground_truth/broken/*4; bottle/test/broken/*4; bottle/test/good/*4; bottle/train/good/*5",
+        "bottle/{split}/{class}",
+    ),
+    "lone test": (
+        "test/cat/*5; test/dog/*5",
+        "{split}/{class}",
+    ),
+    "one under test": (
+        "test/unknown/*5; train/cat/*5; train/dog/*5",
+        "{split}/{class}",
+    ),
+    "flat cars": (
+        "cars_test/*5; cars_train/*5",
+        "{class} ?",
+    ),
+    "dogs-vs-cats": (
+        "test1/1.jpg; test1/2.jpg; train/cat.0.jpg; train/cat.1.jpg; train/dog.0.jpg; train/dog.1.jpg",
+        "{split}/{class}.{:\\d+}.* ? | {class} ?",
+    ),
+    "dtd": (
+        "images/banded/*5; images/dotted/*5; imdb/a.mat; labels/x.txt",
+        "images/{class}",
+    ),
+    "newplant": (
+        "New(Aug)/New(Aug)/train/a/*5; New(Aug)/New(Aug)/train/b/*5; New(Aug)/New(Aug)/valid/a/*5"
+        "; New(Aug)/New(Aug)/valid/b/*5; test/test/*5",
+        "New(Aug)/New(Aug)/{split}/{class}",
+    ),
+    "xray": (
+        "chest/test/N/*5; chest/train/N/*5; chest/train/P/*5; test/N/*5; test/P/*5; train/N/*5; train/P/*5",
+        "{split}/{class}",
+    ),
+    "gtsrb": (
+        "Meta/*2; Test/*5; Train/0/*5; Train/1/*5",
+        "{split}/{class}",
+    ),
+    "tinyimagenet": (
+        "test/images/*5; train/n01/images/*5; train/n02/images/*5; val/images/*5",
+        "{split}/{class}",
+    ),
+    "fruits": (
+        "Test/Apple/*5; Test/Pear/*5; Training/Apple/*5; Training/Pear/*5; test-multiple_fruits/*4",
+        "{split}/{class}",
+    ),
+    "hier": (
+        "animals/cat/*5; animals/dog/*5; vehicles/bus/*5; vehicles/car/*5",
+        "{class}",
+    ),
+    "patients": (
+        "benign/p1/*5; benign/p2/*5; malign/p3/*5; malign/p4/*5",
+        "{class}",
+    ),
+    "masks beside images": (
+        "benign/b (1).png; benign/b (1)_mask.png; benign/b (2).png; benign/b (2)_mask.png"
+        "; benign/b (2)_mask_1.png; normal/n (1).png; normal/n (1)_mask.png",
+        "{class}/{:(?!.*(?:_mask)(?:[ _-]?\\d+)?\\.[^/.]+$).+}",
+    ),
+    "facemask": (
+        "with_mask/*5; without_mask/*5",
+        "{class}",
+    ),
+    "years": (
+        "2019/cat/*5; 2019/dog/*5; 2020/cat/*5; 2020/dog/*5",
+        "*/{class} | 2019/{class} | 2020/{class} | {class}",
+    ),
+    "unlabeled": (
+        "train/a/*5; train/b/*5; unlabeled/*9",
+        "{split}/{class}",
+    ),
+    "extra": (
+        "extra/a/*9; extra/b/*3; train/a/*5; train/b/*5",
+        "{split}/{class} | */{class} | {class}",
+    ),
+    "images+samples": (
+        "images/a/*5; images/b/*5; samples/*3",
+        "images/{class} | {class}",
+    ),
+    "tests that are classes": (
+        "blood_test/*5; tumor_test/*4",
+        "{class}",
+    ),
+    "pregnancy": (
+        "blood/x/*5; blood/y/*3; pregnancy_test/neg/*4; pregnancy_test/pos/*4",
+        "{class}",
+    ),
+    "augsplit": (
+        "augmented/test/a/*3; augmented/test/b/*2; augmented/train/a/*3; augmented/train/b/*3"
+        "; original/test/a/*3; original/test/b/*3; original/train/a/*3; original/train/b/*3",
+        "*/{split}/{class} | augmented/{split}/{class} | original/{split}/{class} | {class}/{split}",
+    ),
+    "flatnames": (
+        "cat_1.jpg; cat_2.jpg; dog_1.jpg; dog_2.jpg",
+        "",
+    ),
+    "images and labels above the splits": (
+        "images/train/a/*3; images/train/b/*3; images/val/a/*3; images/val/b/*3; labels/train/x.txt",
+        "images/{split}/{class}",
+    ),
+    "train only": (
+        "train/a/*5; train/b/*5",
+        "{split}/{class}",
+    ),
+    "a split one level deeper": (
+        "train/a/*3; train/b/*3; val/images/a/*3; val/images/b/*3",
+        "{split:train|val/images}/{class}",
+    ),
+    "a folder of masks in a class folder": (
+        "cat/1.jpg; cat/2.jpg; cat/masks/1.png; cat/masks/2.png; dog/3.jpg; dog/masks/3.png",
+        "{class}/{:(?!masks/).+}",
+    ),
+    "an empty class folder": (
+        "bird/; cat/*5; dog/*4",
+        "{class}",
+    ),
+    "one class folder": (
+        "cats/*5",
+        "{class}",
+    ),
+    "loose images": (
+        "*5",
+        "",
+    ),
+    "a test folder of loose images": (
+        "test/*6; train/a/*4; train/b/*4; val/a/*3; val/b/*3",
+        "{split}/{class}",
+    ),
+    "splits in capitals": (
+        "TRAIN/A/*3; TRAIN/B/*3; Test/a/*3; Test/b/*3",
+        "{split}/{class}",
+    ),
+    "the same sub-folders in every class": (
+        "cat/left/*3; cat/right/*3; dog/left/*3; dog/right/*2",
+        "*/{class} | cat/{class} | dog/{class} | {class}",
+    ),
+}
+"""Files of a tree (`cat/*5`: five images), and the templates of its layouts; ` ?` after one that is asked about."""
+
+
+def tree_of(files: str) -> Tree:
+    tree = Tree(Path())
+    for text in files.split("; "):
+        folder, _, n = text.partition("*")
+        paths = [Path(f"{folder}{i}.jpg") for i in range(int(n))] if n else [Path(text)]
+        tree.files += [] if text.endswith("/") else paths
+        inside = (Path(text),) if text.endswith("/") else ()
+        for above in (*reversed(paths[0].parents), *inside):
+            if above != Path() and above not in tree.folders:
+                tree.folders.append(above)
+    return tree
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_tree_has_these_layouts(name: str) -> None:
+    files, expected = TREES[name]
+    found = layouts(shape_of(tree_of(files)))
+    assert " | ".join(layout.template + ("" if layout.is_sure else " ?") for layout in found) == expected
