@@ -49,13 +49,11 @@ def load(
     return run(checkpoint, hardware)
 
 
-def prepare(
-    config: PrepareConfig, on_event: Callable[[Any], None] = _ignore, *, force: bool = False, update: bool = False
-) -> PrepareResult:
+def prepare(config: PrepareConfig, on_event: Callable[[Any], None] = _ignore, *, force: bool = False) -> PrepareResult:
     """Make a data set, as `clipft prepare` does. Without `prepare.source` it is the drawn dogs."""
     from .engine.prepare import prepare as run
 
-    return run(config, on_event, force=force, update=update)
+    return run(config, on_event, force=force)
 
 
 def train(config: TrainConfig, on_event: Callable[[Any], None] = _ignore) -> TrainResult:
