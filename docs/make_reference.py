@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pydantic_core import PydanticUndefined
-
 from clipft_cli.config.base import Config
 from clipft_cli.config.commands import FileConfig
+from clipft_cli.config.reference import all_keys, presets_in_words
 from clipft_cli.errors import EXIT_CODES
 
 DOCS = Path(__file__).parent
@@ -37,6 +36,16 @@ def config_page() -> str:
         " of it. Later wins: field defaults, preset, file, `--set key=value`, a command's own options."
         " `clipft train --print-config` shows the result, `clipft train --print-schema` a JSON schema for editors.",
         "",
+        "Defaults are written as YAML. `none` and `null` leave a key open alike, wherever it may be, but where `none`"
+        " is one of its choices. Where presets have a value of their own it stands first: a run always has a preset,"
+        " its method's own where none is named. `clipft help config.KEY` says of one key what stands here.",
+        "",
+        "## Presets",
+        "",
+        *_presets(),
+        "",
+        "## The file",
+        "",
         *_table(FileConfig, ""),
     ]
     return "\n".join(lines) + "\n"
@@ -55,9 +64,6 @@ def _help(arguments: tuple[str, ...]) -> str:
 
 
 def _table(model: type[Config], prefix: str) -> list[str]:
-    names = {
-        field: [alias for alias, target in model.ALIASES.items() if target == field] for field in model.model_fields
-    }
     rows, nested = [], []
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -65,16 +71,16 @@ def _table(model: type[Config], prefix: str) -> list[str]:
             nested += ["", f"## `{prefix}{name}`", "", (kind.__doc__ or "").splitlines()[0], ""]
             nested += _table(kind, f"{prefix}{name}.")
             continue
-        also = f" (also `{'`, `'.join(names[name])}`)" if names[name] else ""
-        rows.append(f"| `{prefix}{name}`{also} | `{_default(field.default)}` | {_cell(field.description or '')} |")
+        key = all_keys()[f"{prefix}{name}"]
+        also = f" (also `{'`, `'.join(key.aliases)}`)" if key.aliases else ""
+        rows.append(f"| `{key.name}`{also} | `{_cell(key.default)}` | {_cell(key.meaning)} |")
     head = ["| key | default | meaning |", "|---|---|---|"] if rows else []
     return [*head, *rows, *nested]
 
 
-def _default(value: object) -> str:
-    if value is PydanticUndefined:
-        return "required"
-    return "none" if value is None else str(value).replace("|", "\\|")
+def _presets() -> list[str]:
+    """Each preset with what its file says of it."""
+    return ["| preset | what it is |", "|---|---|", *(f"| `{n}` | {_cell(t)} |" for n, t in presets_in_words().items())]
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from ..errors import EXIT_CODES
 from .boundary import ErrorBoundary
 from .interrupt import leave_if_interrupted
-from .streams import settle_streams
+from .streams import settle_streams, write_result
 
 COMMANDS = {
     "prepare": "Make a data set of images: checked, split, described.",
@@ -21,8 +21,12 @@ COMMANDS = {
     "predict": "Classify images with a fine-tuned model.",
     "compare": "Say which method is worth its cost.",
     "export": "Write a fine-tuned model in a format that others use, checked.",
+    "help": "Explain a command, a key of the configuration, or a preset.",
 }
 """Each command with its line in `clipft --help`; its file, of the same name, is imported when it is called."""
+
+
+HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class Commands(ErrorBoundary):
@@ -36,7 +40,7 @@ class Commands(ErrorBoundary):
             return None
         module = importlib.import_module(f".{cmd_name}", __package__)
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(cmd_name)(getattr(module, cmd_name))
+        single.command(cmd_name, context_settings=HELP)(getattr(module, cmd_name))
         return typer.main.get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -47,7 +51,8 @@ class Commands(ErrorBoundary):
 app = typer.Typer(
     name="clipft",
     cls=Commands,
-    no_args_is_help=True,
+    invoke_without_command=True,
+    context_settings=HELP,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -69,12 +74,15 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     show_version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare, export."""
+    if context.invoked_subcommand is None:
+        write_result(context.get_help() + "\n")
 
 
 def main() -> None:

@@ -6,12 +6,14 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from ..errors import SIGNAL_CODES, ClipftError, ConfigError, ResourceError, is_out_of_memory, is_short_of_room
+from ..errors import SIGNAL_CODES, ClipftError, ResourceError, is_out_of_memory, is_short_of_room
+from .guesses import usage_failure, with_near_path
 from .interrupt import signals_raise
 from .options import Mode, mode_of
 from .render import error_object, print_json, show_error
@@ -39,7 +41,7 @@ class ErrorBoundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         from ..engine.machine.address_space import check_address_space
 
-        with failures_told(lambda: mode_of(ctx), list(ctx.args)), signals_raise():
+        with failures_told(lambda: mode_of(ctx), [*ctx._protected_args, *ctx.args]), signals_raise():
             check_address_space()
             return super().invoke(ctx)
 
@@ -60,18 +62,18 @@ def failures_told(mode: Callable[[], Mode], given: Sequence[str]) -> Iterator[No
         raise typer.Exit(0) from None
     except Exception as error:
         if type(error).__module__.startswith(("typer", "click")):
-            if "--json" in given and hasattr(error, "format_message"):
-                _print_error_object(error_object(ConfigError(error.format_message())))
-            raise  # usage errors: typer shows them, with exit code 2
+            if not hasattr(error, "format_message") or not hasattr(error, "ctx"):
+                raise
+            error = usage_failure(error, given)
         failure = _failure(error)
-        _report(mode(), failure)
+        _report(replace(mode(), as_json=mode().as_json or "--json" in given), failure)
         raise typer.Exit(failure.exit_code) from None
 
 
 def _failure(error: Exception) -> ClipftError:
     """What `error` is for who has to act on it."""
     if isinstance(error, ClipftError):
-        return error
+        return with_near_path(error)
     if is_short_of_room(error):
         return ResourceError(
             f"too little memory for the libraries that clipft needs: {_told_line(error)}",

@@ -11,7 +11,8 @@ from ..config.commands import CompareConfig
 from ..config.load import load_config
 from ..config.recipes import check_names, method_recipes
 from .compare_view import CompareView, show_compared
-from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .completion import contenders, devices
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .render import Screen
 
 
@@ -23,28 +24,32 @@ def compare(
             metavar="METHOD|RUN",
             help="full, lora, qlora, linear_probe, zero_shot, or run directories.",
             show_default=False,
+            autocompletion=contenders,
         ),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"))] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"), path_type=str)] = None,
     seeds: Annotated[int | None, typer.Option(metavar="N", help=help_of("compare.seeds"))] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help=help_of("compare.budget"))] = None,
     no_train: Annotated[
         bool | None, typer.Option("--no-train", help=help_of("compare.no_train"), show_default=False)
     ] = None,
     split: Annotated[str | None, typer.Option(metavar="test", help=help_of("compare.split"))] = None,
-    output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("compare.output_dir"))] = None,
-    retention: Annotated[Path | None, typer.Option(metavar="DIR", help=help_of("compare.retention"))] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help=help_of("compare.output_dir"), path_type=str)
+    ] = None,
+    retention: Annotated[
+        Path | None, typer.Option(metavar="DIR", help=help_of("compare.retention"), path_type=str)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"), autocompletion=devices)
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Which way of fine-tuning is worth its cost on these images, and how sure that is.
-
-    Without --config, the clipft.yaml in the current folder is read where there is one.
-    """
+    """Which way of fine-tuning is worth its cost on these images, and how sure that is."""
     screen = Screen.of(context)
     shared = {"data.dir": data_dir, "hardware.device": device}
     flags = {
@@ -57,7 +62,7 @@ def compare(
         "compare.output_dir": output_dir,
         "compare.retention": retention,
     }
-    file = config if config is not None else _starter()
+    file = config_file(config, screen.say)
     settings = load_config(CompareConfig, file, overrides or (), flags)
     check_names(settings.compare.names)
     recipes, notes = method_recipes(file, overrides or (), shared)
@@ -66,14 +71,9 @@ def compare(
 
     check_comparison(settings)
 
-    from ..engine.compare import compare as run  # heavy
+    with screen.loading():
+        from ..engine.compare import compare as run  # heavy
 
     with CompareView(screen) as view, screen.telling_of_stalls():
         result = run(settings, recipes, on_event=view, notes=notes)
     screen.result(result.to_json(), lambda console: show_compared(console, result))
-
-
-def _starter() -> Path | None:
-    """The file that `clipft prepare` writes, where it lies here."""
-    path = Path("clipft.yaml")
-    return path if path.is_file() else None

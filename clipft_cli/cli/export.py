@@ -9,27 +9,35 @@ import typer
 
 from ..config.commands import ExportConfig
 from ..config.load import load_config
+from .completion import runs
 from .evaluate_view import EvaluateView
 from .export_view import show_export
-from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .render import Screen
 
 
 def export(
     context: typer.Context,
     run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help=help_of("export.checkpoint"), show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="RUN", help=help_of("export.checkpoint"), show_default=False, path_type=str, autocompletion=runs
+        ),
     ] = None,
     to: Annotated[str | None, typer.Option("--to", "-t", metavar="FORMAT", help=help_of("export.to"))] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help=help_of("export.output_dir"))
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help=help_of("export.output_dir"), path_type=str)
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("export.data_dir"))] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", "-d", help=help_of("export.data_dir"), path_type=str)
+    ] = None,
     images: Annotated[str | None, typer.Option(metavar="N|all", help=help_of("export.images"))] = None,
     with_sample: Annotated[
         bool | None, typer.Option("--with-sample", help=help_of("export.with_sample"), show_default=False)
     ] = None,
-    base: Annotated[Path | None, typer.Option("--base", metavar="FILE", help=help_of("export.base"))] = None,
+    base: Annotated[
+        Path | None, typer.Option("--base", metavar="FILE", help=help_of("export.base"), path_type=str)
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -47,13 +55,14 @@ def export(
         "export.with_sample": with_sample,
         "export.base": base,
     }
-    settings = load_config(ExportConfig, config, overrides or (), flags)
+    settings = load_config(ExportConfig, config_file(config, screen.say), overrides or (), flags)
 
     from ..engine.preflight import check_export
 
     check_export(settings)
 
-    from ..engine.export import export as work  # heavy
+    with screen.loading():
+        from ..engine.export import export as work  # heavy
 
     with EvaluateView(screen) as view, screen.telling_of_stalls():
         result = work(settings, on_event=view)

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..config.words import NOTHING
+from .completion import settings
+
 if TYPE_CHECKING:
     from ..config.base import Config
+
+
+STARTER = Path("clipft.yaml")
+"""What `clipft prepare` writes, and every command reads where it lies in the folder it is called from."""
 
 
 @dataclass
@@ -48,13 +55,36 @@ def help_of(key: str) -> str:
     return f"{model.model_fields[last].description} [{key}]"
 
 
+def config_file(given: Path | None, say: Callable[[str], None]) -> Path | None:
+    """The file to read: the one given, else the clipft.yaml that lies here, which is said; None with `none`."""
+    if given is not None:
+        return None if str(given).strip().lower() in NOTHING else Path(given)
+    if not STARTER.is_file():
+        return None
+    say(f"reading {STARTER} (--config none: without it)")
+    return STARTER
+
+
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="YAML file; every command takes its own slice of it."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="YAML file, of which every command takes its own part; where none is named the clipft.yaml of this folder;"
+        " none: without one.",
+        path_type=str,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=5; repeatable."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override one key, e.g. training.num_epochs=5; repeatable.",
+        autocompletion=settings,
+    ),
 ]
 AsJson = Annotated[
     bool,

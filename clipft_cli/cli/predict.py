@@ -9,7 +9,8 @@ import typer
 
 from ..config.commands import PredictConfig
 from ..config.load import load_config
-from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .completion import devices, runs
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .predict_view import named_images, open_sink, show_outcome
 from .render import Screen
 
@@ -26,18 +27,25 @@ def predict(
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", help=help_of("predict.top_k"))] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", metavar="DIR", help=help_of("predict.checkpoint"))
+        Path | None,
+        typer.Option(
+            "--checkpoint", metavar="DIR", help=help_of("predict.checkpoint"), path_type=str, autocompletion=runs
+        ),
     ] = None,
     form: Annotated[
         str | None, typer.Option("--format", metavar="table|json|jsonl|csv|txt", help=help_of("predict.format"))
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help=help_of("predict.output"))
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=help_of("predict.output"), path_type=str)
     ] = None,
     threshold: Annotated[float | None, typer.Option(metavar="P", help=help_of("predict.threshold"))] = None,
-    base: Annotated[Path | None, typer.Option("--base", metavar="FILE", help=help_of("predict.base"))] = None,
+    base: Annotated[
+        Path | None, typer.Option("--base", metavar="FILE", help=help_of("predict.base"), path_type=str)
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("predict.batch_size"))] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"), autocompletion=devices)
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -56,7 +64,7 @@ def predict(
         "predict.batch_size": batch_size,
         "hardware.device": device,
     }
-    settings = load_config(PredictConfig, config, overrides or (), flags)
+    settings = load_config(PredictConfig, config_file(config, screen.say), overrides or (), flags)
     names = named_images(images or [])
 
     from ..engine.predict import predict as run

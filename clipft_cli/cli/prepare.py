@@ -9,7 +9,7 @@ import typer
 
 from ..config.commands import PrepareConfig
 from ..config.load import load_config
-from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, help_of
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .prepare_view import PrepareView, show_prepared, show_skeleton, show_validated
 from .render import Screen
 
@@ -19,7 +19,9 @@ def prepare(
     source: Annotated[
         str | None, typer.Argument(metavar="SOURCE", help=help_of("prepare.source"), show_default=False)
     ] = None,
-    output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("prepare.output_dir"))] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help=help_of("prepare.output_dir"), path_type=str)
+    ] = None,
     num_classes: Annotated[int | None, typer.Option(help=help_of("prepare.num_classes"))] = None,
     samples_per_class: Annotated[int | None, typer.Option(help=help_of("prepare.samples_per_class"))] = None,
     split: Annotated[str | None, typer.Option(help=help_of("prepare.split"))] = None,
@@ -40,9 +42,13 @@ def prepare(
     label_column: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.label_column"))] = None,
     split_column: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.split_column"))] = None,
     group_column: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.group_column"))] = None,
-    image_root: Annotated[Path | None, typer.Option(metavar="FOLDER", help=help_of("prepare.image_root"))] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help=help_of("prepare.image_root"), path_type=str)
+    ] = None,
     encoding: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.encoding"))] = None,
-    archive: Annotated[Path | None, typer.Option(metavar="FILE", help=help_of("prepare.archive"))] = None,
+    archive: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=help_of("prepare.archive"), path_type=str)
+    ] = None,
     in_place: Annotated[
         bool | None, typer.Option("--in-place", help=help_of("prepare.in_place"), show_default=False)
     ] = None,
@@ -86,7 +92,7 @@ def prepare(
         "prepare.in_place": in_place,
         "seed": seed,
     }
-    settings = load_config(PrepareConfig, config, overrides or (), flags)
+    settings = load_config(PrepareConfig, config_file(config, screen.say), overrides or (), flags)
 
     from ..engine.prepare import make_skeleton, validate_dataset
     from ..engine.prepare import prepare as run

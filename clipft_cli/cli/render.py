@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from rich.text import Text
 from ..errors import ClipftError
 from .options import Mode, mode_of
 from .streams import need_standard_output, write_result
+
+SLOW_IMPORT = 0.5
+"""Seconds of silence after which it is said what is waited for, where no spinner can turn."""
 
 
 class SafeConsole(Console):
@@ -80,6 +84,22 @@ class Screen:
         """A warning: shown with --quiet too."""
         with contextlib.suppress(OSError):
             print_warning(self.err, text)
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """A block in which the heavy libraries are imported: seconds in which a screen would be empty."""
+        told = "loading the libraries (PyTorch and what it needs)"
+        if self.is_live:
+            with self.err.status(f"{told} ..."):
+                yield
+            return
+        slow = threading.Timer(SLOW_IMPORT, lambda: self.say(told))
+        slow.daemon = True
+        slow.start()
+        try:
+            yield
+        finally:
+            slow.cancel()
 
     @contextlib.contextmanager
     def telling_of_stalls(self) -> Iterator[None]:

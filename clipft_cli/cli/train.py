@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from ..config.commands import TrainConfig
-from ..config.load import dump_yaml, json_schema, load_config
+from ..config.load import dump_yaml, load_config, resolve
+from ..config.reference import explained, json_schema
 from ..errors import ConfigError
-from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, Verbose, help_of
+from .completion import devices, methods, presets, runs
+from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, Verbose, config_file, help_of
 from .render import Screen, print_json
 from .streams import write_result
 from .train_view import TrainView, show_dry_run, show_trained
@@ -21,23 +23,35 @@ from .train_view import TrainView, show_dry_run, show_trained
 
 def train(
     context: typer.Context,
-    method: Annotated[str | None, typer.Option("--method", "-m", help=help_of("method"))] = None,
-    preset: Annotated[str | None, typer.Option(help=help_of("preset"))] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"))] = None,
-    output_dir: Annotated[Path | None, typer.Option("--output-dir", "-o", help=help_of("output_dir"))] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", help=help_of("method"), autocompletion=methods)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help=help_of("preset"), autocompletion=presets)] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", "-d", help=help_of("data.dir"), path_type=str)] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help=help_of("output_dir"), path_type=str)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help=help_of("seed"))] = None,
     few_shot: Annotated[int | None, typer.Option(metavar="K", help=help_of("data.few_shot"))] = None,
-    device: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"))] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"), autocompletion=devices)
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run: RUN, or the newest one.")
     ] = False,
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN", help="With --resume: the run directory.", show_default=False),
+        typer.Argument(
+            metavar="RUN", help="With --resume: the run directory.", show_default=False, autocompletion=runs
+        ),
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option("--base", metavar="FILE", help="With --resume: the base model's weights, where they were moved."),
+        typer.Option(
+            "--base",
+            metavar="FILE",
+            help="With --resume: the base model's weights, where they were moved.",
+        ),
     ] = None,
     more_epochs: Annotated[
         int | None,
@@ -50,6 +64,9 @@ def train(
     ] = False,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the resolved configuration and stop.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print it with where each value comes from and what it means.")
     ] = False,
     print_schema: Annotated[
         bool, typer.Option("--print-schema", help="Print the JSON schema of the file, for editors, and stop.")
@@ -75,27 +92,29 @@ def train(
         "hardware.device": device,
     }
     fixed = {key: value for key, value in flags.items() if key != "data.dir" or not resume}
-    _check_resume(resume, run, config, overrides, {**fixed, "dry_run": dry_run or None, "print": print_config or None})
+    printed = print_config or explain or None
+    _check_resume(resume, run, config, overrides, {**fixed, "dry_run": dry_run or None, "print": printed})
     _check_run_options(resume, run, base, more_epochs)
-    settings = load_config(TrainConfig, config, overrides or (), flags)
-    if print_config:
-        if as_json:
-            print_json(settings.model_dump(mode="json"))
-        else:
-            write_result(dump_yaml(settings))
+    screen = Screen.of(context)
+    file = None if resume else config_file(config, screen.say)
+    settings = load_config(TrainConfig, file, overrides or (), flags)
+    if printed and as_json:
+        print_json(settings.model_dump(mode="json"))
+    elif printed:
+        text = explained(resolve(file, overrides or (), flags), TrainConfig) if explain else dump_yaml(settings)
+        write_result(text)
+    if printed:
         return
 
     from ..engine.preflight import check_going_on
 
-    run, data_dir, base = (path and path.expanduser() for path in (run, data_dir, base))
+    run, data_dir, base = (path and Path(path).expanduser() for path in (run, data_dir, base))
     is_finished = more_epochs is not None
     check_going_on(settings, run, data_dir, is_resumed=resume, is_finished=is_finished, is_written=not dry_run)
 
-    from ..engine import train as engine  # heavy
+    with screen.loading():
+        from ..engine import train as engine  # heavy
 
-    screen = Screen.of(context)
-    if config is None and not resume and Path("clipft.yaml").is_file():
-        screen.say("clipft.yaml is here and is not read: add --config clipft.yaml to use it")
     with TrainView(screen) as view, screen.telling_of_stalls():
         if dry_run:
             rehearsed = engine.dry_run(settings, view)

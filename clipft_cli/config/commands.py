@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,6 +33,8 @@ WRITTEN_AS: dict[str, OutputFormat] = {
 
 class PrepareOptions(Config):
     """Where images come from and how they are split."""
+
+    WORD_NONE: ClassVar = frozenset({"label_column", "split_column", "group_column"})
 
     source: str | None = Field(
         None,
@@ -71,12 +73,12 @@ class PrepareOptions(Config):
         " of each image; none: guessed.",
     )
     split_column: str | None = Field(
-        None, description="Column of a table that holds the split; the word none: no column does; none: guessed."
+        None, description="Column of a table that holds the split; none: no column does; null: guessed."
     )
     group_column: str | None = Field(
         None,
         description="Column of a table whose rows with one value stay in one split (a patient, a clip);"
-        " the word none: no column does; none: no groups.",
+        " none: no column does; null: no groups.",
     )
     given_splits: Literal["keep", "ignore"] = Field(
         "keep", description="Whether train, val and test stay as the source gives them, or all images are divided anew."
@@ -116,20 +118,10 @@ class PrepareOptions(Config):
             raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
         return shares
 
-    @field_validator("near_duplicate_distance", mode="before", json_schema_input_type=int | Literal["none"] | None)
-    @classmethod
-    def _none_is_off(cls, value: object) -> object:
-        return None if value == "none" else value
-
-    @field_validator("image_root", mode="before", json_schema_input_type=Path | Literal["none"] | None)
-    @classmethod
-    def _own_folder(cls, value: object) -> object:
-        return None if value == "none" else value
-
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
-        if value is None or value == "none":
+        if value is None:
             return None
         try:
             b"".decode(codecs.lookup(value).name)

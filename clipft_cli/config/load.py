@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -42,6 +43,37 @@ def load_config(
     key (None: not given).
     Raises ConfigError with all problems at once, each with its place.
     """
+    config = resolve(file, sets, flags, base=base).config
+    return slice_type.model_validate({name: getattr(config, name) for name in slice_type.model_fields})
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The whole merged configuration, and where each of its values was said."""
+
+    config: FileConfig
+    origins: Mapping[Path_, str]
+    of_preset: Mapping[str, Any]
+
+    def origin(self, key: str) -> str:
+        """`clipft.yaml:3`, `--set`, `preset lora`, `default`: what decided the key of this dotted name."""
+        path = tuple(key.split("."))
+        if path in self.origins:
+            return self.origins[path]
+        value: Any = self.of_preset
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return f"preset {self.config.preset}" if value is not None else "default"
+
+
+def resolve(
+    file: str | Path | None = None,
+    sets: Iterable[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    *,
+    base: Mapping[str, Any] | None = None,
+) -> Resolved:
+    """What `load_config` loads, with where each value comes from. Raises ConfigError."""
     problems: list[str] = []
     file = Path(file).expanduser() if file is not None else None
     layers: list[tuple[dict[str, Any], dict[Path_, str]]] = [
@@ -60,11 +92,8 @@ def load_config(
     of_file = {path for path, place in origins.items() if file is not None and place.startswith(f"{file}:")}
     merged = anchored(merged, of_file, file.parent if file is not None else Path())
     preset = _choose_preset(merged, origins, problems)
-    merged = _merge(preset, merged)
-    config = _validate(merged, origins, problems)
-    return slice_type.model_validate(
-        {name: getattr(config, name) for name in slice_type.model_fields},
-    )
+    merged = _merge(preset, {key: value for key, value in merged.items() if key != "preset" or not preset})
+    return Resolved(_validate(merged, origins, problems), origins, preset)
 
 
 def with_preset(config: TrainConfig) -> TrainConfig:
@@ -92,25 +121,6 @@ def yaml_value(value: object) -> str:
     """`value` in one line of YAML, quoted where it must be, as it can stand behind a key or in `--set KEY=VALUE`."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
     return text.removesuffix("...\n").strip()
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON schema of the whole file, for editors; a key's second names are in it."""
-    schema = FileConfig.model_json_schema()
-    for name, model in {kind.__name__: kind for kind in _models(FileConfig)}.items():
-        target = schema if name == "FileConfig" else schema["$defs"].get(name, {})
-        for alias, field in model.ALIASES.items():
-            target["properties"][alias] = target["properties"][field]
-    return schema
-
-
-def _models(model: type[Config]) -> list[type[Config]]:
-    inner = [
-        kind
-        for field in model.model_fields.values()
-        if isinstance(kind := field.annotation, type) and issubclass(kind, Config)
-    ]
-    return [model, *(found for kind in inner for found in _models(kind))]
 
 
 def _origins(file: Path, lines: dict[Path_, int]) -> dict[Path_, str]:
@@ -215,8 +225,19 @@ def _choose_preset(merged: dict[str, Any], origins: dict[Path_, str], problems: 
         return {}
     values, _ = read_yaml(PRESETS_DIR / f"{name}.yaml")
     if method is not None and method != values["method"]:
+        places = origins.get(("method",)), origins.get(("preset",))
+        if _is_over(*places):  # an option that names a method takes the place of a file's preset
+            return _choose_preset({**merged, "preset": None}, origins, problems)
+        if _is_over(*reversed(places)):
+            del merged["method"]
+            return {**values, "preset": name}
         problems.append(f"preset '{name}' is for method {values['method']}, but method is {method}")
     return {**values, "preset": name}
+
+
+def _is_over(place: str | None, other: str | None) -> bool:
+    """Whether what an option says stands against what a file says."""
+    return place is not None and other is not None and place.startswith("--") and not other.startswith("--")
 
 
 def _validate(merged: dict[str, Any], origins: dict[Path_, str], problems: list[str]) -> FileConfig:
@@ -235,7 +256,7 @@ def _validate(merged: dict[str, Any], origins: dict[Path_, str], problems: list[
 
 
 def _hint() -> str:
-    return "`clipft train --print-config` shows the keys of train with their values; docs/config.md lists all"
+    return "`clipft help config` lists every key, `clipft help config.KEY` says what one means"
 
 
 _ALTERNATIVE = re.compile(r"(literal|tuple|constrained-\w+|function-\w+|bool|int|float|str|none)(\[.*\])?")

@@ -51,7 +51,10 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}{_place(error)}: {_reason(error)}", hint="see docs/config.md") from None
+        raise ConfigError(
+            f"{path}{_place(error)}: {_reason(error, text)}",
+            hint="a line is `key: value`; what belongs to a section is indented below it",
+        ) from None
     if node is None or value is None:
         return {}, {}
     if not isinstance(value, dict):
@@ -86,11 +89,60 @@ def _place(error: Exception) -> str:
     return f":{mark.line + 1}" if mark is not None else ""
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, text: str) -> str:
+    """What is wrong in words; the parser's own where nothing better is known."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    problem = getattr(error, "problem", None)
-    return f"not valid YAML: {problem or str(error).splitlines()[0]}"
+    problem = str(getattr(error, "problem", None) or str(error).splitlines()[0])
+    mark = getattr(error, "problem_mark", None)
+    lines = text.splitlines()
+    number = min(mark.line, len(lines) - 1) if mark is not None and lines else 0
+    line = lines[number] if lines else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return f"line {number + 1} is indented by a tab; use blanks"
+    if told := _of_indentation(lines, number, problem):
+        return told
+    for part, words in _IN_WORDS.items():
+        if part in problem:
+            return words
+    return f"not valid YAML: {problem}"
+
+
+_IN_WORDS = {
+    "could not find expected ':'": "a key without a colon: it is written `key: value`",
+    "found unexpected end of stream": "a quote or a bracket that is opened and not closed",
+    "while scanning a quoted scalar": "a quote that is opened and not closed",
+    "expected ',' or ']'": "a list in brackets that is not closed, or lacks a comma: `[a, b]`",
+    "expected ',' or '}'": "a mapping in braces that is not closed, or lacks a comma: `{a: 1, b: 2}`",
+    "found character '@'": "a value that begins with @ or `: put it in quotes",
+    "found character '`'": "a value that begins with @ or `: put it in quotes",
+    "found character '%'": "a value that begins with %: put it in quotes",
+    "found unknown escape character": "a backslash in double quotes: use single quotes",
+    "special characters are not allowed": "a control character, which no text has",
+    "expected a single document": "a second document after `---`: one is read",
+}
+
+
+def _of_indentation(lines: list[str], number: int, problem: str) -> str | None:
+    """Where a line does not stand below its section, in words."""
+    told_of_blocks = ("mapping values are not allowed", "expected <block end>", "did not find expected key")
+    if not any(part in problem for part in told_of_blocks) or not lines:
+        return None
+    speaking = [n for n in range(number) if lines[n].strip() and not lines[n].lstrip().startswith("#")]
+    if speaking:
+        above = speaking[-1]
+        here, there = (len(lines[n]) - len(lines[n].lstrip()) for n in (number, above))
+        if here > there:
+            return f"line {number + 1} is indented deeper than line {above + 1}, which is no section: it has a value"
+        if here < there:
+            return f"line {number + 1} is indented less than line {above + 1}, and as no line above it"
+        if ":" not in lines[above]:
+            return f"line {above + 1} has no colon: a key is written `key: value`"
+    if lines[number].lstrip().startswith("- "):
+        return f"line {number + 1} is an item of a list, and stands among keys"
+    if lines[number].count(":") > 1:
+        return "two keys in one line, or a value with a colon and a blank in it: put the value in quotes"
+    return None
 
 
 def _collect_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..config.commands import CompareConfig, EvaluateConfig, ExportConfig, TrainConfig
+from ..config.recipes import is_run_name
 from ..errors import DataError
 from .checkpoint.run_config import run_config
 from .checkpoint.subject import choose_subject, data_dir_of
@@ -44,7 +45,8 @@ def check_going_on(
 
 def check_comparison(config: CompareConfig) -> None:
     """Raises DataError where the data set that was named is none, ResourceError where its folder is taken."""
-    if "dir" in config.data.model_fields_set:
+    has_runs = any(is_run_name(name) for name in config.compare.names)  # whose own data set it is then
+    if "dir" in config.data.model_fields_set or not has_runs:
         require_data_set(config.data.dir)
     if config.compare.output_dir is not None:
         refuse_taken(config.compare.output_dir)

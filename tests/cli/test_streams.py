@@ -35,7 +35,11 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
         (f"{PREDICT} no.png -o /dev/stdout >&-", 7, "error: /dev/stdout: cannot be written: Bad file descriptor"),
         (f"{PREDICT} - <&-", 2, "error: standard input is closed"),
         (f"{PREDICT} <&-", 2, "error: no image was named"),
-        (f"{PREDICT} --nope --json >&-", 2, "Usage: clipft predict [OPTIONS] [IMAGE]..."),
+        (
+            f"{PREDICT} --nope --json >&-",
+            2,
+            "error: --nope: no such option of `clipft predict`, did you mean '--top-k' or '--output'?",
+        ),
         (f"{CLIPFT} train --print-schema >&-", 7, "error: standard output is closed: the result has nowhere to go"),
     ],
 )
@@ -53,7 +57,11 @@ def test_a_closed_stream_is_named(line, code, first, world):
         (f"{CLIPFT} --version > /dev/full", 7, "error: standard output: No space left on device"),
         (f"{CLIPFT} predict --nope 2> /dev/full", 2, ""),
         (f"{CLIPFT} prodict 2> /dev/full", 2, ""),
-        (f"{CLIPFT} predict --nope --json > /dev/full", 2, "Usage: clipft predict [OPTIONS] [IMAGE]..."),
+        (
+            f"{CLIPFT} predict --nope --json > /dev/full",
+            2,
+            "error: --nope: no such option of `clipft predict`, did you mean '--top-k' or '--output'?",
+        ),
         (f"{PREDICT}/x no.png --json > /dev/full", 5, "error: outputs/full/x: no such run or checkpoint"),
         (f"{PREDICT} no.png -o /dev/full", 7, "error: /dev/full: cannot be written: No space left on device"),
     ],

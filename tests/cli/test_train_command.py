@@ -132,7 +132,7 @@ def test_a_wrong_method(clipft):
     assert error_of(clipft("--method", "ful")) == (
         2,
         "--method: method: should be 'zero_shot', 'linear_probe', 'full', 'lora' or 'qlora' (given: 'ful')",
-        "`clipft train --print-config` shows the keys of train with their values; docs/config.md lists all",
+        "`clipft help config` lists every key, `clipft help config.KEY` says what one means",
     )
 
 

@@ -53,18 +53,31 @@ def choose_subject(config: EvaluateConfig) -> Subject:
 
 
 def data_dir_of(config: EvaluateConfig, subject: Subject) -> Path:
-    """--data-dir, else data.dir where it was given, else the data set the run was trained on."""
+    """--data-dir, else the data set the run was trained on, else data.dir.
+
+    A file's data.dir names what is to be trained on next, which is no reason to measure a run on other images.
+    """
     if config.evaluate.data_dir is not None:
         return config.evaluate.data_dir
-    if "dir" in config.data.model_fields_set or subject.checkpoint is None:
+    if subject.checkpoint is None:
         return config.data.dir
+    try:
+        return _own_data_dir(subject, subject.checkpoint)
+    except DataError:
+        if "dir" not in config.data.model_fields_set:
+            raise
+        return config.data.dir
+
+
+def _own_data_dir(subject: Subject, checkpoint: Path) -> Path:
+    """Where the data set is that the run was trained on. Raises DataError where it is not there."""
     recorded = _trained_on(subject, "dir")  # by a version that wrote it into the checkpoint
     if recorded and Path(recorded).exists():
         return Path(recorded)
-    run = RunDir(subject.checkpoint.parent)
+    run = RunDir(checkpoint.parent)
     given = recorded or _given_data(run)
     if given is None:
-        raise DataError(f"{subject.checkpoint}: does not say what it was trained on", hint="name it: --data-dir DIR")
+        raise DataError(f"{checkpoint}: does not say what it was trained on", hint="name it: --data-dir DIR")
     found = where(run.path, "data.dir", given) if run.config.is_file() else None
     if found is None:
         raise DataError(

@@ -68,7 +68,8 @@ def model_card(
 ) -> str:
     """The page of a model in a folder called `folder`. `measured` stands in the table of figures, in this order."""
     day = day or datetime.now(UTC).date()
-    base = f"{card.base.name} ({card.base.pretrained})" if card.base.pretrained else card.base.name
+    given = card.base.to_json()  # files by their names: no place of this machine
+    base = f"{given['name']} ({given['pretrained']})" if given["pretrained"] else str(given["name"])
     kept = f", {card.kept.words}" if card.kept is not None else ""
     name = markdown_text(str(card.data.get("name") or "images"))
     digest = str(card.data.get("manifest_digest") or "unknown")
@@ -121,8 +122,9 @@ def add_figures(folder: Path, measured: Measured) -> None:
 
 def _front_matter(card: Card) -> str:
     lines = ["library_name: clipft", "pipeline_tag: image-classification", "tags: [clip, open_clip, clipft]"]
-    if card.base.pretrained:
-        lines.append(f"base_model: {json.dumps(f'{card.base.name}/{card.base.pretrained}')}")
+    given = card.base.to_json()
+    if given["pretrained"]:
+        lines.append("base_model: " + json.dumps(f"{given['name']}/{given['pretrained']}"))
     return "\n".join(["---", *lines, "---"])
 
 

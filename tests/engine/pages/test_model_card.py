@@ -54,6 +54,13 @@ def test_it_says_all_that_who_gets_it_must_know():
     assert yaml.safe_load(page.split("---")[1])["base_model"] == "ViT-B-32/laion2b_s34b_b79k"
 
 
+def test_a_base_from_a_file_is_named_without_its_place():
+    given = replace(CARD, base=replace(BASE, name="/home/me/arch.json", pretrained="/home/me/weights.safetensors"))
+    page = model_card(given, "m", [])
+    assert "arch.json (weights.safetensors)" in page
+    assert "/home/me" not in page
+
+
 def test_hundreds_of_classes_fold_away():
     many = replace(CARD, classes=tuple(ClassInfo(f"c{i}", f"c {i}") for i in range(300)))
     assert "<details><summary>300 classes</summary>" in model_card(many, "m", [])
