@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import SIGNAL_CODES, ClipftError, ResourceError, is_out_of_memory, is_short_of_room
+from ..errors import SIGNAL_CODES, ClipftError, InterruptedRun, ResourceError, is_out_of_memory, is_short_of_room
 from .guesses import usage_failure, with_near_path
 from .interrupt import signals_raise
 from .options import Mode, mode_of
@@ -54,6 +54,10 @@ def failures_told(mode: Callable[[], Mode], given: Sequence[str]) -> Iterator[No
     except (typer.Exit, typer.Abort, SystemExit):
         raise
     except KeyboardInterrupt as error:
+        saved = _saved_run(error, given)
+        if saved is not None:
+            _report(mode(), saved)
+            raise typer.Exit(saved.exit_code) from None
         code = getattr(error, "exit_code", 130)
         _report_interruption(mode(), code)
         raise typer.Exit(code) from None
@@ -68,6 +72,21 @@ def failures_told(mode: Callable[[], Mode], given: Sequence[str]) -> Iterator[No
         failure = _failure(error)
         _report(replace(mode(), as_json=mode().as_json or "--json" in given), failure)
         raise typer.Exit(failure.exit_code) from None
+
+
+def _saved_run(error: BaseException, given: Sequence[str]) -> InterruptedRun | None:
+    """What to say of a signal that cost nothing: a second one after all was saved, one before a run went on."""
+    before = error.__context__
+    while before is not None:
+        if isinstance(before, InterruptedRun):
+            return before
+        before = before.__context__
+    if "--resume" not in given:
+        return None
+    from ..engine.files.visible import quoted
+
+    again = " ".join(["clipft train", *(quoted(word) for word in given if word != "train")])
+    return InterruptedRun("interrupted before the run went on; it is as it was saved", hint=f"go on with `{again}`")
 
 
 def _failure(error: Exception) -> ClipftError:

@@ -55,4 +55,6 @@ def leave_if_interrupted(code: object) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"\ninterrupted again: left at once; what was not finished is not kept\n")
     os._exit(128 + number)

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ClipftError
+from ..errors import ClipftError, InterruptedRun
 from .options import Mode, mode_of
 from .streams import need_standard_output, write_result
 
@@ -140,10 +140,16 @@ def print_json(data: Mapping[str, Any]) -> None:
     write_result(json_escaped(text) + "\n")
 
 
+def _headline(error: ClipftError) -> Text:
+    if isinstance(error, InterruptedRun):
+        return Text(error.message, style="yellow")
+    return Text("error: ", style="bold red") + Text(error.message)
+
+
 def show_error(error: ClipftError) -> None:
-    """`error: what and where`, then `hint: the way out`, on standard error."""
+    """`error: what and where`, then `hint: the way out`, on standard error. A run that was saved is no error."""
     console = Messages(stderr=True, highlight=False, markup=False, emoji=False)
-    print_prose(console, Text("error: ", style="bold red") + Text(error.message))
+    print_prose(console, _headline(error))
     if error.hint:
         console.print(Text("hint: ", style="cyan") + Text(error.hint), soft_wrap=True)
 

@@ -17,6 +17,7 @@ from typing import Any
 import filelock
 
 from ..errors import CheckpointError, ResourceError
+from .files.places import PLACES_FILE
 from .files.regular import regular_text
 from .files.visible import quoted
 from .files.write import half_written, write_text
@@ -91,6 +92,17 @@ class RunDir:
         shutil.rmtree(doomed, ignore_errors=True)
         os.rename(folder, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+    def clear_start(self) -> None:
+        """Take away what a run has written before its first update, all but the list of its bad images."""
+        shutil.rmtree(self.start, ignore_errors=True)
+        shutil.rmtree(self.resume, ignore_errors=True)
+        shutil.rmtree(self.base, ignore_errors=True)
+        places = self.path / PLACES_FILE
+        for file in (self.config, self.inputs, self.trained_on, self.metrics, places, self.lock):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # problems.csv stays, and what is not of this run
+            self.path.rmdir()
 
     def sweep(self) -> None:
         """Clear what a killed process left half done: temporary files go, a folder moved aside comes back."""
@@ -201,10 +213,10 @@ def _make_parents(path: Path) -> None:
 
 
 def _is_free(path: Path) -> bool:
-    """Whether nothing is there, or what a process leaves that is killed before it has written anything."""
+    """Whether nothing is there, or what a run leaves that ends before its first update."""
     if not path.is_dir():
         return not os.path.lexists(path)
-    return {child.name for child in path.iterdir()} <= {".lock"}
+    return {child.name for child in path.iterdir()} <= {".lock", "problems.csv"}
 
 
 def _make_with(path: Path, config: str) -> None:
@@ -242,6 +254,8 @@ def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
         return _follow(run.best)
     if (path / EXPORT_FILE).is_file():
         raise CheckpointError(f"{path}: is an export, no run or checkpoint", hint=_runs_hint(outputs))
+    if run.config.is_file():
+        raise CheckpointError(f"{path}: this run has no checkpoint yet", hint=_unfinished_hint(run))
     raise CheckpointError(f"{path}: holds neither a checkpoint nor a run with one", hint=_runs_hint(outputs))
 
 
@@ -321,5 +335,19 @@ def _runs(outputs: Path) -> list[RunDir]:
 
 
 def _runs_hint(outputs: Path) -> str:
-    names = [str(run.path) for run in _runs(outputs) if run.is_finished][-5:]
-    return f"finished runs: {', '.join(names)}" if names else "train one first: `clipft train --config clipft.yaml`"
+    runs = _runs(outputs)
+    names = [str(run.path) for run in runs if run.is_finished][-5:]
+    if names:
+        return f"finished runs: {', '.join(names)}"
+    begun = [run for run in runs if run.config.is_file()]
+    if begun:
+        return _unfinished_hint(max(begun, key=lambda run: run.config.stat().st_mtime))
+    return "train one first: `clipft train --config clipft.yaml`"
+
+
+def _unfinished_hint(run: RunDir) -> str:
+    """How a run that was interrupted is gone on with, or what it has so far is measured."""
+    go_on = f"{run.path} was interrupted: go on with it: `clipft train --resume {quoted(run.path)}`"
+    if not run.best.is_file():
+        return go_on
+    return f"{go_on}; its best so far: `clipft evaluate --checkpoint {quoted(run.path)}`"

@@ -81,7 +81,8 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
         run_dir, is_numbered = new_run_dir(config.output_dir, name, dump_yaml(material.config))
         if is_numbered:
             on_event(Note(f"that name is taken: this run is {run_dir.path}"))
-        with disk_errors(run_dir), run_dir.locked():
+        stop.farewell = _farewell(run_dir)
+        with disk_errors(run_dir), _freed_if_nothing_trained(run_dir), run_dir.locked():
             material = _with_own_base(material, run_dir, on_event)
             write_inputs(run_dir, material.inputs)
             keep_places(run_dir, config, material.backbone.base.file)
@@ -100,6 +101,7 @@ def resume(
     began = time.perf_counter()
     run_dir = interrupted_run(path)
     with disk_errors(run_dir), run_dir.locked(), StopRequest() as stop:
+        stop.farewell = _farewell(run_dir)
         refuse_finished(run_dir)
         run_dir.sweep()
         config, moved = run_config(run_dir, {"data.dir": data_dir, "model.pretrained": base})
@@ -171,6 +173,23 @@ def _warn_of_shapes(material: Material, on_event: OnEvent) -> None:
         told = what_is_cut_off(material.train_set.files, material.backbone.preprocess)
         if told is not None:
             on_event(Note(told, is_warning=True))
+
+
+@contextlib.contextmanager
+def _freed_if_nothing_trained(run_dir: RunDir) -> Iterator[None]:
+    """A new run that fails before its first update is no run: its name is free, and nothing offers to resume it."""
+    try:
+        yield
+    except InterruptedRun:
+        raise
+    except Exception:
+        if not run_dir.tensorboard.exists() and not run_dir.checkpoints():
+            run_dir.clear_start()
+        raise
+
+
+def _farewell(run_dir: RunDir) -> str:
+    return f"the run is as it was last saved: go on with `clipft train --resume {quoted(run_dir.path)}`"
 
 
 def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Start | None:

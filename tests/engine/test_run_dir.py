@@ -37,6 +37,15 @@ def finished(path: Path, seconds: int) -> RunDir:
     return run
 
 
+def test_beside_an_interrupted_run_it_is_said_how_to_go_on(tmp_path):
+    new_run_dir(tmp_path / "full", "x", "method: full\n")
+    for path in (None, tmp_path / "full"):
+        with pytest.raises(CheckpointError) as caught:
+            find_checkpoint(path, tmp_path)
+        assert f"clipft train --resume {tmp_path / 'full'}`" in caught.value.hint
+        assert "train one first" not in caught.value.hint
+
+
 def test_a_run_is_named_after_its_method_and_numbered_when_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = []

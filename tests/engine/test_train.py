@@ -523,6 +523,24 @@ def data(tmp_path, monkeypatch):
     return write_colours(tmp_path / "data")
 
 
+def test_a_run_that_fails_before_its_first_update_leaves_its_name_free(tiny, tmp_path, data):
+    """And all images that are gone are counted, not those that were met."""
+    gone = data.split("train")[:8]
+    for row in gone:
+        (data.root / row.path).unlink()
+    with pytest.raises(DataError, match="8 of 36 images cannot be read any more"):
+        train(tiny.config("full", tmp_path / "run", {"data.dir": data.root}), Recorder())
+    left = (tmp_path / "run" / "problems.csv").read_text()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["problems.csv"]
+    assert all(row.path in left for row in gone)
+    with pytest.raises(CheckpointError, match="is no run directory"):
+        resume(tmp_path / "run", Recorder())
+    settings = {"data.dir": data.root, "data.max_bad_share": 0.5, "training.num_epochs": 1}
+    events = Recorder()
+    assert train(tiny.config("full", tmp_path / "run", settings), events).bad_images == 8
+    assert "8 images could not be read, another of the class stands in" in events.notes
+
+
 def test_images_that_went_bad_are_counted_and_listed(tiny, tmp_path, data):
     data.file(data.split("train")[0]).unlink()
     settings = {"data.dir": data.root, "training.num_epochs": 1}

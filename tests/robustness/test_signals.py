@@ -74,6 +74,9 @@ def test_a_second_signal_leaves_at_once(place):
         os.kill(process.pid, signal.SIGTERM)  # both are pending before the step ends, or it has ended by itself
     process.join(10)
     assert process.exitcode in (128 + signal.SIGTERM, 75)
+    said = (place / "stderr.txt").read_text()
+    assert "clipft train --resume run`" in said
+    assert process.exitcode == 75 or "interrupted again: left at once; the run is as it was last saved" in said
 
 
 def test_a_signal_ends_a_long_fit_of_the_probe(place):

@@ -18,7 +18,7 @@ import psutil
 from ...errors import DataError
 from ..manifest import Manifest, Row
 from .augmentations import Augmentation
-from .decode import PASSING_REASONS, ImageError, decode_image, read_image_bytes
+from .decode import NOT_FOUND, PASSING_REASONS, ImageError, decode_image, read_image_bytes
 from .draws import Draws
 from .pixel_pack import PixelPack
 from .transforms import Preprocess
@@ -64,6 +64,7 @@ class ImageDataset:
         self.augmentation = augmentation
         self.seed = seed
         self.bad: dict[int, BadImage] = {}
+        self._is_gone_counted = False
         self._max_bad = max(1.0, max_bad_share * len(self.rows)) if max_bad_share > 0 else 0.0
         self._cache: dict[int, np.ndarray] = {}
         self.limit_bytes = int(cache_gb * 2**30)
@@ -204,9 +205,20 @@ class ImageDataset:
             hint="restore the images or run `clipft prepare` again",
         )
 
+    def _note_gone(self, reason: str) -> None:
+        """All that are not there: where one is gone others are, and each would be met when its turn comes."""
+        for index, row in enumerate(self.rows):
+            if index not in self.bad and not self.manifest.file(row).exists():
+                self.bad[index] = BadImage(row.path, reason, None)
+
     def _note_bad(self, index: int, reason: str, stand_in: str | None) -> None:
         with self._lock:
-            self.bad.setdefault(index, BadImage(self.rows[index].path, reason, stand_in))
+            known = self.bad.get(index)
+            if known is None or known.stand_in is None:
+                self.bad[index] = BadImage(self.rows[index].path, reason, stand_in)
+            if reason == NOT_FOUND and not self._is_gone_counted:
+                self._is_gone_counted = True
+                self._note_gone(reason)
             if len(self.bad) > self._max_bad:
                 shown = "; ".join(f"{bad.path}: {bad.reason}" for bad in list(self.bad.values())[:5])
                 raise DataError(

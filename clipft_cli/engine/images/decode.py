@@ -44,7 +44,8 @@ _TURN = {
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-PASSING_REASONS = frozenset({"file not found", "no permission to read", "cannot be read"})
+NOT_FOUND = "file not found"
+PASSING_REASONS = frozenset({NOT_FOUND, "no permission to read", "cannot be read"})
 """What may be over in a moment where the files lie on a network."""
 
 
@@ -117,7 +118,7 @@ def read_image_bytes(path: Path) -> bytes:
             # not read(MAX_BYTES): that would set half a GiB aside for every file
             return file.read(status.st_size)
     except FileNotFoundError:
-        raise ImageError("file not found", where=where) from None
+        raise ImageError(NOT_FOUND, where=where) from None
     except IsADirectoryError:
         raise ImageError("a folder, not a file", where=where) from None
     except PermissionError:

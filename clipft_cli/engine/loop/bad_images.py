@@ -37,4 +37,4 @@ def _sentence(n: int, run_dir: RunDir) -> str:
 
 
 def _replaced_by(image: BadImage) -> str:
-    return f"replaced by {image.stand_in}" if image.stand_in else "no other image of its class can be read"
+    return f"replaced by {image.stand_in}" if image.stand_in else "replaced by another of its class where one is left"

@@ -23,10 +23,12 @@ class StopRequest:
     """Within the block, `is_set` turns True at the first signal. Outside the main thread it never does.
 
     What the caller ignores stays ignored: `nohup` means that a closed terminal is no reason to stop.
+    `farewell` is what a second signal says last.
     """
 
     def __init__(self) -> None:
         self.is_set = False
+        self.farewell = ""
         self._raises = False
         self._before: dict[int, object] = {}
 
@@ -60,6 +62,8 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.is_set:
+            with contextlib.suppress(OSError):  # no print: the signal may have come in the middle of another
+                os.write(2, f"\ninterrupted again: left at once; {self.farewell}\n".encode())
             os._exit(128 + number)
         self.is_set = True
         if self._raises:

@@ -17,7 +17,7 @@ from tiny_world import read_metrics, start_clipft, write_colours
 from clipft_cli.config.load import dump_yaml
 from clipft_cli.engine.events import Note, StepDone
 from clipft_cli.engine.images import pack_images
-from clipft_cli.engine.run_dir import find_checkpoint
+from clipft_cli.engine.run_dir import RunDir, find_checkpoint
 from clipft_cli.engine.train import resume, train
 from clipft_cli.errors import CheckpointError, InterruptedRun
 
@@ -137,7 +137,8 @@ def test_a_signal_saves_and_leaves_with_the_code_for_resumable(begin, tmp_path, 
     os.kill(process.pid, number)
     assert finish(process) == 75
     said = (tmp_path / "stderr.txt").read_text()
-    assert "error: interrupted after step " in said
+    assert "interrupted after step " in said
+    assert "error: " not in said
     assert "hint: go on with `clipft train --resume " in said
     assert "Traceback" not in said
     assert (tmp_path / "run" / "resume").is_dir()
@@ -275,6 +276,29 @@ def test_a_damaged_start_is_measured_again_aloud(tiny, tmp_path, undisturbed, co
 def test_a_finished_run_has_nothing_to_resume(undisturbed):
     with pytest.raises(CheckpointError, match="this run is finished, there is nothing to resume"):
         resume(undisturbed, ignore)
+
+
+def test_a_run_that_ended_before_this_process_had_its_lock_is_left_alone(tiny, tmp_path, undisturbed, monkeypatch):
+    """A second `--resume`, slow between its look and its lock."""
+    run = shutil.copytree(undisturbed, tmp_path / "run")
+    monkeypatch.setattr("clipft_cli.engine.train.interrupted_run", RunDir)
+    with pytest.raises(CheckpointError, match="this run is finished, there is nothing to resume"):
+        resume(run, ignore)
+    assert_same_run(run, undisturbed)
+
+
+@pytest.mark.parametrize("fault", ["deleted", "cut"])
+def test_metrics_that_an_interruption_lost_are_restored_aloud(tiny, tmp_path, undisturbed, fault):
+    run = interrupted_run(tiny, tmp_path / "run", 13)
+    metrics = run / "metrics.jsonl"
+    if fault == "deleted":
+        metrics.unlink()
+    else:
+        metrics.write_bytes(metrics.read_bytes()[:-20])
+    watcher = Stop(-1)
+    resume(run, watcher)
+    assert any("metrics.jsonl" in note and "restored from the saved state" in note for note in watcher.notes)
+    assert read_metrics(run) == read_metrics(undisturbed)
 
 
 def test_what_is_no_run_cannot_be_resumed(tmp_path):
