@@ -112,7 +112,7 @@ def _with_groups(
         listing.notes.append(
             f"{len({i for pair in bursts for i in pair}):,} images of bursts are kept with their burst"
         )
-    return join_groups(pictures, near, bursts)
+    return join_groups(pictures, near, bursts, warnings)
 
 
 def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:

@@ -9,6 +9,7 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 from ...config.commands import PrepareConfig
@@ -16,37 +17,51 @@ from ..files.visible import shown
 from ..sources.same_again import same_again
 from .checks import Picture
 
-_NUMBERED = re.compile(
-    r"(?P<group>.*\d.*?)(?P<mark>[ _.-]+(?:[A-Za-z]{1,12}[ _.-]*)?|(?<=\d)[A-Za-z]{1,12}[ _.-]?|[ ]?\()\d{1,6}\)?"
+_FORMS = (
+    re.compile(
+        r"(?P<group>.*\d.*?)(?P<mark>[ _.-]+(?:[A-Za-z]{1,12}[ _.-]*)?|(?<=\d)[A-Za-z]{1,12}[ _.-]?|[ ]?\()\d{1,6}\)?"
+    ),
+    re.compile(r"(?P<group>.*\d)(?P<mark>[ _.-]+)[A-Za-z][^/]*|(?P<bare>.*\d)[A-Za-z]{1,12}"),
 )
-"""`clip03_frame_0012`, `patient7-2`, `p12 (3)`: a name with a number, then a number of its own for the image."""
+"""`clip03_frame_0012`, `patient7-2`, `p12 (3)`: a name with a number, then a number of its own for the image; and
+`IMG_001_left`, `plot12b`: then letters."""
+_AS_FIELDS = (
+    r"{group:.*\d.*?}{:([ _.-]*[A-Za-z]*[ _.-]*|[ ]?\()\d+\)?}.*",
+    r"{group:.*\d}{:[ _.-]*[A-Za-z][^/]*}",
+)
+"""The same as the last part of a --paths template, where names are not all of one make."""
 _SHARE = 0.5
 """Of all images: so many must share the start of their name with others for it to mean something."""
 _BURST_SHARE = 0.2
+_COLUMN = "a column that says so, and --group-column, keep each in one split"
+_GroupOf = Callable[[Picture], str | None]
 
 
 def suggest_groups(pictures: Sequence[Picture], config: PrepareConfig, is_folder: bool, warnings: list[str]) -> None:
     """Warn where images seem to belong together and nothing keeps them in one split."""
     by_folder = _found(pictures, _inner_folder)
     if by_folder and is_folder:
-        n, example = by_folder
-        warnings.append(
-            f"the images of a class lie in folders of their own ({n:,} folders, such as {shown(example, 60)}). If each"
-            f" holds one patient, clip or product, {_keeps(config, _template(pictures, 'folder'))}"
-        )
+        if (said := _of_given_splits(pictures, _inner_folder)) is not None:
+            warnings.append(
+                f"the images of a class lie in folders of their own ({len(by_folder):,} folders, such as"
+                f" {shown(by_folder[0], 60)}){said}. If each holds one patient, clip or product,"
+                f" {_keeps(config, _template(pictures, '{group}/*'))}"
+            )
         return
-    by_name = _found(pictures, _name_start)
-    if by_name:
-        n, example = by_name
-        way = (
-            _keeps(config, _template(pictures, "name"))
-            if is_folder
-            else "--group-column keeps a column's values in one"
-        )
-        warnings.append(
-            f"file names share numbered starts ({n:,} of them, such as '{shown(example, 60)}'). If images of one start"
-            f" show one patient, clip or product, {way}"
-        )
+    for form, fields in zip(_FORMS, _AS_FIELDS, strict=True):
+        start = partial(_name_start, form)
+        by_name = _found(pictures, start)
+        if not by_name:
+            continue
+        if (said := _of_given_splits(pictures, start)) is not None:
+            way = (
+                _keeps(config, _template(pictures, _name_template(pictures, form) or fields)) if is_folder else _COLUMN
+            )
+            warnings.append(
+                f"file names share numbered starts ({len(by_name):,} of them, such as '{shown(by_name[0], 60)}'){said}."
+                f" If images of one start show one patient, clip or product, {way}"
+            )
+        break
     _suggest_bursts(pictures, config, warnings)
 
 
@@ -60,36 +75,53 @@ def _inner_folder(picture: Picture) -> str | None:
     return "/".join(parts[-2:-1]) if len(parts) > 2 and parts[-2] != picture.item.label else None
 
 
-def _name_start(picture: Picture) -> str | None:
-    """The part of a file's name that others share, where it ends in a number of its own."""
-    found = _NUMBERED.fullmatch(PurePosixPath(picture.item.name.replace("\\", "/")).stem)
-    return found["group"] if found else None
+def _name_start(form: re.Pattern[str], picture: Picture) -> str | None:
+    """The part of a file's name that others share, where what follows is its own."""
+    found = form.fullmatch(_stem(picture))
+    return (found["group"] or found.groupdict().get("bare")) if found else None
 
 
-def _found(pictures: Sequence[Picture], group_of: Callable[[Picture], str | None]) -> tuple[int, str] | None:
-    """(how many groups, an example), where most images are in one with others and most classes have several."""
-    sizes = Counter((p.item.label, group) for p in pictures if (group := group_of(p)) is not None)
-    shared = {key: n for key, n in sizes.items() if n > 1}
-    if sum(shared.values()) < _SHARE * len(pictures):
-        return None
-    per_class: Counter[str] = Counter(label for label, _ in shared)
-    classes = {p.item.label for p in pictures}
-    if sum(per_class[label] > 1 for label in classes) * 2 <= len(classes):
-        return None
-    example = max(shared, key=lambda key: (shared[key], key))
-    return len(shared), example[1]
+def _stem(picture: Picture) -> str:
+    return PurePosixPath(picture.item.name.replace("\\", "/")).stem
 
 
-def _template(pictures: Sequence[Picture], kind: str) -> str:
-    """--paths for folders of classes, below splits or not, with the group a folder or the start of a name."""
+def _found(pictures: Sequence[Picture], group_of: _GroupOf) -> list[str]:
+    """The groups, the largest first, where most images are in one with others and most classes have several."""
+    groups = [group_of(picture) for picture in pictures]
+    sizes = Counter(group for group in groups if group is not None)
+    shared = sorted((group for group, n in sizes.items() if n > 1), key=lambda group: (-sizes[group], group))
+    if sum(sizes[group] for group in shared) < _SHARE * len(pictures):
+        return []
+    of_class: dict[str, set[str | None]] = defaultdict(set)
+    for picture, group in zip(pictures, groups, strict=True):
+        of_class[picture.item.label].add(group if group is not None and sizes[group] > 1 else None)
+    return shared if sum(len(found - {None}) > 1 for found in of_class.values()) * 2 > len(of_class) else []
+
+
+def _of_given_splits(pictures: Sequence[Picture], group_of: _GroupOf) -> str | None:
+    """How many groups the given splits divide, as words; None where all images have one and no group is divided."""
+    splits: dict[str, set[str | None]] = defaultdict(set)
+    for picture in pictures:
+        if (group := group_of(picture)) is not None:
+            splits[group].add(picture.item.split)
+    n = sum(len(found - {None}) > 1 for found in splits.values())
+    if n:
+        return f"; {n:,} of these are in more than one of the given splits"
+    return "" if any(picture.item.split is None for picture in pictures) else None
+
+
+def _template(pictures: Sequence[Picture], end: str) -> str:
+    """--paths for folders of classes, below splits or not, which ends so."""
     has_splits = any(picture.item.split is not None for picture in pictures)
-    lead = "{split}/{class}" if has_splits else "{class}"
-    if kind == "folder":
-        return f"{lead}/{{group}}/*"
-    marks = {found["mark"] for p in pictures if (found := _NUMBERED.fullmatch(PurePosixPath(p.item.name).stem))}
-    if len(marks) == 1 and len(mark := marks.pop()) > 1 and not re.search(r"[{}*?\\]", mark):
-        return f"{lead}/{{group}}{mark}*"
-    return lead + r"/{group:.*\d.*?}{:([ _.-]*[A-Za-z]*[ _.-]*|[ ]?\()\d+\)?}.*"
+    return ("{split}/{class}/" if has_splits else "{class}/") + end
+
+
+def _name_template(pictures: Sequence[Picture], form: re.Pattern[str]) -> str:
+    """The end of a template where all names have the same between the shared part and their own; else empty."""
+    marks = {found["mark"] for picture in pictures if (found := form.fullmatch(_stem(picture)))}
+    mark = marks.pop() if len(marks) == 1 else None
+    is_plain = mark is not None and len(mark) > 1 and not re.search(r"[{}*?\\]", mark)
+    return f"{{group}}{mark}*" if is_plain else ""
 
 
 def _suggest_bursts(pictures: Sequence[Picture], config: PrepareConfig, warnings: list[str]) -> None:

@@ -19,9 +19,10 @@ from .split import Shares, fixed_splits, group_units, open_shares
 
 _EMPTY = 0.25
 """What a class without an image in a split costs: more than any share that is missed by half."""
-_ROUNDS = 50
-_MANY_UNITS = 4000
-"""With more groups than this, dealing them out alone meets the shares, and exchanging them would take long."""
+_ROUNDS = 10
+_N_OTHERS = 200
+_MUCH_WORK = 400_000
+"""Groups times classes. Beyond it, dealing them out alone comes near enough, and exchanging them would take long."""
 
 
 def assign_grouped(pictures: Sequence[Picture], groups: Sequence[int], shares: Shares, seed: int) -> list[SplitName]:
@@ -37,8 +38,8 @@ def assign_grouped(pictures: Sequence[Picture], groups: Sequence[int], shares: S
             row[place[pictures[i].item.label]] += 1
     is_open = np.array([unit.members[0] not in fixed for unit in units])
     have = np.zeros((len(SPLITS), len(labels)))
-    for u in np.flatnonzero(~is_open).tolist():
-        have[SPLITS.index(fixed[units[u].members[0]])] += counts[u]
+    for i, given in fixed.items():
+        have[SPLITS.index(given), place[pictures[i].item.label]] += 1
     splits = _Division(counts, have, np.asarray(shares)).divided(np.flatnonzero(is_open))
     chosen = dict(fixed)
     for u, split in splits.items():
@@ -51,68 +52,51 @@ class _Division:
 
     def __init__(self, counts: np.ndarray, have: np.ndarray, shares: np.ndarray) -> None:
         self.counts, self.have = counts, have
-        self.totals = np.maximum(counts.sum(axis=0), 1)
-        self.wanted = shares[:, None] * self.totals
-        self.usable = np.flatnonzero(shares > 0)
+        self.totals = np.maximum(counts.sum(axis=0), 1)  # (C,)
+        self.wanted = shares[:, None] * self.totals  # (3, C)
+        self.usable = np.flatnonzero(shares > 0).tolist()
 
     def divided(self, units: np.ndarray) -> dict[int, int]:
         """The split of each of `units`, in 0..2."""
         order = sorted(units.tolist(), key=lambda u: (-float(self.counts[u].std()), -float(self.counts[u].sum())))
         where: dict[int, int] = {}
         for u in order:
-            where[u] = min(self.usable.tolist(), key=lambda s: (self._cost_with(u, s), s))
+            added = [self._cost(s, self.have[s] + self.counts[u]) - self._cost(s, self.have[s]) for s in self.usable]
+            where[u] = self.usable[int(np.argmin(added))]
             self.have[where[u]] += self.counts[u]
-        if len(order) <= _MANY_UNITS:
-            self._exchange(order, where)
+        if self.counts.size <= _MUCH_WORK:
+            for _ in range(_ROUNDS):
+                if not sum([self._improved(u, order, where) for u in order]):
+                    break
         return where
 
-    def _cost(self, have: np.ndarray) -> np.ndarray:
-        """Cost of (..., C) held by the splits (3, ..., C): squared misses of the shares, and empty places."""
-        wanted = self.wanted.reshape(len(SPLITS), *([1] * (have.ndim - 2)), -1)
-        missed = ((have - wanted) / self.totals) ** 2
-        is_empty = (have == 0) & (wanted > 0)
-        return np.asarray((missed + _EMPTY * is_empty).sum(axis=(0, -1)))
+    def _cost(self, split: int, have: np.ndarray) -> np.ndarray:
+        """Cost of what one split holds, (..., C): squared misses of the class shares, and empty places."""
+        missed = ((have - self.wanted[split]) / self.totals) ** 2
+        is_empty = (have <= 0) & (self.wanted[split] > 0)
+        return np.asarray((missed + _EMPTY * is_empty).sum(axis=-1))
 
-    def _cost_with(self, unit: int, split: int) -> float:
-        have = self.have.copy()
-        have[split] += self.counts[unit]
-        return float(self._cost(have))
-
-    def _exchange(self, order: list[int], where: dict[int, int]) -> None:
-        """Move one group to another split, or exchange two, while the cost falls."""
-        for _ in range(_ROUNDS):
-            before = float(self._cost(self.have))
-            for u in order:
-                self._best_move(u, order, where)
-            if float(self._cost(self.have)) > before - 1e-12:
-                return
-
-    def _best_move(self, u: int, order: list[int], where: dict[int, int]) -> None:
-        own = self.counts[u]
-        best, best_cost = None, float(self._cost(self.have)) - 1e-12
-        for split in self.usable.tolist():
-            if split == where[u]:
+    def _improved(self, u: int, order: list[int], where: dict[int, int]) -> bool:
+        """Move one group to another split, or exchange it for one of there, where that costs least; was it done?"""
+        source, own = where[u], self.counts[u]
+        best, best_gain = None, 1e-12
+        for split in self.usable:
+            if split == source:
                 continue
-            moved = self.have.copy()
-            moved[where[u]] -= own
-            moved[split] += own
-            others = np.array([v for v in order if where[v] == split][:200], np.int64)
-            # (3, V + 1, C): u moved alone, and u in exchange for each of the others
-            back = np.concatenate([np.zeros((1, own.size)), self.counts[others]])
-            have = np.repeat(moved[:, None], len(back), axis=1)
-            have[where[u]] += back
-            have[split] -= back
-            costs = self._cost(have)
-            k = int(costs.argmin())
-            if costs[k] < best_cost:
-                best, best_cost = (split, int(others[k - 1]) if k else None), float(costs[k])
-        if best is not None:
-            self._move(u, best[0], where, best[1])
-
-    def _move(self, u: int, split: int, where: dict[int, int], other: int | None) -> None:
-        source = where[u]
-        for v, target in ((u, split), (other, source)):
+            others = [v for v in order if where[v] == split][:_N_OTHERS]
+            back = np.concatenate([np.zeros((1, own.size)), self.counts[others]])  # (V + 1, C), the first: none back
+            after = self._cost(source, self.have[source] - own + back) + self._cost(
+                split, self.have[split] + own - back
+            )
+            gain = self._cost(source, self.have[source]) + self._cost(split, self.have[split]) - after
+            k = int(gain.argmax())
+            if gain[k] > best_gain:
+                best, best_gain = (split, others[k - 1] if k else None), float(gain[k])
+        if best is None:
+            return False
+        for v, target in ((u, best[0]), (best[1], source)):
             if v is not None:
                 self.have[where[v]] -= self.counts[v]
                 self.have[target] += self.counts[v]
                 where[v] = target
+        return True

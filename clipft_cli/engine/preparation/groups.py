@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from ...config.commands import PrepareConfig
@@ -13,6 +13,8 @@ from .checks import Picture
 from .duplicates import connected
 
 _N_NAMED = 3
+_LUMP, _FEW_GROUPS = 0.1, 3
+"""Share of all images that near copies may join out of more than a few groups."""
 
 
 def has_groups(pictures: Sequence[Picture]) -> bool:
@@ -21,18 +23,39 @@ def has_groups(pictures: Sequence[Picture]) -> bool:
 
 
 def join_groups(
-    pictures: Sequence[Picture], near: Sequence[int], pairs_too: Sequence[tuple[int, int]] = ()
+    pictures: Sequence[Picture], near: Sequence[int], bursts: Sequence[tuple[int, int]], warnings: list[str]
 ) -> list[int]:
-    """The number of the unit of each picture: near copies, a group and a pair each stay together."""
-    if not has_groups(pictures) and not pairs_too:
+    """The number of the unit of each picture: near copies, a group and a burst each stay together.
+
+    Near copies do not make one lump of many groups (X-rays all look alike): there groups hold alone, with a warning.
+    """
+    given = [picture.item.group for picture in pictures]
+    if not has_groups(pictures) and not bursts:
         return list(near)
-    first: dict[tuple[str, object], int] = {}
-    pairs = list(pairs_too)
-    for i, picture in enumerate(pictures):
-        keys: list[tuple[str, object]] = [("near", near[i])]
-        keys += [("group", picture.item.group)] if picture.item.group is not None else []
-        pairs += [(first.setdefault(key, i), i) for key in keys]
-    return connected(len(pictures), [(a, b) for a, b in pairs if a != b])
+    said = [*_links(given), *bursts]
+    units = connected(len(pictures), [*said, *_links(near)])
+    names: dict[int, set[str]] = defaultdict(set)
+    for unit, group in zip(units, given, strict=True):
+        if group is not None:
+            names[unit].add(group)
+    sizes = Counter(units)
+    lumps = {u for u, n in sizes.items() if n > max(_LUMP * len(pictures), 2) and len(names[u]) > _FEW_GROUPS}
+    if not lumps:
+        return units
+    n = sum(len(names[u]) for u in lumps)
+    named = ", ".join(shown(group, 30) for group in sorted(names[min(lumps)])[:_N_NAMED])
+    warnings.append(
+        f"images of {n:,} groups look alike ({named}, ...) and would all come"
+        " into one split: the groups stay as they were given, and images that look alike may be in several splits"
+    )
+    alone = connected(len(pictures), said)
+    return [len(pictures) + alone[i] if unit in lumps else unit for i, unit in enumerate(units)]
+
+
+def _links(groups: Sequence[int] | Sequence[str | None]) -> list[tuple[int, int]]:
+    """Pairs that connect all of one group: each with the first of it."""
+    first: dict[int | str, int] = {}
+    return [(first.setdefault(group, i), i) for i, group in enumerate(groups) if group is not None]
 
 
 def group_note(pictures: Sequence[Picture]) -> str:

@@ -60,13 +60,18 @@ def open_shares(pictures: Sequence[Picture], shares: Shares) -> tuple[dict[Split
 def fixed_splits(
     pictures: Sequence[Picture], units: Sequence[Unit], kept: dict[SplitName, SplitName | None]
 ) -> dict[int, SplitName]:
-    """The splits that are given, by the position of the picture; all of a unit share one."""
+    """The splits that are given, by the position of the picture, and for the open ones of a unit that of most others.
+
+    No given split is changed, even where a unit has several.
+    """
     fixed: dict[int, SplitName] = {}
     for unit in units:
-        given = next((split for i in unit.members if (split := pictures[i].item.split) is not None), None)
-        split = kept[given] if given is not None else None
-        if split is not None:
-            fixed.update(dict.fromkeys(unit.members, split))
+        given = [(i, split) for i in unit.members if (split := pictures[i].item.split) is not None]
+        own = {i: now for i, split in given if (now := kept[split]) is not None}
+        if own:
+            counts = Counter(own.values())
+            most = max(SPLITS, key=lambda split: counts[split])
+            fixed.update({i: own.get(i, most) for i in unit.members})
     return fixed
 
 

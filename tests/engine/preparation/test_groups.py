@@ -95,18 +95,18 @@ def test_a_data_set_without_groups_has_rows_as_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "template"),
+    ("name", "template", "n"),
     [
-        ("vid{g}_frame_{i:03d}.png", "{class}/{group}_frame_*"),
-        ("clip{g}frame{i:04d}.png", "{class}/{group}frame*"),
+        ("vid{g}_frame_{i:03d}.png", "{class}/{group}_frame_*", 8),
+        ("clip{g}frame{i:04d}.png", "{class}/{group}frame*", 4),  # clip0 of both classes is one
     ],
 )
-def test_file_names_with_numbered_starts_are_asked_about_with_the_template(name: str, template: str) -> None:
+def test_file_names_with_numbered_starts_are_asked_about_with_the_template(name: str, template: str, n: int) -> None:
     for label in "ab":
         for g, i in itertools.product(range(4), range(4)):
             picture(Path("clips") / label / name.format(g=f"{label}{g}" if "vid" in name else g, i=i))
     warned = " ".join(prepare(config(source="clips")).warnings)
-    assert "file names share numbered starts (8 of them" in warned
+    assert f"file names share numbered starts ({n} of them" in warned
     assert f"--paths '{template}'" in warned
 
 
@@ -144,3 +144,31 @@ def test_bursts_are_seen_in_exif_and_kept_together_where_that_is_asked_for() -> 
     for row in read_manifest(Path("data/kept")).rows:
         found[row.path.split("/")[1] + Path(row.path).name[0]].add(row.split)
     assert Counter(map(len, found.values())) == {1: 12}
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("P{g:03d}_{side}.png", r"{group:.*\d}{:[ _.-]*"), ("plot{g}{side}.png", r"{group:.*\d}{:")]
+)
+def test_names_with_letters_after_a_shared_number_are_asked_about(name: str, field: str) -> None:
+    for label, g, side in itertools.product("ab", range(6), ("left", "right")):
+        picture(Path("set") / label / name.format(g=g + 10 * "ab".index(label), side=side))
+    warned = " ".join(prepare(config(source="set")).warnings)
+    assert "file names share numbered starts (12 of them" in warned
+    assert field in warned
+
+
+def test_a_start_that_is_shared_across_classes_is_asked_about() -> None:
+    for g, label in itertools.product(range(12), ("before", "after")):
+        picture(Path("set") / label / f"patient{g:02d}_{'ba'[label == 'after']}.png")
+    warned = " ".join(prepare(config(source="set")).warnings)
+    assert "12 of them" in warned
+
+
+@pytest.mark.parametrize("is_divided", [True, False])
+def test_given_splits_that_divide_what_shares_a_name_are_said(is_divided: bool) -> None:
+    for label, g, i in itertools.product("ab", range(6), range(3)):
+        k = i if is_divided else g % 3
+        picture(Path("set") / ("train", "val", "test")[k] / label / f"clip{label}{g}_frame{i}.png")
+    warned = " ".join(prepare(config(source="set")).warnings)
+    assert ("12 of these are in more than one of the given splits" in warned) == is_divided
+    assert ("share numbered starts" in warned) == is_divided
