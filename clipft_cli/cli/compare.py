@@ -41,7 +41,8 @@ def compare(
         Path | None, typer.Option(metavar="DIR", help=help_of("compare.retention"), path_type=str)
     ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"), autocompletion=devices)
+        str | None,
+        typer.Option(metavar="DEVICE", help=help_of("hardware.device"), autocompletion=devices),
     ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,

@@ -44,7 +44,8 @@ def predict(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("predict.batch_size"))] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"), autocompletion=devices)
+        str | None,
+        typer.Option(metavar="DEVICE", help=help_of("hardware.device"), autocompletion=devices),
     ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,

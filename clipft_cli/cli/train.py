@@ -34,7 +34,8 @@ def train(
     seed: Annotated[int | None, typer.Option(help=help_of("seed"))] = None,
     few_shot: Annotated[int | None, typer.Option(metavar="K", help=help_of("data.few_shot"))] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help=help_of("hardware.device"), autocompletion=devices)
+        str | None,
+        typer.Option(metavar="DEVICE", help=help_of("hardware.device"), autocompletion=devices),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run: RUN, or the newest one.")

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .base import Config
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "bf16", "fp16", "no"]
 TrainedIn = Literal["bf16", "fp16", "fp32"]
 PrecisionWord = Literal["true", "yes", "false", "none", "fp32", "off"]
 HeadName = Literal["cosine", "linear"]
 HeadStart = Literal["auto", "text", "probe"]
+_DEVICE = re.compile(r"auto|cpu(:0)?|mps(:0)?|cuda(:\d{1,3})?")
+DEVICES = "auto, cpu, mps, cuda or, where there are several, cuda:1"
+
+
+def _device(value: Any) -> Any:
+    """As torch writes it, whatever the case; of cpu and mps there is one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"should be {DEVICES}; for the GPU with this number: cuda:{value}")
+    if not isinstance(value, str):
+        return value
+    name = value.strip().lower()
+    if not _DEVICE.fullmatch(name):
+        guess = f"; for the GPU with this number: cuda:{int(name)}" if name.isdecimal() else ""
+        raise ValueError(f"should be {DEVICES}{guess}")
+    return name if name.startswith("cuda") else name.removesuffix(":0")
+
+
+DeviceName = Annotated[str, BeforeValidator(_device)]
+"""`auto`, or a device as torch names it."""
 
 
 class ModelConfig(Config):
@@ -51,7 +70,7 @@ class ModelConfig(Config):
 class HardwareConfig(Config):
     """The device and how numbers are kept on it."""
 
-    device: DeviceName = Field("auto", description="auto: cuda, else mps, else cpu.")
+    device: DeviceName = Field("auto", description="auto: cuda, else mps, else cpu; cuda:1: the second GPU.")
     mixed_precision: PrecisionName = Field(
         "auto",
         description="auto or true: bf16 where the device has it, fp16 on older CUDA; no: float32. A finished run is"

@@ -45,12 +45,23 @@ def choose_device(name: DeviceName) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available[name]:
+    device = torch.device(name)
+    if not available[device.type]:
         raise ResourceError(
             f"hardware.device: '{name}' is not available here",
             hint="use `--set hardware.device=auto`, or install a torch build for this device",
         )
-    return torch.device(name)
+    n_cards = torch.cuda.device_count() if device.type == "cuda" else 0
+    if device.index is not None and device.index >= n_cards:
+        raise ResourceError(
+            f"hardware.device: '{name}' is not here: there {_cards(n_cards)}",
+            hint="`--device cuda` takes the first; CUDA_VISIBLE_DEVICES, where it is set, hides others",
+        )
+    return device
+
+
+def _cards(n: int) -> str:
+    return "is one GPU, cuda:0" if n == 1 else f"are {n} GPUs, cuda:0 to cuda:{n - 1}"
 
 
 def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
@@ -87,6 +98,7 @@ def set_up(hardware: HardwareConfig, trained_in: TrainedIn | None = None) -> Pre
     if hardware.num_threads is not None:
         torch.set_num_threads(hardware.num_threads)
     if device.type == "cuda":
+        torch.cuda.set_device(device)  # what a library makes on "the" GPU is made there
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
     if hardware.deterministic:
@@ -99,7 +111,7 @@ def set_up(hardware: HardwareConfig, trained_in: TrainedIn | None = None) -> Pre
 def device_label(device: torch.device) -> str:
     """The device in words a person knows."""
     if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
+        return f"{device} ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
         n = torch.get_num_threads()
         return f"cpu ({n} thread{'' if n == 1 else 's'})"

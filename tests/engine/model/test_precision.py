@@ -6,6 +6,7 @@ import os
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from clipft_cli.config.model import HardwareConfig
 from clipft_cli.engine.model.precision import (
@@ -40,6 +41,38 @@ def test_a_missing_device_is_refused():
     with pytest.raises(ResourceError) as caught:
         choose_device("cuda")
     assert caught.value.message == "hardware.device: 'cuda' is not available here"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_missing_second_gpu_is_refused_by_its_name():
+    with pytest.raises(ResourceError, match="'cuda:1' is not available here"):
+        choose_device("cuda:1")
+
+
+@pytest.mark.parametrize(("n", "told"), [(1, "there is one GPU, cuda:0"), (4, "there are 4 GPUs, cuda:0 to cuda:3")])
+def test_a_gpu_beyond_the_last_is_refused_with_those_that_are_there(monkeypatch, n, told):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n)
+    assert choose_device(f"cuda:{n - 1}").index == n - 1
+    with pytest.raises(ResourceError, match=told):
+        choose_device(f"cuda:{n}")
+
+
+@pytest.mark.parametrize("wish", ["cpu:0", "CPU", " cpu "])
+def test_the_cpu_has_several_names(wish):
+    assert choose_device(HardwareConfig(device=wish).device) == CPU
+
+
+@pytest.mark.parametrize("wish", ["gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:1:2", "cuda 1", "mps:1", "", "cuda:1000"])
+def test_what_is_no_device_is_refused_with_all_that_are(wish):
+    with pytest.raises(ValidationError, match="should be auto, cpu, mps, cuda or, where there are several, cuda:1"):
+        HardwareConfig(device=wish)
+
+
+@pytest.mark.parametrize("wish", ["1", 1])
+def test_a_bare_number_is_answered_with_the_device_it_may_mean(wish):
+    with pytest.raises(ValidationError, match="for the GPU with this number: cuda:1"):
+        HardwareConfig(device=wish)
 
 
 @pytest.mark.parametrize(
