@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ...config.data import SplitName
 from ..files.visible import shown
+from ..labels.alike import is_number
 from ..labels.class_names import ClassInfo
 from .checks import Picture
 from .split import Shares, is_test_only
@@ -36,7 +37,7 @@ def warn_about_splits(
             named = ", ".join(shown(name, 40) for name in without[:_N_NAMED])
             more = ", ..." if len(without) > _N_NAMED else ""
             warnings.append(f"{len(without)} classes have no {split} images: {named}{more}")
-    if all(info.readable.isdigit() for info in classes):
+    if all(is_number(info.readable) for info in classes):
         warnings.append("class names are numbers, which say nothing to CLIP: edit classes.txt")
 
 

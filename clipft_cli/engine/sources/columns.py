@@ -257,7 +257,7 @@ class LabelChoice:
     def _divides(self, name: str) -> bool:
         """Whether a column has values that come back, and are no measures."""
         texts = [text for text in self.texts(name) if text]
-        are_measures = sum(is_number(text) and not text.isdigit() for text in texts) > len(texts) // 2
+        are_measures = sum(is_number(text) and not _is_whole(text) for text in texts) > len(texts) // 2
         return 2 <= len(set(texts)) <= len(texts) // 2 and not are_measures
 
     def _marks(self) -> tuple[str, ...]:
@@ -287,6 +287,10 @@ class LabelChoice:
         ]
         folders = [cell.replace("\\", "/").rpartition("/")[0] for cell in cells]
         return len(set(folders)) > 1 and all(folders)
+
+
+def _is_whole(number: str) -> bool:
+    return float(number.replace(",", ".")).is_integer()
 
 
 def _cell_text(cell: Any) -> str:

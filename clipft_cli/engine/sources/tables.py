@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatch
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from .columns import ColumnChoice, Columns
 from .image_finder import NOT_FOUND, ImageFinder, Unfound
 from .listing import Item, Listing
 from .problems import Problem
+from .several_labels import refuse_several_labels
 from .source import Source, SourceRequest, whole_path
 
-_JOINERS = "|;,"
-"""What people write between the classes of an image that has several."""
+TWICE = "listed twice in the table"
+_FEW = 0.05
+"""Of the rows: so many may be left out without a warning."""
 
 
 def list_table(path: Path, request: SourceRequest, inside: Path | None = None, beside: Sequence[Path] = ()) -> Listing:
@@ -70,7 +71,8 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
         roots = ", ".join(shown(str(root), 80) or "." for root in finder.roots)
         listing.notes.append(f"{finder.n_searched:,} images were found by name below {roots}")
     _check_usable(listing, columns, request)
-    _refuse_joined_labels(listing, request)
+    _warn_of_losses(listing, len(listing.items) + len(listing.problems))
+    refuse_several_labels(listing, request)
     return listing
 
 
@@ -174,7 +176,7 @@ def _once(items: Iterable[Item], problems: list[Problem]) -> list[Item]:
     for item in items:
         key = (item.file, item.label, item.split)
         if key in seen:
-            problems.append(Problem(item.name, "listed twice in the table", "", item.label))
+            problems.append(Problem(item.name, TWICE, "", item.label))
         else:
             seen.add(key)
             kept.append(item)
@@ -200,25 +202,16 @@ def _check_usable(listing: Listing, columns: Columns, request: SourceRequest) ->
     )
 
 
-def _refuse_joined_labels(listing: Listing, request: SourceRequest) -> None:
-    """Raises DataError where classes are joined of others, as `cat|dog` is, and nobody leaves them out."""
-    counts = Counter(item.label for item in listing.items)
-    for joiner in _JOINERS:
-        joined = [
-            label
-            for label in counts
-            if joiner in label
-            and all(part.strip() in counts for part in label.split(joiner))
-            and not any(fnmatch(label.casefold(), glob.casefold()) for glob in request.options.exclude)
-            and "none" not in request.options.merge
-        ]
-        if joined:
-            raise DataError(
-                f"{listing.description}: {sum(counts[label] for label in joined):,} images have several classes, such"
-                f" as '{shown(joined[0], 60)}', whose parts are classes themselves",
-                hint=f"`{request.again('--exclude', f'*{joiner}*')}` leaves them out;"
-                f" `{request.again('--merge', 'none')}` takes each as a class of its own",
-            )
+def _warn_of_losses(listing: Listing, n_rows: int) -> None:
+    """Warn where more than a few rows are not used, or a class with all its rows."""
+    lost = Counter(problem.reason for problem in listing.problems if problem.reason != TWICE)
+    if sum(lost.values()) > _FEW * n_rows:
+        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in lost.most_common(5))
+        listing.warnings.append(f"{sum(lost.values()):,} of {n_rows:,} rows are not used: {reasons}")
+    gone = {problem.label for problem in listing.problems if problem.label} - {item.label for item in listing.items}
+    if gone:
+        named = ", ".join(shown(label, 40) for label in sorted(gone)[:5]) + (", ..." if len(gone) > 5 else "")
+        listing.warnings.append(f"{len(gone):,} classes have no row that can be used: {named}")
 
 
 def _evidence(text: str) -> str:
