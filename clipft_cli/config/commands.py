@@ -39,6 +39,7 @@ class PrepareOptions(Config):
     source: str | None = Field(
         None,
         description="Folder, folder with a table, CSV, JSONL, Parquet, zip, tar,"
+        " COCO, Label Studio, VIA, FiftyOne, CVAT, JSON, lists of `path label`, WebDataset, npz,"
         " stanford-dogs, oxford-pets or hf:owner/name; none: drawn dogs.",
     )
     output_dir: Path | None = Field(None, description="Where the data set is written; none: data/NAME.")

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError
+from .annotations import FORMATS
+from .annotations.format import as_source
 from .archives import ARCHIVE
+from .arrays import ARRAYS
+from .detection_sets import DETECTION_SETS
 from .drawn import DRAWN
 from .folders import FOLDER
 from .hub import HUB
@@ -16,15 +20,20 @@ from .source import Source
 from .stanford_dogs import STANFORD_DOGS
 from .table_folder import TABLE_FOLDER
 from .tables import TABLE
+from .webdataset import WEBDATASET
 
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
         DRAWN,
+        WEBDATASET,
+        DETECTION_SETS,
         TABLE_FOLDER,
         FOLDER,
         TABLE,
         ARCHIVE,
+        ARRAYS,
+        *map(as_source, FORMATS.values()),
         STANFORD_DOGS,
         OXFORD_PETS,
         HUB,

@@ -61,7 +61,9 @@ class ImageFinder:
                 for written in dict.fromkeys((text, _slashed(text))):
                     if (root / written).is_file():
                         return self._taken(root / written, text)
-            return self._search(_slashed(text))
+            found = self._search(_slashed(text))
+            bare = _without_upload(text)
+            return self._search(bare) if isinstance(found, Unfound) and bare != text else found
         except (OSError, ValueError):  # a name too long, or with a NUL byte
             return Unfound(NOT_FOUND, shown(text, 120))
 
@@ -110,6 +112,14 @@ def _slashed(text: str) -> str:
     """A path of Windows, or one written as a web address, as a path."""
     path = unquote(text.removeprefix("file://")) if text.startswith("file://") else text
     return _DRIVE.sub("", path.replace("\\", "/")) if "\\" in path else path
+
+
+def _without_upload(text: str) -> str:
+    """A path that Label Studio's server gave: `/data/upload/3/0a1b2c3d-cat.jpg` or `/data/local-files/?d=cat.jpg`."""
+    local = text.partition("/data/local-files/?d=")[2]
+    if local:
+        return unquote(local)
+    return re.sub(r"^.*/data/upload/(\d+/)?([0-9a-f]{8}-)?", "", f"/{text}") if "data/upload/" in text else text
 
 
 def _keys(parts: Sequence[str], key: Callable[[str], str]) -> list[str]:

@@ -15,6 +15,8 @@ from ..files.pictures import is_picture
 from ..files.visible import quoted, shown
 from ..labels.folder_names import folder_name
 from ..tables.read import TABLE_SUFFIXES
+from .annotations import FORMATS
+from .annotations.format import Format, list_annotated
 from .folders import OWN_FILES
 from .listing import SPLIT_WORDS, Item, Listing
 from .problems import Problem
@@ -23,9 +25,11 @@ from .tables import list_table
 from .tree import is_ignored, walk
 
 _MAX_DEPTH = 2
+_MAX_TABLES = 100
+_ANNOTATION_SUFFIXES = frozenset({".json", ".xml", ".txt", ".lst"})
 _NO_TABLE = re.compile(r"sample.?submission|submission|readme|requirements", re.IGNORECASE)
 _OF_IMAGES = frozenset(
-    "image images img imgs picture pictures photo photos jpg jpeg png files data dataset raw".split()  # noqa: SIM905
+    "image images img imgs picture pictures photo photos jpg jpeg png jpegimages files data dataset raw".split()  # noqa: SIM905
 )
 """Folders that say nothing of what lies in them."""
 
@@ -40,18 +44,21 @@ def tables_in(root: Path) -> list[Path]:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
             continue
+        here: list[Path] = []
         for entry in entries:
             if is_ignored(entry.name):
                 continue
             if entry.is_dir() and depth < _MAX_DEPTH:
                 waiting.append((folder / entry.name, depth + 1))
             elif _is_table_name(entry.name) and not entry.is_dir():
-                found.append(folder / entry.name)
-    return sorted(found)
+                here.append(folder / entry.name)
+        if len(here) <= _MAX_TABLES:  # more are a text for each image
+            found += here
+    return sorted(path for path in found if path.suffix.lower() in TABLE_SUFFIXES or _format_of(path))
 
 
 def _is_table_name(name: str) -> bool:
-    is_table = os.path.splitext(name)[1].lower() in TABLE_SUFFIXES
+    is_table = os.path.splitext(name)[1].lower() in TABLE_SUFFIXES | _ANNOTATION_SUFFIXES
     return is_table and name not in OWN_FILES and not _NO_TABLE.search(name)
 
 
@@ -60,20 +67,25 @@ def holds_table(root: Path) -> bool:
     if (root / "dataset.json").exists():
         return False
     tables = tables_in(root)
-    if not tables:
+    if not tables or has_class_folders(root):
         return False
-    pictures = [path for path in walk(root).files if is_picture(root / path)]
-    classes = {_class_folder(path) for path in pictures} - {None}
-    return len(classes) < 2 and bool(pictures or any(path.suffix.lower() == ".parquet" for path in tables))
+    holds_images = any(path.suffix.lower() == ".parquet" for path in tables)
+    return holds_images or any(is_picture(root / path) for path in walk(root).files)
+
+
+def has_class_folders(root: Path) -> bool:
+    """Whether the pictures below a folder lie in two folders or more that may be classes."""
+    pictures = (path for path in walk(root).files if is_picture(root / path))
+    return len({_class_folder(path) for path in pictures} - {None}) > 1
 
 
 def _class_folder(path: Path) -> str | None:
     """The first folder above an image whose name says more than that it holds images of a split."""
-    said = (part for part in path.parts[:-1] if _split_of(part) is None and part.casefold() not in _OF_IMAGES)
+    said = (part for part in path.parts[:-1] if split_of_name(part) is None and part.casefold() not in _OF_IMAGES)
     return next(said, None)
 
 
-def _split_of(name: str) -> SplitName | None:
+def split_of_name(name: str) -> SplitName | None:
     """The split that the name of a folder or a file says: `train`, `train-00000-of-00002`, `test_labels`."""
     found = {SPLIT_WORDS[word] for word in re.split(r"[\W_\d]+", name.casefold()) if word in SPLIT_WORDS}
     return found.pop() if len(found) == 1 else None
@@ -89,7 +101,7 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
     failures: dict[Path, ClipftError] = {}
     for path in tables_in(root):
         try:
-            listings[path] = list_table(path, request, inside, beside=[root])
+            listings[path] = _list_one(path, request, inside, root)
         except ClipftError as error:
             failures[path] = error
     if not listings:
@@ -102,11 +114,24 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
     return listing
 
 
+def _list_one(path: Path, request: SourceRequest, inside: Path | None, root: Path) -> Listing:
+    form = _format_of(path)
+    if form is not None:
+        return list_annotated(form, path, request, inside, beside=[root])
+    return list_table(path, request, inside, beside=[root])
+
+
+def _format_of(path: Path) -> Format | None:
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return None
+    return next((form for form in FORMATS.values() if form.evidence(path)), None)
+
+
 def _joined(root: Path, listings: Mapping[Path, Listing], request: SourceRequest) -> Listing:
     paths = list(listings)
     if len({_content(listing) for listing in listings.values()}) == 1:
         paths = paths[:1]
-    splits = [_split_of(path.stem) or _split_of(path.parent.name) for path in paths]
+    splits = [split_of_name(path.stem) or split_of_name(path.parent.name) for path in paths]
     are_parts = len({re.sub(r"\d+", "", path.name) for path in paths}) == 1 and len({p.parent for p in paths}) == 1
     if len(paths) > 1 and not are_parts and None in splits:
         raise _which(root, paths, request)

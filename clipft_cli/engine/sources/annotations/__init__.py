@@ -1,0 +1,17 @@
+"""Files that name images and say what is on each: one file a format, each a `Format`, in one registry."""
+
+from __future__ import annotations
+
+from .coco import COCO
+from .cvat import CVAT
+from .fiftyone import FIFTYONE
+from .format import Format
+from .json_table import JSON_TABLE
+from .label_studio import LABEL_STUDIO
+from .path_list import PATH_LIST
+from .via import VIA
+
+FORMATS: dict[str, Format] = {
+    form.name: form for form in (COCO, LABEL_STUDIO, VIA, FIFTYONE, CVAT, PATH_LIST, JSON_TABLE)
+}
+"""The first whose `evidence` says so reads a file; a plain list of objects comes last."""
