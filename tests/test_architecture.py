@@ -143,7 +143,7 @@ def operands(node: ast.AST) -> list[ast.AST]:
 
 def test_init_files_are_empty_but_the_registries_and_the_public_face():
     filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
-    assert {path.parent.name for path in filled} == {"clipft_cli", "methods", "metrics", "sources"}
+    assert {path.parent.name for path in filled} == {"clipft_cli", "annotations", "methods", "metrics", "sources"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0] if command else "clipft")
