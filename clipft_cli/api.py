@@ -49,11 +49,13 @@ def load(
     return run(checkpoint, hardware)
 
 
-def prepare(config: PrepareConfig, on_event: Callable[[Any], None] = _ignore, *, force: bool = False) -> PrepareResult:
+def prepare(
+    config: PrepareConfig, on_event: Callable[[Any], None] = _ignore, *, force: bool = False, update: bool = False
+) -> PrepareResult:
     """Make a data set, as `clipft prepare` does. Without `prepare.source` it is the drawn dogs."""
     from .engine.prepare import prepare as run
 
-    return run(config, on_event, force=force)
+    return run(config, on_event, force=force, update=update)
 
 
 def train(config: TrainConfig, on_event: Callable[[Any], None] = _ignore) -> TrainResult:

@@ -32,6 +32,8 @@ def export(
         Path | None, typer.Option("--data-dir", "-d", help=help_of("export.data_dir"), path_type=str)
     ] = None,
     images: Annotated[str | None, typer.Option(metavar="N|all", help=help_of("export.images"))] = None,
+    int8: Annotated[bool | None, typer.Option("--int8", help=help_of("export.int8"), show_default=False)] = None,
+    force: Annotated[bool | None, typer.Option("--force", help=help_of("export.force"), show_default=False)] = None,
     with_sample: Annotated[
         bool | None, typer.Option("--with-sample", help=help_of("export.with_sample"), show_default=False)
     ] = None,
@@ -52,6 +54,8 @@ def export(
         "export.output_dir": output,
         "export.data_dir": data_dir,
         "export.images": images,
+        "export.int8": int8,
+        "export.force": force,
         "export.with_sample": with_sample,
         "export.base": base,
     }

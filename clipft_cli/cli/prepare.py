@@ -62,6 +62,10 @@ def prepare(
     force: Annotated[
         bool, typer.Option("--force", help="Rename a data set that is in the way to NAME.old-1, and go on.")
     ] = False,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Take what is new into a data set that is there; images keep their split."),
+    ] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -107,5 +111,5 @@ def prepare(
         report.raise_on_faults()
     else:
         with PrepareView(screen) as view, screen.telling_of_stalls():
-            result = run(settings, on_event=view, force=force)
+            result = run(settings, on_event=view, force=force, update=update)
         screen.result(result.to_json(), lambda console: show_prepared(console, result))

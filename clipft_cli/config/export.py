@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from .base import Config
 
-FormatName = Literal["safetensors", "open_clip"]
+FormatName = Literal["safetensors", "open_clip", "onnx"]
 
 
 class ExportOptions(Config):
@@ -20,7 +20,7 @@ class ExportOptions(Config):
         None,
         description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
     )
-    to: FormatName = Field("safetensors", description="Format to write.")
+    to: FormatName = Field("onnx", description="Format to write: onnx, open_clip or safetensors.")
     output_dir: Path | None = Field(None, description="Folder of the export; none: export-FORMAT inside the run.")
     data_dir: Path | None = Field(
         None, description="Data set whose val images the export is checked on; none: the one the run was trained on."
@@ -34,6 +34,11 @@ class ExportOptions(Config):
         le=1,
         description="Largest difference of a probability that an exact export may show; none: the format's own bound.",
     )
+    int8: bool = Field(False, description="Add graphs with eight-bit weights, measured on val beside the others.")
+    min_agreement: float = Field(
+        0.97, ge=0, le=1, description="Share of images on which eight-bit weights must give the same answer."
+    )
+    force: bool = Field(False, description="Keep eight-bit weights that agree less, or were not measured on val.")
     with_sample: bool = Field(False, description="Add one image of the test split, as sample/.")
 
     @field_validator("images", mode="before", json_schema_input_type=int | Literal["all"] | None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.commands import ExportConfig
-from ..config.export import FormatName
+from ..config.export import ExportOptions, FormatName
 from ..errors import ConfigError, ModelError, ResourceError
 from .checkpoint.subject import place_in_run
 from .events import Note, OnEvent
@@ -60,6 +60,9 @@ def export(config: ExportConfig, on_event: OnEvent = lambda event: None) -> Expo
     if options.checkpoint is None:
         on_event(Note(f"exporting {checkpoint}, of the newest finished run"))
     form = FORMATS[options.to]
+    if options.int8 and not form.has_int8:
+        able = ", ".join(name for name, one in FORMATS.items() if one.has_int8)
+        raise ConfigError(f"export.int8: eight-bit weights are built for {able}, not for {form.name}")
     form.require()
     target = options.output_dir or place_in_run(checkpoint, f"export-{form.name}")
     refuse_taken(target)
@@ -69,9 +72,9 @@ def export(config: ExportConfig, on_event: OnEvent = lambda event: None) -> Expo
         raise ModelError(f"{checkpoint}: has no equal in {form.name}: {reason}")
     probe = read_probe(config, source, on_event)
     with _writable(target), replaced_folder(target) as folder:
-        form.write(source, folder)
+        form.write(source, folder, options)
         on_event(Note(f"written; read back on {probe.where}"))
-        checks = _checks(form, folder, probe, options.max_difference)
+        checks = _checks(form, folder, probe, options)
         if options.with_sample:
             add_sample(folder, config, source)
         write_record(folder, form.name, source.card, [check.to_json() for check in checks], probe.where)
@@ -115,11 +118,11 @@ def _writable(target: Path) -> Iterator[None]:
         raise ResourceError(f"{target}: cannot be written: {reason}", hint="choose another --output") from None
 
 
-def _checks(form: Format, folder: Path, probe: Probe, max_difference: float | None) -> tuple[Check, ...]:
+def _checks(form: Format, folder: Path, probe: Probe, options: ExportOptions) -> tuple[Check, ...]:
     """Every reader's answers beside the model's. Raises ModelError where they are not its own."""
-    checks = tuple(checked(reader, probe, max_difference) for reader in form.readers(folder))
+    checks = checked(form.readers(folder), probe, options.max_difference)
     for check in checks:
-        check.refuse_beyond_bound()
+        check.refuse(options)
     return checks
 
 

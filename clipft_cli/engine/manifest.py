@@ -45,7 +45,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a data set was made. `left_out`: files that were seen and not taken, with their size in bytes."""
+    """How a data set was made. `left_out`: files that were seen and not taken, with their size in bytes.
+
+    `request` is the fingerprint of what was asked for, `options` those of it that are not the defaults (None: not
+    known, as of earlier versions).
+    """
 
     source: str = ""
     seed: int = 0
@@ -53,6 +57,7 @@ class Origin:
     in_place: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     request: str = ""
+    options: Mapping[str, Any] | None = None
 
     @property
     def is_drawn(self) -> bool:
@@ -230,6 +235,7 @@ def _origin(header: Mapping[str, Any]) -> Origin:
         header["in_place"],
         left_out,
         str(header["request"]),
+        dict(header["options"]) if header.get("options") is not None else None,
     )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.commands import PrepareConfig, PrepareOptions
+from ..errors import ConfigError
 from .manifest import Origin
 from .preparation.draft import make_draft
 from .preparation.finish import describe, describe_existing, write_in_place, write_layout
 from .preparation.layout import work_folder
-from .preparation.request import fingerprint, identities
+from .preparation.request import asked_options, fingerprint, identities
 from .preparation.skeleton import SkeletonResult, write_skeleton
 from .preparation.split import Shares
 from .preparation.summary import PrepareResult
-from .preparation.target import DATA_FOLDER, Target, check_stays, check_target, choose_target, make_room
+from .preparation.target import DATA_FOLDER, Target, Wish, check_stays, check_target, choose_target, make_room
+from .preparation.update import write_update
 from .preparation.validate import ValidationReport, validate
 from .sources.listing import Listing
 from .sources.source import SourceRequest
@@ -32,14 +34,22 @@ class Progress:
 
 
 def prepare(
-    config: PrepareConfig, on_event: Callable[[Progress], None] = lambda event: None, *, force: bool = False
+    config: PrepareConfig,
+    on_event: Callable[[Progress], None] = lambda event: None,
+    *,
+    force: bool = False,
+    update: bool = False,
 ) -> PrepareResult:
     """Make the data set that `config` describes, or find that it is there already.
 
+    Another data set at the target is refused; with `update` what is new is taken into it, with `force` it is renamed.
     Writes nothing but the data folder, and into the current folder a starter clipft.yaml and, for the drawn
     dogs, image.jpg, where there are none. Raises ClipftError of the kind of what is wrong.
     """
     started = time.monotonic()
+    if force and update:
+        raise ConfigError("--force prepares anew and --update keeps what is there", hint="give one of them")
+    wish: Wish = "replace" if force else "update" if update else "refuse"
 
     def on_progress(stage: str, done: int, total: int | None) -> None:
         on_event(Progress(stage, done, total))
@@ -52,13 +62,14 @@ def prepare(
         )
         source = SourceRequest(options, config.seed, work, target.root.parent / "downloads", on_progress)
         asked, listing = _what_is_asked(config, target, source)
-        existing, note = make_room(target, asked, force)
-        if existing is not None:
-            return describe_existing(existing, config, time.monotonic() - started)
+        room = make_room(target, asked, config, listing, wish)
+        if room.existing is not None:
+            return describe_existing(room.existing, config, time.monotonic() - started)
         listing = listing or target.kind.read(source)
-        listing.notes += [note] if note else []
+        listing.notes += [room.note] if room.note else []
+        target = replace(target, earlier=room.earlier)
         draft = make_draft(config, target, listing, on_progress)
-        write = write_in_place if target.stays else write_layout
+        write = write_in_place if target.stays else write_update if update and room.earlier else write_layout
         origin = _origin(config, target, asked, draft.shares)
         manifest = write(target, work, listing, draft, origin, on_progress)
     return describe(manifest, listing, draft, config, time.monotonic() - started)
@@ -101,4 +112,4 @@ def _origin(config: PrepareConfig, target: Target, request: str, shares: Shares)
     if target.is_again and target.previous is not None:
         source = target.previous.origin.source
     is_in_place = target.stays and (not target.is_again or bool(target.previous and target.previous.origin.in_place))
-    return Origin(source, config.seed, shares, is_in_place, {}, request)
+    return Origin(source, config.seed, shares, is_in_place, {}, request, asked_options(config))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ...config.export import FormatName
+from ...config.export import ExportOptions, FormatName
 
 if TYPE_CHECKING:
     from .source import Source
@@ -23,14 +23,15 @@ Answer = Callable[[Sequence[Image.Image]], np.ndarray]
 class Reader:
     """One way of using what was written. `bound`: the largest difference of a probability that is accepted.
 
-    Where `is_lossy` (eight-bit weights) no bound holds: the share of equal answers decides.
+    No bound holds for one of eight-bit weights: it is measured `beside` the reader of that name, and the share of equal
+    answers decides.
     """
 
     name: str
     runtime: str
     answer: Answer
     bound: float
-    is_lossy: bool = False
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,18 @@ class Format:
     """One form in which a model leaves.
 
     `why_not(source)` is None, or the reason why this model has no equal there, in a few words. `require()` raises
-    MissingExtraError where a package is missing. `write(source, folder)` fills an empty folder. `readers(folder)`
-    load what lies there with the format's own runtime. `usage` is how it is called, five lines or so of Python, for
-    the model card; `packages` is what must be installed for it.
+    MissingExtraError where a package is missing. `write(source, folder, options)` fills an empty folder.
+    `readers(folder)` load what lies there with the format's own runtime. `usage` is how it is called, five lines or so
+    of Python, for the model card; `packages` is what must be installed for it. `has_int8`: eight-bit weights can be
+    asked for.
     """
 
     name: FormatName
     title: str
-    write: Callable[[Source, Path], None]
+    write: Callable[[Source, Path, ExportOptions], None]
     readers: Callable[[Path], tuple[Reader, ...]]
     usage: str
     packages: tuple[str, ...]
+    has_int8: bool = False
     why_not: Callable[[Source], str | None] = lambda source: None
     require: Callable[[], None] = lambda: None

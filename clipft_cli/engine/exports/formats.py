@@ -5,9 +5,11 @@ from __future__ import annotations
 from ...config.export import FormatName
 from .base import Format
 from .one_file import SAFETENSORS
+from .onnx_folder import ONNX
 from .open_clip_folder import OPEN_CLIP
 
 FORMATS: dict[FormatName, Format] = {
     "safetensors": SAFETENSORS,
     "open_clip": OPEN_CLIP,
+    "onnx": ONNX,
 }

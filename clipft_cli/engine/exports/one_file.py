@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from ...config.export import ExportOptions
 from ..files.tensors import write_tensors
 from ..images.transforms import Preprocess
 from ..model.classifier import image_tower
@@ -34,7 +35,7 @@ with safe_open("model.safetensors", "np") as file:
 # probabilities = softmax(logit_scale * unit(image_features) @ text_features.T + logit_bias)"""
 
 
-def write(source: Source, folder: Path) -> None:
+def write(source: Source, folder: Path, options: ExportOptions) -> None:
     """The tower under open_clip's names, the head as text features with their scale and bias."""
     visual: Any = source.merged.clip.visual
     tensors = {f"visual.{name}": value for name, value in visual.state_dict().items()}

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from ...config.export import ExportOptions
 from ..files.tensors import write_tensors
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
 from .base import Format, Reader
@@ -32,7 +33,7 @@ with torch.inference_mode():
 print(dict(zip(classes, logits.softmax(dim=1)[0].tolist())))"""
 
 
-def write(source: Source, folder: Path) -> None:
+def write(source: Source, folder: Path, options: ExportOptions) -> None:
     """Both towers in open_clip's own form; the head in a file of its own, which open_clip leaves alone."""
     write_tensors(folder / TOWER_FILE, source.whole().state_dict())
     write_tensors(folder / HEAD_FILE, source.head.tensors(), metadata_of(source))

@@ -101,7 +101,7 @@ class FastViT:
         """Patches, class token, positions: (B, N, W)."""
         visual = self.visual
         patches = embed_patches(visual.conv1, images)  # (B, N - 1, W)
-        first = visual.class_embedding.to(patches.dtype).expand(len(images), 1, -1)
+        first = visual.class_embedding.to(patches.dtype).expand(images.shape[0], 1, -1)
         hidden = torch.cat([first, patches], dim=1) + visual.positional_embedding.to(patches.dtype)
         return visual.ln_pre(hidden)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from ..sources.problems import Problem
 from .checks import Picture, look_at_all
 from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes, small_classes
 from .duplicates import remove_duplicates
+from .earlier import Earlier, kept_names, with_earlier_splits
 from .group_hints import burst_pairs, suggest_groups
 from .grouped_split import assign_grouped
 from .groups import check_given_splits, group_note, has_groups, join_groups
@@ -67,13 +68,13 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
         items = _with_names_in_utf8(items, listing)
     left_off = set(listing.labels()) - kept
     problems = [problem for problem in listing.problems if problem.label not in left_off]
-    pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
-    problems += unreadable
-    pictures = _large_enough(pictures, options.min_size, problems)
+    pictures = _usable(items, options.min_size, problems, on_progress)
+    earlier = target.earlier if not is_ignored else None
+    pictures = with_earlier_splits(pictures, earlier)
     found = remove_duplicates(pictures, options.near_duplicate_distance)
     problems += found.problems
     warnings += found.warnings
-    pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing)
+    pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing, earlier)
     if not is_test_only(shares):
         pictures, groups = _only_with_train(pictures, groups, problems)
         pictures = decided_anew(pictures, warnings)
@@ -86,7 +87,7 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     splits = divide(pictures, groups, shares, config.seed)
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
-    classes = _class_infos(names, target)
+    classes = _class_infos(names, target, kept_names(target.earlier, names, pictures, warnings))
     warn_about_splits(pictures, splits, classes, warnings, shares)
     warn_about_pictures(pictures, warnings)
     return Draft(pictures, groups, splits, classes, problems, warnings, shares)
@@ -124,21 +125,33 @@ def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:
 
 
 def _sample(
-    pictures: list[Picture], groups: list[int], limit: int | None, seed: int, listing: Listing
+    pictures: list[Picture],
+    groups: list[int],
+    limit: int | None,
+    seed: int,
+    listing: Listing,
+    earlier: Earlier | None,
 ) -> tuple[list[Picture], list[int]]:
-    """At most `limit` pictures of each class and, where splits are given, the same share of each."""
+    """At most `limit` pictures of each class and, where splits are given, the same share of each.
+
+    Those of an earlier data set come first.
+    """
     if limit is None:
         return pictures, groups
     by_class: dict[str, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
+    known = earlier.splits if earlier is not None else {}
     for i in sorted(range(len(pictures)), key=lambda i: rank_of(seed, pictures[i].sha256)):
-        by_class[pictures[i].item.label][pictures[i].item.split].append(i)
-    kept: set[int] = set()
-    for by_split in by_class.values():
-        share = min(1.0, limit / sum(len(found) for found in by_split.values()))
+        if pictures[i].sha256 not in known:
+            by_class[pictures[i].item.label][pictures[i].item.split].append(i)
+    kept = {i for i, picture in enumerate(pictures) if picture.sha256 in known}
+    n_known = Counter(pictures[i].item.label for i in kept)
+    for label, by_split in by_class.items():
+        n = max(0, limit - n_known[label])
+        share = min(1.0, n / sum(len(found) for found in by_split.values()))
         first = {split: max(1, round(share * len(found))) for split, found in by_split.items()}
         ranked = [i for split, found in by_split.items() for i in found[: first[split]]]
         ranked += [i for split, found in by_split.items() for i in found[first[split] :]]
-        kept.update(ranked[:limit])
+        kept.update(ranked[:n])
     if len(kept) < len(pictures):
         listing.notes.append(f"{len(kept):,} of {len(pictures):,} images are kept: at most {limit} of each class")
     chosen = sorted(kept)
@@ -163,8 +176,10 @@ def _without(
     return [pictures[i] for i in kept], [groups[i] for i in kept]
 
 
-def _large_enough(pictures: list[Picture], min_px: int, problems: list[Problem]) -> list[Picture]:
-    """Those whose shorter side has `min_px` pixels; the rest becomes problems."""
+def _usable(items: list[Item], min_px: int, problems: list[Problem], on_progress: OnProgress) -> list[Picture]:
+    """Those that can be read and whose shorter side has `min_px` pixels; the rest becomes problems."""
+    pictures, unreadable = look_at_all(items, lambda done, total: on_progress("checking", done, total))
+    problems += unreadable
     for picture in pictures:
         if min(picture.width, picture.height) < min_px:
             size = f"{picture.width} x {picture.height}"
@@ -172,9 +187,8 @@ def _large_enough(pictures: list[Picture], min_px: int, problems: list[Problem])
     return [picture for picture in pictures if min(picture.width, picture.height) >= min_px]
 
 
-def _class_infos(names: list[str], target: Target) -> list[ClassInfo]:
-    """Classes with readable names; those edited in a data set that is prepared again are kept."""
-    edited: dict[str, str] = {}
+def _class_infos(names: list[str], target: Target, edited: dict[str, str]) -> list[ClassInfo]:
+    """Classes with readable names, `edited` ones first; those of a data set that is prepared again are kept."""
     if target.is_again:
         before = [info.name for info in target.previous.classes] if target.previous else []
         in_folders = [class_name(path.name) for path in target.root.glob("*/*") if path.is_dir()]

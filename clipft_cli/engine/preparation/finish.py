@@ -42,9 +42,8 @@ def write_layout(
         lambda done, total: on_progress("copying", done, total),
     )
     name = target.root.resolve().name or listing.name
-    manifest = _manifest(folder, name, draft, rows, origin)
-    _write_files(manifest, draft.problems)
-    write_readme(folder, readme_text(manifest))
+    manifest = finished_manifest(folder, name, draft, rows, origin)
+    write_companions(manifest, draft.problems)
     move_into_place(folder, target.root)
     return dataclasses.replace(manifest, root=target.root)
 
@@ -60,7 +59,7 @@ def write_in_place(
         rows.append(Row(path, label, split, picture.sha256, picture.bytes, picture.item.group))
     left_out = _left_out_sizes(target, draft.problems)
     name = target.previous.name if target.previous else root.resolve().name or listing.name
-    manifest = _manifest(root, name, draft, rows, dataclasses.replace(origin, left_out=left_out))
+    manifest = finished_manifest(root, name, draft, rows, dataclasses.replace(origin, left_out=left_out))
     try:
         root.mkdir(parents=True, exist_ok=True)
         _write_files(manifest, draft.problems)
@@ -93,9 +92,16 @@ def _left_out_sizes(target: Target, problems: Sequence[Problem]) -> Mapping[str,
     return sizes
 
 
-def _manifest(root: Path, name: str, draft: Draft, rows: Sequence[Row], origin: Origin) -> Manifest:
+def finished_manifest(root: Path, name: str, draft: Draft, rows: Sequence[Row], origin: Origin) -> Manifest:
+    """The manifest of a draft whose images lie where `rows` say."""
     classes = tuple(draft.classes)
     return Manifest(root, name, classes, sorted_rows(rows), digest_of(classes, rows), origin)
+
+
+def write_companions(manifest: Manifest, problems: Sequence[Problem]) -> None:
+    """Write the manifest, problems.csv and README.md of a data set whose images are in their folders."""
+    _write_files(manifest, problems)
+    write_readme(manifest.root, readme_text(manifest))
 
 
 def _write_files(manifest: Manifest, problems: Sequence[Problem]) -> None:

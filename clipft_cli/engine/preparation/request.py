@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ...config.commands import PrepareConfig
 from ..sources.listing import Item
@@ -37,6 +38,11 @@ def _identity(item: Item) -> str:
         size = -1
     group = "" if item.group is None else f"|{item.group}"
     return f"{item.name}|{item.label}|{item.split}|{size}{group}"
+
+
+def asked_options(config: PrepareConfig) -> dict[str, Any]:
+    """The options that matter and differ from their defaults, as plain values."""
+    return config.prepare.model_dump(mode="json", exclude=set(_NOT_ASKED_FOR), exclude_defaults=True)
 
 
 def fingerprint(config: PrepareConfig, content: Sequence[str]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ...config.commands import PrepareOptions
+from ...config.commands import PrepareConfig, PrepareOptions
 from ...errors import ConfigError, DataError
 from ..files.visible import quoted
 from ..labels.class_names import CLASSES_FILE
@@ -13,9 +14,16 @@ from ..manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Manifest, is_made_by
 from ..sources import source_of
 from ..sources.listing import Listing
 from ..sources.problems import PROBLEMS_FILE
+from ..sources.same_again import same_again
 from ..sources.source import Source
 from .changes import find_changes
+from .differences import differences
+from .earlier import Earlier, earlier_of
 from .layout import move_aside
+from .request import asked_options
+
+Wish = Literal["refuse", "replace", "update"]
+"""What is to become of a data set that is there and differs."""
 
 DATA_FOLDER = Path("data")
 
@@ -25,7 +33,7 @@ class Target:
     """`root` gets dataset.json. `stays`: images are left where they are.
 
     `previous` is the data set that is prepared again; `source` is what is read (None: drawn), `kind` reads it,
-    `evidence` says in words why that kind.
+    `evidence` says in words why that kind; `earlier` is what a data set that is replaced or updated says of its images.
     """
 
     root: Path
@@ -36,6 +44,7 @@ class Target:
     is_again: bool = False
     previous: Manifest | None = None
     note: str = ""
+    earlier: Earlier | None = None
 
     @property
     def paths_are_relative(self) -> bool:
@@ -56,7 +65,7 @@ def choose_target(options: PrepareOptions) -> Target:
     Raises ConfigError for what does not fit together, DataError where SOURCE is nothing that can be read.
     """
     source = options.source
-    kind, evidence = source_of(source)
+    kind, evidence = source_of(source, options.paths)
     if kind.is_folder and source is not None:
         folder = Path(source)
         if is_made_by_clipft(folder) and (options.output_dir is None or _same(options.output_dir, folder)):
@@ -131,38 +140,77 @@ def check_stays(target: Target, listing: Listing, work: Path) -> None:
         )
 
 
-def make_room(target: Target, request: str, is_forced: bool) -> tuple[Manifest | None, str]:
-    """Deal with what is at the target: (data set, "") where the very same is there, else (None, a note).
+@dataclass(frozen=True)
+class Room:
+    """What is at the target. `existing`: the very same data set; `earlier`: what one that is replaced or updated says
+    of the same images; `note`: what became of it."""
 
-    Raises DataError where something else is there; with `is_forced` a data set of clipft's is renamed.
+    existing: Manifest | None = None
+    earlier: Earlier | None = None
+    note: str = ""
+
+
+def make_room(target: Target, asked: str, config: PrepareConfig, listing: Listing | None, wish: Wish) -> Room:
+    """Deal with what is at the target.
+
+    `asked` is the fingerprint of the request, `listing` the images where they were read for it. Raises DataError where
+    something else is there, which says what differs; with `replace` a data set of clipft's is renamed, with `update`
+    it stays for what is new.
     """
     root = target.root
     if target.is_again or not root.exists() or not any(root.iterdir()):
-        return None, ""
-    if target.stays and not is_made_by_clipft(root):
-        return None, ""
+        return Room()
     if not is_made_by_clipft(root):
+        if target.stays:
+            return Room()
         raise DataError(f"{root}: holds files that are not from clipft", hint="choose another --output-dir")
-    if is_forced:
-        if target.paths_are_relative or target.stays:
-            return None, ""
-        return None, f"{root} was renamed to {move_aside(root)}"
     try:
         existing = read_manifest(root)
     except DataError as error:
-        raise DataError(
-            f"{root}: holds something that is no whole data set ({error.message})",
-            hint="`--force` renames it and prepares anew; or choose another --output-dir",
-        ) from None
+        return _damaged(target, error, wish)
     changes = find_changes(existing)
-    if existing.origin.request == request and not changes:
-        return existing, ""
-    if existing.origin.request == request:
+    if existing.origin.request == asked and not changes and wish != "replace":
+        return Room(existing)
+    if wish == "replace":
+        keeps = existing.origin.seed == config.seed and existing.origin.options in (None, asked_options(config))
+        keeps = keeps and tuple(existing.origin.split) == tuple(config.prepare.split)
+        return Room(earlier=earlier_of(existing, keeps_splits=keeps), note=_aside(target))
+    if wish == "update":
+        if changes and not target.stays:
+            raise DataError(changes.describe(), hint=f"first run `clipft prepare {quoted(root)}`, then --update again")
+        return Room(earlier=earlier_of(existing, keeps_splits=True))
+    if existing.origin.request == asked:
         raise DataError(
             changes.describe(), hint=f"`clipft prepare {quoted(root)}`; or `--force` renames it and prepares anew"
         )
-    raise DataError(
-        f"{root}: holds another data set (source {existing.origin.source}, seed {existing.origin.seed}),"
-        " or its source has changed",
-        hint="choose another --output-dir; or `--force` renames it and prepares anew",
+    raise _holds_another(target, existing, config, listing)
+
+
+def _holds_another(target: Target, existing: Manifest, config: PrepareConfig, listing: Listing | None) -> DataError:
+    """What differs, and the ways out: the one that keeps most first, where the images are the same source's."""
+    source = target.kind.origin(target.source or "")
+    found = differences(existing, config, source, listing) or ["files of its source have changed"]
+    anew = f"`{same_again(config, '--force')}` renames it and prepares anew"
+    update = f"`{same_again(config, '--update')}` takes this in: images keep their split, edited names stay"
+    ways = [update, anew] if existing.origin.source == source else [anew]
+    return DataError(
+        f"{target.root}: holds another data set: {'; '.join(found)}",
+        hint="; ".join([*ways, "or choose another --output-dir"]),
     )
+
+
+def _damaged(target: Target, error: DataError, wish: Wish) -> Room:
+    if wish != "replace":
+        raise DataError(
+            f"{target.root}: holds something that is no whole data set ({error.message})",
+            hint="`--force` renames it and prepares anew; or choose another --output-dir",
+        )
+    lost = f"names edited in its {CLASSES_FILE} are not taken over, since it is damaged ({error.message})"
+    return Room(note=". ".join(text for text in (_aside(target), lost) if text))
+
+
+def _aside(target: Target) -> str:
+    """Rename what is at the target, but where the images stay; a note of it."""
+    if target.paths_are_relative or target.stays:
+        return ""
+    return f"{target.root} was renamed to {move_aside(target.root)}"

@@ -44,16 +44,20 @@ SOURCES: dict[str, Source] = {
 FORMS = f"SOURCE: {PrepareOptions.model_fields['source'].description}"
 
 
-def source_of(text: str | None) -> tuple[Source, str]:
+def source_of(text: str | None, paths: str | None = None) -> tuple[Source, str]:
     """The kind of SOURCE (None: nothing was given), and by what evidence, in words.
+
+    `paths`, a layout of folders, rules out the kinds that have none.
 
     Raises DataError where it is nothing that can be read, ConfigError for a web address or an empty text.
     """
     if text is not None and not text.strip():
         raise ConfigError("SOURCE is empty", hint=FORMS)
     for source in SOURCES.values():
-        if evidence := source.evidence(text or ""):
+        if (evidence := source.evidence(text or "")) and (source.has_paths or not paths):
             return source, evidence
+    if paths:
+        raise ConfigError(f"--paths {paths}: {text or 'the drawn dogs'}: is no folder and no archive of folders")
     assert text is not None
     if Path(text).exists():
         raise DataError(f"{text}: is no folder, table or archive", hint=FORMS)

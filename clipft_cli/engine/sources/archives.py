@@ -94,7 +94,7 @@ def _of_archive(error: ClipftError, folder: Path, archive: Path) -> ClipftError:
 
 def _list_tree(folder: Path, request: SourceRequest) -> Listing:
     """The table that lies there, where there are no class folders; else those."""
-    if holds_table(folder):
+    if not request.options.paths and holds_table(folder):
         return list_by_table(folder, request, inside=folder)
     return list_folder(folder, request)
 
@@ -236,4 +236,5 @@ ARCHIVE = Source(
     _evidence,
     lambda request: list_archive(request.path, request),
     data_folder=lambda text: folder_name(_bare_name(Path(text))),
+    has_paths=True,
 )

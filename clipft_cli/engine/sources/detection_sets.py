@@ -10,10 +10,10 @@ from pathlib import Path
 from ...errors import DataError
 from ..files.regular import open_regular
 from ..files.visible import shown
-from .folders import is_ignored
 from .listing import Listing
 from .source import Source, SourceRequest, whole_path
 from .table_folder import has_class_folders
+from .tree import is_ignored
 
 _YOLO_LINE = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*", re.IGNORECASE)
 _N_PROBED = 20

@@ -169,8 +169,7 @@ def _tell(listing: Listing, tree: Tree, template: Template, request: SourceReque
         inside = template.text.replace("{class}", "*/{class}", 1)
         listing.notes.append(
             f"class folders hold sub-folders ({', '.join(shown(name, 30) for name in list(deeper)[:4])}), whose images"
-            f" count as the class's; `{request.again('--paths', inside)}` would make classes of them,"
-            f" `{request.again('--paths', template.text + '/{group}')}` groups that stay in one split"
+            f" count as the class's; `{request.again('--paths', inside)}` would make classes of them"
         )
 
 
@@ -240,5 +239,6 @@ FOLDER = Source(
     data_folder=_data_folder,
     origin=whole_path,
     images_may_stay=True,
+    has_paths=True,
     is_folder=True,
 )

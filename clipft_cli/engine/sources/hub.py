@@ -10,9 +10,10 @@ from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
 from ..labels.names import class_name
 from .column_words import IMAGE, LABEL, is_called
-from .listing import SPLIT_WORDS, Item, Listing
+from .listing import Item, Listing
 from .problems import Problem
 from .source import OnProgress, Source
+from .split_words import split_word
 from .tables import image_suffix
 
 _NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)")
@@ -28,7 +29,8 @@ def list_hub(options: PrepareOptions, work: Path, on_progress: OnProgress) -> Li
     listing = Listing(found["name"].rpartition("/")[2], source)
     work.mkdir(parents=True)
     for split_name, rows in splits.items():
-        split = SPLIT_WORDS.get(split_name.lower())
+        word = split_word(split_name)
+        split = word.split if word else None
         if split is None:
             listing.notes.append(f"split '{split_name}' is neither train, val nor test: its images are split by seed")
         image, label = _columns(source, rows, options)

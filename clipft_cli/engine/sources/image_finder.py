@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from ..files.pictures import image_suffixes
 from ..files.visible import shown
-from .folders import is_image_like, walk
+from .tree import is_image_like, walk
 
 NOT_FOUND = "file not found"
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/)")

@@ -201,11 +201,17 @@ def _by_classes(prefix: str, base: Folder) -> list[Layout]:
 
 
 def _share(folders: Sequence[Folder]) -> bool:
-    """Whether half of all names inside stand in more than one of the folders. Images and masks are no classes."""
+    """Whether half of all names inside stand in more than one of the folders.
+
+    Images and masks are no classes, and neither are the numbers of one thing: `patient 1`, `patient 2`.
+    """
     insides = [[kid.name.casefold() for kid in without_masks(folder.full())] for folder in folders]
     if all(set(inside) <= IMAGE_FOLDERS for inside in insides):
         return False
     counts = Counter(name for inside in insides for name in set(map(as_read, inside)))
+    series = {re.sub(r"\d+", "", name) for name in counts}
+    if len(series) == 1 and any(char.isalpha() for char in series.pop()):
+        return False
     return 2 * sum(n > 1 for n in counts.values()) >= len(counts)
 
 

@@ -14,17 +14,6 @@ from ..labels.names import class_order
 from ..labels.prompt_words import readable_names
 from .problems import Problem
 
-SPLIT_WORDS: dict[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
-
 
 @dataclass(frozen=True)
 class Item:

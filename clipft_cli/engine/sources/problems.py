@@ -54,6 +54,16 @@ def _example(problem: Problem) -> str:
     return shown(f"{problem.file} ({problem.detail})" if problem.detail else problem.file)
 
 
+def read_problems(folder: Path) -> list[Problem]:
+    """What the problems.csv of a data folder lists, texts as it shows them; empty where there is none."""
+    try:
+        with open(folder / PROBLEMS_FILE, encoding="utf-8", errors="replace", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [Problem(r["file"], r["reason"], r["detail"], r["class"], r["action"]) for r in rows]  # type: ignore[arg-type]
+    except (OSError, KeyError, csv.Error):
+        return []
+
+
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     """Write problems.csv, with its header alone where there is no problem. Raises OSError."""
     text = io.StringIO()

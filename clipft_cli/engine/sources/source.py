@@ -80,5 +80,7 @@ class Source:
     """What the images will be, one text each or for all of them, where that is known without reading; else None."""
     images_may_stay: bool = False
     """Whether the images are a person's own files, which `--in-place` can leave where they are."""
+    has_paths: bool = False
+    """Whether images are told by the folders they lie in, so that `--paths` says where class and split stand."""
     is_folder: bool = False
     """Whether SOURCE is the folder that holds the images, so that a data set can be made of it where it lies."""

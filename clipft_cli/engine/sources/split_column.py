@@ -12,7 +12,7 @@ from ..files.visible import shown
 from ..tables.cells import label_text
 from ..tables.table import Table
 from .column_words import FLAGS, SPLIT, is_called, plain
-from .listing import SPLIT_WORDS
+from .split_words import split_word as named_split
 
 _OPEN = frozenset({"", "unassigned", "none", "null", "nan", "na", "n/a", "-"})
 _NUMBERED: Mapping[str, SplitName] = {"0": "train", "1": "val", "2": "test"}
@@ -76,6 +76,6 @@ def read_split_column(table: Table, name: str) -> SplitColumn:
     elif said == set(_NUMBERED) and counts["0"] >= max(counts["1"], counts["2"]):
         words, how = {word: _NUMBERED[word] for word in said}, "0 as train, 1 as val, 2 as test"
     else:
-        words, how = {word: SPLIT_WORDS[word] for word in said if word in SPLIT_WORDS}, ""
+        words, how = {word: named.split for word in said if (named := named_split(word)) and named.split}, ""
     unknown = {word: n for word, n in counts.most_common() if word in said and word not in words}
     return SplitColumn(name, {**words, **dict.fromkeys(_OPEN)}, unknown, sum(counts.values()), how)

@@ -25,4 +25,4 @@ def list_stanford_dogs(request: SourceRequest) -> Listing:
     return listing
 
 
-STANFORD_DOGS = Source("stanford-dogs", "stanford-dogs", called("stanford-dogs"), list_stanford_dogs)
+STANFORD_DOGS = Source("stanford-dogs", "stanford-dogs", called("stanford-dogs"), list_stanford_dogs, has_paths=True)

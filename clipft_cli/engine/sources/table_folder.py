@@ -18,9 +18,10 @@ from ..tables.read import TABLE_SUFFIXES
 from .annotations import FORMATS
 from .annotations.format import Format, list_annotated
 from .folders import OWN_FILES
-from .listing import SPLIT_WORDS, Item, Listing
+from .listing import Item, Listing
 from .problems import Problem
 from .source import Source, SourceRequest, whole_path
+from .split_words import split_word
 from .tables import list_table
 from .tree import is_ignored, walk
 
@@ -87,8 +88,8 @@ def _class_folder(path: Path) -> str | None:
 
 def split_of_name(name: str) -> SplitName | None:
     """The split that the name of a folder or a file says: `train`, `train-00000-of-00002`, `test_labels`."""
-    found = {SPLIT_WORDS[word] for word in re.split(r"[\W_\d]+", name.casefold()) if word in SPLIT_WORDS}
-    return found.pop() if len(found) == 1 else None
+    found = split_word(name)
+    return found.split if found else None
 
 
 def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None) -> Listing:

@@ -20,11 +20,11 @@ from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from ..tables.cells import ManyLabels, label_text
 from .archives import unpack
-from .folders import walk
 from .listing import Item, Listing
 from .problems import Problem
 from .source import Source, SourceRequest, whole_path
 from .table_folder import split_of_name
+from .tree import walk
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _N_PROBED = 8

@@ -31,6 +31,15 @@ TESTED = tuple(FORMATS)
 REFUSED: frozenset[tuple[str, str]] = frozenset()
 """(format, family of tower) that have no equal there."""
 
+FAMILIES = ("quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca")
+USUAL = {("safetensors", "resnet"), ("open_clip", "quickgelu"), ("onnx", "attention-pool")}
+TOWERS = [
+    pytest.param(to, family, marks=() if (to, family) in USUAL else pytest.mark.slow)
+    for to in TESTED
+    for family in FAMILIES
+]
+"""Every format with every kind of tower; some of them in the default tier."""
+
 
 def exported(run: Path, to: str, target: Path, **settings):
     flags = {"export.checkpoint": run, "export.to": to, "export.output_dir": target}
@@ -107,8 +116,7 @@ def test_a_sample_is_added_where_it_is_asked_for_only(runs, tmp_path):
     assert [name for name in files if name.startswith("sample/")] == ["sample/sample.jpg"]
 
 
-@pytest.mark.parametrize("family", ["quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca"])
-@pytest.mark.parametrize("to", TESTED)
+@pytest.mark.parametrize(("to", "family"), TOWERS)
 def test_every_kind_of_tower_leaves_with_its_own_answers_or_is_refused_in_words(towers, tmp_path, family, to):
     if (to, family) in REFUSED:
         with pytest.raises(ModelError, match=f"has no equal in {to}: "):

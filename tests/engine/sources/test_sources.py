@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_pictures import save_picture
 
 from clipft_cli.config.commands import PrepareOptions
 from clipft_cli.engine.sources import SOURCES, source_of
@@ -79,3 +80,13 @@ def test_a_near_miss_of_a_published_name_is_pointed_out() -> None:
     with pytest.raises(DataError) as error:
         source_of("Stanford_Dog")
     assert "did you mean stanford-dogs?" in (error.value.hint or "")
+
+
+def test_a_layout_of_folders_rules_out_what_has_none() -> None:
+    Path("pets").mkdir()
+    Path("pets/labels.csv").write_text("image,label\na.jpg,cat\n")
+    save_picture(Path("pets/a.jpg"), 1)
+    assert source_of("pets")[0] is SOURCES["table-folder"]
+    assert source_of("pets", "{class}_*")[0] is SOURCES["folder"]
+    with pytest.raises(ConfigError, match="no folder and no archive"):
+        source_of("pets/labels.csv", "{class}")

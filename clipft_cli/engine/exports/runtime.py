@@ -1,0 +1,129 @@
+"""ONNX graphs run by onnxruntime: what predict, evaluate and serve use of an export. No torch is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ...errors import CheckpointError, MissingExtraError
+from ..images.transforms import Preprocess
+from ..labels.class_names import ClassInfo
+from .record import Export, read_export
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MODEL_FILE, PREPARED_FILE = "model.onnx", "prepared.onnx"
+MODEL_INT8_FILE, PREPARED_INT8_FILE = "model_int8.onnx", "prepared_int8.onnx"
+
+
+def require_onnxruntime() -> None:
+    """Raises MissingExtraError where an export cannot be run."""
+    if find_spec("onnxruntime") is None:
+        raise MissingExtraError(
+            "an ONNX export is run by onnxruntime, which is not installed",
+            hint="pip install 'clipft-cli[onnx]'",
+        )
+
+
+def session_of(path: Path, n_threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A graph ready to run on the CPU. Raises CheckpointError where the file is none."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors, which are raised too
+    if n_threads is not None:
+        options.intra_op_num_threads = n_threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a kind for each way in which a file can be damaged
+        raise CheckpointError(f"{path}: cannot be loaded: {str(error).splitlines()[0][:200]}") from None
+
+
+def picture_probabilities(session: onnxruntime.InferenceSession, pictures: Sequence[Image.Image]) -> np.ndarray:
+    """(N, C) of decoded pictures of any size, each by itself."""
+    rows = [session.run(["probabilities"], {"image": np.asarray(picture)[None]})[0] for picture in pictures]
+    return np.concatenate([np.asarray(row) for row in rows])
+
+
+def tensor_outputs(
+    session: onnxruntime.InferenceSession, preprocess: Preprocess, pixels: np.ndarray, output: str = "probabilities"
+) -> np.ndarray:
+    """(B, C) of pixels (B, 3, H, W) uint8 as `preprocess` gives them."""
+    std = np.array(preprocess.std, dtype=np.float32).reshape(1, 3, 1, 1)
+    mean = np.array(preprocess.mean, dtype=np.float32).reshape(1, 3, 1, 1)
+    normalised = np.ascontiguousarray(pixels, dtype=np.float32)
+    normalised *= 1 / (255 * std)
+    normalised -= mean / std
+    return np.asarray(session.run([output], {"pixel_values": normalised})[0])
+
+
+class OnnxClassifier:
+    """A verified export, ready to use; every answer is at the temperature that was fitted on val."""
+
+    def __init__(self, export: Export, n_threads: int | None = None) -> None:
+        self.export = export
+        self.file = PREPARED_INT8_FILE if PREPARED_INT8_FILE in export.files else PREPARED_FILE
+        export.verify(self.file)
+        self._session = session_of(export.folder / self.file, n_threads)
+        _refuse_others(export, self.file, self._session.get_modelmeta().custom_metadata_map)
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """In the order of the probabilities."""
+        return self.export.classes
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """The model's own transform."""
+        return self.export.preprocess
+
+    @property
+    def precision(self) -> str:
+        """Of the weights."""
+        return "int8" if self.file == PREPARED_INT8_FILE else "fp32"
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """(B, C) float64 of pixels (B, 3, H, W) uint8; rows add up to 1."""
+        logits = tensor_outputs(self._session, self.preprocess, pixels, "logits").astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        """(B, C) float32 of pixels (B, 3, H, W) uint8, before the temperature."""
+        logits = tensor_outputs(self._session, self.preprocess, pixels, "logits")
+        return np.asarray(logits * np.float32(self.export.temperature))
+
+
+def open_onnx(folder: Path, n_threads: int | None = None) -> OnnxClassifier:
+    """The classifier in the folder of an ONNX export.
+
+    Raises CheckpointError where it is damaged or of another format, MissingExtraError without onnxruntime.
+    """
+    export = read_export(folder)
+    if PREPARED_FILE not in export.files:
+        raise CheckpointError(
+            f"{folder}: is an export of format {export.kind}, which clipft does not run",
+            hint="clipft runs an ONNX export: `clipft export RUN --to onnx`",
+        )
+    require_onnxruntime()
+    return OnnxClassifier(export, n_threads)
+
+
+def _refuse_others(export: Export, file: str, metadata: dict[str, Any]) -> None:
+    """Raises CheckpointError where the graph knows other classes than the record."""
+    try:
+        named = json.loads(metadata["classes"])
+    except (KeyError, ValueError):
+        named = None
+    if named != [info.name for info in export.classes]:
+        raise CheckpointError(
+            f"{export.folder / file}: its classes are not those of export.json: it is another run's",
+            hint="export the run again: `clipft export RUN --to onnx`",
+        )

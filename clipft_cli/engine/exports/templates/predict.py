@@ -1,0 +1,69 @@
+"""Classify images with the ONNX graph beside this file: python predict.py photo.jpg ...
+
+Needs onnxruntime, numpy and pillow, nothing else. The graph resizes, crops and normalises by itself.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+HERE = Path(__file__).resolve().parent
+
+
+def load(folder: Path = HERE) -> tuple[onnxruntime.InferenceSession, list[str]]:
+    """The session of the graph in `folder`, and its classes; the eight-bit graph where there is one."""
+    path = next(file for name in ("model_int8.onnx", "model.onnx") if (file := folder / name).is_file())
+    record = folder / "export.json"
+    if record.is_file():
+        wanted = json.loads(record.read_text(encoding="utf-8"))["files"][path.name]
+        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            sys.exit(f"{path}: is damaged (its checksum differs)")
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    except Exception as error:  # onnxruntime has an exception for each way in which a file can be damaged
+        sys.exit(f"{path}: cannot be loaded: {str(error).splitlines()[0]}")
+    return session, classes
+
+
+def read(path: str) -> np.ndarray:
+    """(1, H, W, 3) uint8 of a picture: upright, transparency on white."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.asarray(image.convert("RGB"))[None]
+
+
+def predict(
+    session: onnxruntime.InferenceSession, classes: list[str], path: str, top_k: int = 5
+) -> list[tuple[str, float]]:
+    """[(class, probability), ...], the most probable first."""
+    (probabilities,) = session.run(["probabilities"], {"image": read(path)})
+    best = np.argsort(-probabilities[0], kind="stable")[:top_k]
+    return [(classes[index], float(probabilities[0][index])) for index in best]
+
+
+def main(paths: list[str]) -> int:
+    session, classes = load()
+    n_failed = 0
+    for path in paths:
+        try:
+            answers = predict(session, classes, path)
+        except Exception as error:  # one bad file ends no list
+            print(f"{path}: cannot be read: {error}", file=sys.stderr)
+            n_failed += 1
+            continue
+        print(path)
+        for name, probability in answers:
+            print(f"  {name}  {probability:.2%}")
+    return 1 if n_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
