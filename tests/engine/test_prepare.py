@@ -208,7 +208,7 @@ def test_a_thousand_classes_work() -> None:
     assert prepare(config(source="pets")).counts == {"train": 1000, "val": 1000, "test": 1000}
 
 
-@pytest.mark.parametrize("source", ["none", "empty", "flat", "one", "text.txt", "not.zip", "empty.csv"])
+@pytest.mark.parametrize("source", ["missing", "empty", "flat", "one", "text.txt", "not.zip", "empty.csv"])
 def test_a_source_that_does_not_do_is_an_error_of_data(source: str) -> None:
     Path("empty").mkdir()
     folders(Path("one"), classes=("cat",))
