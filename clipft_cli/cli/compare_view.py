@@ -61,7 +61,7 @@ class CompareView:
 
 def show_compared(console: Console, result: Comparison) -> None:
     """What follows, then the figures, then where the page is."""
-    from ..engine.pages.comparison_files import subtitle
+    from ..engine.pages.comparison_files import next_command, subtitle
 
     print_prose(console, subtitle(result))
     console.print()
@@ -75,7 +75,7 @@ def show_compared(console: Console, result: Comparison) -> None:
     console.print()
     print_prose(console, _how(result))
     console.print(Text(f"written: {result.output_dir}/compare.html, compare.md, compare.json"), soft_wrap=True)
-    console.print(Text(f"next: {_next(result)}"), soft_wrap=True)
+    console.print(Text(f"next: {next_command(result)}"), soft_wrap=True)
 
 
 def _tables(console: Console, result: Comparison) -> list[Table]:
@@ -116,7 +116,8 @@ def _broken(cell: str, is_narrow: bool) -> str:
 
 
 def _pairs(result: Comparison) -> Table:
-    from ..engine.comparison.verdict import p_text, ranked_rows, tuned_both_ways
+    from ..engine.comparison.comparison import ranked_rows
+    from ..engine.comparison.verdict import p_text, tuned_both_ways
     from ..engine.files.visible import visible
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -146,20 +147,3 @@ def _how(result: Comparison) -> str:
     correction = ", corrected for all pairs by Holm's method" if result.correction == "holm" else ", not corrected"
     energy = "" if any(row.cost.energy_joules for row in result.rows) else f"; {NO_ENERGY}"
     return f"{seeds}; difference: paired bootstrap; p: McNemar's exact test{correction}{energy}"
-
-
-def _next(result: Comparison) -> str:
-    from ..engine.comparison.verdict import ranked_rows
-    from ..engine.files.visible import quoted
-
-    row = result.recommended or ranked_rows(result.rows)[0]
-    return f"clipft predict {quoted(_telling_image(result))} --checkpoint {quoted(row.runs[0].path)}"
-
-
-def _telling_image(result: Comparison) -> str:
-    """A measured image on which the methods disagree, else the first."""
-    first = result.rows[0].answers
-    for number, path in enumerate(result.paths):
-        if any(row.answers[number] != first[number] for row in result.rows):
-            return path
-    return result.paths[0]

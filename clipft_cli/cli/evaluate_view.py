@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -121,10 +120,14 @@ def _confusions(result: Evaluation) -> Table:
 
 
 def _next_command(result: Evaluation, checkpoint: Path | None) -> str:
+    """As it can be pasted: with an image of this split."""
+    from ..engine.files.visible import quoted
+
     if result.facts["is_zero_shot"]:
-        return "clipft train --config clipft.yaml"
-    named = f" --checkpoint {shlex.quote(str(checkpoint))}" if checkpoint is not None else ""
-    return f"clipft predict image.jpg --top-k 5{named}"
+        return f"clipft train --data-dir {quoted(result.facts['data_dir'])}"
+    named = f" --checkpoint {quoted(checkpoint)}" if checkpoint is not None else ""
+    image = result.example if Path(result.example).is_file() else "FOLDER"
+    return f"clipft predict {quoted(image)} --top-k 5{named}"
 
 
 def _shown(name: str) -> str:

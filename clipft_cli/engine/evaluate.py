@@ -89,9 +89,17 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
             facts=facts,
             output_dir=target,
             top1_among_present=top1_among_present(scores),
+            example=str(manifest.file(rows[_surest_mistake(scores)])),
         )
         publish(staging, evaluation_files(evaluation), last=RESULTS_FILE)
     return evaluation
+
+
+def _surest_mistake(scores: Scores) -> int:
+    """The image (its position in the split) that is most worth a look: the mistake the model was surest of."""
+    shares = scores.probabilities(1.0)
+    sure = shares.max(axis=1) + (shares.argmax(axis=1) != scores.labels)  # any mistake before any right answer
+    return int(scores.indexes[int(sure.argmax())])
 
 
 def _of_known_classes(rows: Sequence[Row], match: ClassMatch, manifest: Manifest) -> np.ndarray:

@@ -428,10 +428,12 @@ addEventListener("securitypolicyviolation", event => faults.push("asked for " + 
 TELL = """<script>addEventListener("load", () => {
   const seen = document.querySelector("#verdict p").innerText;
   const small = [...document.querySelectorAll("svg.plot text")].filter(text => text.getBoundingClientRect().height < 8);
-  const parts = ["h1", "h2", "figure svg[aria-label]", "th[scope=row]", "#images img[alt]"];
+  const parts = ["h1", "h2", "figure svg[aria-label]", ".cards th[scope=row]", "#images img[alt]"];
   document.title = JSON.stringify({
     width: document.documentElement.scrollWidth, verdict: seen, faults, small: small.length,
     parts: parts.map(part => document.querySelectorAll(part).length),
+    cut: Math.max(...[...document.querySelectorAll(".wide")].map(part => part.scrollWidth - part.clientWidth)),
+    tables: document.querySelectorAll("figure details table").length,
     pictures: [...document.images].every(image => image.naturalWidth > 0),
   });
 })</script>"""
@@ -439,17 +441,54 @@ TELL = """<script>addEventListener("load", () => {
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1600, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (1600, "dark")])
 def test_a_browser_reads_the_page(compared_world, tmp_path, width, scheme):
     """Shown in a frame as wide as a phone or a desk: nothing sticks out, nothing is fetched, nothing fails."""
+    told = told_by_browser(page_of(compared_world), tmp_path, width, scheme, TELL)
+    assert told["width"] <= width
+    assert told["cut"] <= 0
+    assert told["verdict"] == json.loads((compared_world[0] / "outputs/compare/compare.json").read_text())["verdict"][0]
+    assert (told["faults"], told["small"], told["pictures"]) == ([], 0, True)
+    n_h1, n_h2, n_plots, n_row_headers, n_pictures = told["parts"]
+    assert (n_h1, n_row_headers) == (1, 4 + 6)
+    assert n_h2 >= 5
+    assert n_plots >= 8
+    assert told["tables"] == n_plots
+    assert n_pictures > 0
+
+
+AXE = """<script>%s</script><script>addEventListener("load", async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  document.title = JSON.stringify({faults: found.violations.map(fault => fault.id + " " + fault.nodes[0].html)});
+})</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_axe_finds_no_fault_for_those_who_cannot_see_the_page(compared_world, tmp_path, width, scheme):
+    """The automatic checks of axe-core, from `pip install axe-core-python`."""
+    package = pytest.importorskip("axe_core_python")
+    checks = (
+        (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8").replace("</script", "<\\/script")
+    )
+    told = told_by_browser(page_of(compared_world), tmp_path, width, scheme, AXE % checks)
+    assert told["faults"] == []
+
+
+def page_of(compared_world) -> str:
+    return (compared_world[0] / "outputs" / "compare" / "compare.html").read_text()
+
+
+def told_by_browser(text: str, tmp_path: Path, width: int, scheme: str, tell: str) -> dict:
+    """What a page says of itself, in its title, once `tell` has run in it."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium here to open the page with")
-    text = (compared_world[0] / "outputs" / "compare" / "compare.html").read_text()
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    probed = text.replace("<head>", f"<head>{policy}{WATCH}", 1).replace("</body>", f"{TELL}</body>", 1)
+    probed = text.replace("<head>", f"<head>{policy}{WATCH}", 1).replace("</body>", f"{tell}</body>", 1)
     frame = f"<iframe style='width:{width}px;height:900px;border:0' srcdoc='{html.escape(probed)}'></iframe>"
-    script = "<script>onload = () => document.title = document.querySelector('iframe').contentDocument.title</script>"
+    told = "document.querySelector('iframe').contentDocument.title"
+    script = f"<script>setInterval(() => document.title = {told}, 50)</script>"
     page = tmp_path / "page.html"
     page.write_text(f"<meta charset=utf-8><title>none</title>{frame}{script}", encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -461,15 +500,7 @@ def test_a_browser_reads_the_page(compared_world, tmp_path, width, scheme):
     )  # fmt: skip
     found = re.search(r"<title>(\{.*?\})</title>", done.stdout)
     assert found, done.stderr[-500:]
-    told = json.loads(html.unescape(found[1]))
-    assert told["width"] <= width
-    assert told["verdict"] == json.loads((compared_world[0] / "outputs/compare/compare.json").read_text())["verdict"][0]
-    assert (told["faults"], told["small"], told["pictures"]) == ([], 0, True)
-    n_h1, n_h2, n_plots, n_row_headers, n_pictures = told["parts"]
-    assert (n_h1, n_row_headers) == (1, 4 + 6)
-    assert n_h2 >= 5
-    assert n_plots >= 8
-    assert n_pictures > 0
+    return json.loads(html.unescape(found[1]))
 
 
 class Page(HTMLParser):

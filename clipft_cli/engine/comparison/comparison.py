@@ -212,8 +212,9 @@ def mean_share(hits: np.ndarray) -> Interval:
 
 
 def build_pairs(rows: Sequence[Row], correction: str) -> tuple[Pair, ...]:
-    """Every two rows, the p-values adjusted for all of them: the best row is chosen after looking."""
-    couples = list(combinations(rows, 2))
+    """Every two rows, the better first, the p-values adjusted for all: the best row is chosen after looking."""
+    ranks = {row.label: rank for rank, row in enumerate(ranked_rows(rows))}
+    couples = [tuple(sorted(couple, key=lambda row: ranks[row.label])) for couple in combinations(rows, 2)]
     tests = [mcnemar_over_seeds(a.hits, b.hits) for a, b in couples]
     p_values = [p for _, _, p in tests]
     adjusted = holm(p_values) if correction == "holm" else p_values
@@ -225,6 +226,11 @@ def build_pairs(rows: Sequence[Row], correction: str) -> tuple[Pair, ...]:
         difference = paired_difference(a.hits, b.hits)
         pairs.append(Pair(a.label, b.label, difference, only_a, only_b, p, p_adjusted, needed))
     return tuple(pairs)
+
+
+def ranked_rows(rows: Sequence[Row]) -> list[Row]:
+    """The best first; among equals the one that trains fewer parameters."""
+    return sorted(rows, key=lambda row: (-row.top1.value, row.cost.trainable_parameters, row.cost.artefact_bytes))
 
 
 def turned(pair: Pair) -> Pair:

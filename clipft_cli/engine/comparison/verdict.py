@@ -8,35 +8,36 @@ from ...config.methods import BASELINES
 from ..files.amounts import UNKNOWN, duration, energy, gib, size
 from ..files.visible import visible
 from ..metrics.intervals import Interval
-from .comparison import Pair, Row, turned
+from .comparison import Pair, Row, ranked_rows, turned
 from .enough import MAX_WIDTH, TooFew, too_few
-
-
-def ranked_rows(rows: Sequence[Row]) -> list[Row]:
-    """The best first; among equals the one that trains fewer parameters."""
-    return sorted(rows, key=lambda row: (-row.top1.value, row.cost.trainable_parameters, row.cost.artefact_bytes))
 
 
 def verdict(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> tuple[str, ...]:
     """What wins, by how much, how sure, at what cost; or that nothing is shown, and how many images it would take."""
     best, *others = ranked_rows(rows)
-    n = best.hits.shape[1]
     against = {row.label: _between(best.label, row.label, pairs) for row in others}
     beaten = [row for row in others if against[row.label].is_shown]
     equal = [row for row in others if not against[row.label].is_shown]
     cheaper = [row for row in equal if _price(row) < _price(best)]
     choice = recommended(rows, pairs)
     lines = _headlines(best, choice, against, equal, cheaper)
-    lines += [_sentence(best, row, against[row.label], correction, n) for row in others]
-    both = tuned_both_ways(rows)
-    if both is not None and best not in both:
-        first, second = both
-        lines.append(_sentence(first, second, _between(first.label, second.label, pairs), correction, n))
+    lines += pair_sentences(rows, pairs, correction)
     if choice is best and (beaten or cheaper):
         lines.append(_cost_sentence(best, ranked_rows(beaten or cheaper)[0]))
     elif choice is not None and choice is not best:
         lines.append(_cost_sentence(choice, best))
     return (*lines, *_fallen_back(rows), *_retained(rows))
+
+
+def pair_sentences(rows: Sequence[Row], pairs: Sequence[Pair], correction: str) -> list[str]:
+    """The best against each other row, and the best with adapters against the best without."""
+    best, *others = ranked_rows(rows)
+    couples = [(best, other) for other in others]
+    both = tuned_both_ways(rows)
+    if both is not None and best not in both:
+        couples.append(both)
+    n = best.hits.shape[1]
+    return [_sentence(a, b, _between(a.label, b.label, pairs), correction, n) for a, b in couples]
 
 
 def _headlines(

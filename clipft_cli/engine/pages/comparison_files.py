@@ -10,14 +10,16 @@ from importlib import resources
 from jinja2 import Environment
 from markupsafe import Markup
 
-from ..comparison.comparison import Comparison, Row
-from ..comparison.verdict import p_text, points, ranked_rows, rounded
+from ..comparison.comparison import Comparison, Row, ranked_rows
+from ..comparison.verdict import p_text, pair_sentences, points, rounded
 from ..files.amounts import duration, energy, finite, gib, size
-from ..files.visible import visible
+from ..files.visible import quoted, visible
 from ..metrics import HEADLINES
 from ..metrics.base import Metric
 from ..metrics.intervals import Interval
 from . import comparison_plots as plots
+from . import comparison_tables as tables
+from .comparison_tables import Table
 from .disagreements import disagreements
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
@@ -149,6 +151,7 @@ def comparison_html(comparison: Comparison) -> str:
     names = [readable for _, readable in comparison.class_names]
     images, n_differ = disagreements(rows, order, comparison.labels, names, comparison.paths)
     columns = shown_columns(comparison)
+    in_pairs = pair_sentences(rows, comparison.pairs, comparison.correction)
     return environment.from_string(source).render(
         comparison=comparison,
         subtitle=subtitle(comparison),
@@ -157,9 +160,16 @@ def comparison_html(comparison: Comparison) -> str:
         rows=rows,
         best=order[0].label,
         markers=[plots.marker(i) for i in range(len(rows))],
-        figures=_figures(rows),
+        figures=_figures(rows, names),
+        in_short=[sentence for sentence in comparison.verdict if sentence not in in_pairs],
+        in_pairs=in_pairs,
+        glossary=GLOSSARY,
+        command=next_command(comparison),
         named=plots.named,
-        confusions=[(row, plots.confusion(row, names), row.metrics[0].most_confused(5)) for row in order],
+        confusions=[
+            (row, plots.confusion(row, names), row.metrics[0].most_confused(5), tables.confusion(row, names))
+            for row in order
+        ],
         images=images,
         n_differ=n_differ,
         methods_note=methods_note(comparison),
@@ -179,44 +189,90 @@ def subtitle(comparison: Comparison) -> str:
     )
 
 
-def _figures(rows: Sequence[Row]) -> list[tuple[str, Markup, str]]:
-    """(title, plot, what it says) of every plot there is something for."""
+def next_command(comparison: Comparison) -> str:
+    """What to type next, as it can be pasted: an image on which the methods disagree, else the first."""
+    first = comparison.rows[0].answers
+    row = comparison.recommended or ranked_rows(comparison.rows)[0]
+    differing = (
+        path
+        for number, path in enumerate(comparison.paths)
+        if any(other.answers[number] != first[number] for other in comparison.rows)
+    )
+    image = next(differing, comparison.paths[0])
+    return f"clipft predict {quoted(image)} --checkpoint {quoted(row.runs[0].path)}"
+
+
+def _figures(rows: Sequence[Row], names: Sequence[str]) -> list[tuple[str, Markup, str, Table]]:
+    """(title, plot, what it says, the figures as a table) of every plot there is something for."""
     is_device = any(row.cost.device_memory_gib is not None for row in rows)
     memory = "peak memory of the device, GiB" if is_device else "peak memory of the host, GiB"
+    time = "time of the whole run"
+
+    def gib_of(row: Row) -> float | None:
+        return row.cost.device_memory_gib if is_device else row.cost.host_memory_gib
+
+    def seconds_of(row: Row) -> float | None:
+        return row.cost.train_seconds
+
     found = [
         (
             "Accuracy against time",
-            plots.accuracy_against(rows, lambda row: row.cost.train_seconds, "time of the whole run", is_time=True),
+            plots.accuracy_against(rows, seconds_of, time, is_time=True),
             "Up and left is better. Bars are 95% intervals.",
+            tables.against(rows, seconds_of, time, is_time=True),
         ),
         (
             "Accuracy against memory",
-            plots.accuracy_against(
-                rows,
-                lambda row: row.cost.device_memory_gib if is_device else row.cost.host_memory_gib,
-                memory,
-                is_time=False,
-            ),
+            plots.accuracy_against(rows, gib_of, memory, is_time=False),
             "Up and left is better. Bars are 95% intervals.",
+            tables.against(rows, gib_of, memory, is_time=False),
         ),
-        ("Learning curves", plots.learning_curves(rows), "On val, after each epoch, the first seed."),
+        (
+            "Learning curves",
+            plots.learning_curves(rows),
+            "On val, after each epoch, the first seed. Epoch 0 is what the run started from.",
+            tables.curves(rows),
+        ),
         (
             "Mix with the start (WiSE-FT)",
             plots.alpha_curves(rows),
             "On val. A curve that peaks before 1: some of the start was worth keeping.",
+            tables.mixes(rows),
         ),
         (
             "Calibration",
             plots.calibration(rows),
             "On the line: a probability means what it says. Below it: too sure of itself. Bins of 5 images or more.",
+            tables.calibration(rows),
         ),
         (
             "Classes",
             plots.class_differences(rows),
             "Share of each class that is right (images of it). Where the methods differ most comes first.",
+            tables.classes(rows, names),
         ),
     ]
-    return [(title, plot, text) for title, plot, text in found if plot is not None]
+    return [(title, plot, text, table) for title, plot, text, table in found if plot is not None]
+
+
+GLOSSARY = (
+    ("top-1", "the share of images whose true class comes first"),
+    ("balanced", "the mean over classes of the share that is right: a rare class counts as much as a frequent one"),
+    ("macro-F1", "the mean over classes of F1, which punishes both images missed and images taken in wrongly"),
+    ("ECE", "how far probabilities are from the share that is right, on average (expected calibration error)"),
+    ("95% interval", "other images of the same kind would give a figure in it 95 times out of 100"),
+    ("points", "percentage points: 80% to 85% are 5 points"),
+    ("p, Holm", "the chance of a difference as large where there is none, adjusted for looking at several pairs"),
+    ("shown", "both the interval and the adjusted p say that the two differ"),
+    ("images needed", "images that would show a difference of the size seen, four times out of five"),
+    (
+        "kept",
+        "what became the model: an epoch, a soup (mean) of epochs, a mix with the start (alpha), the start itself",
+    ),
+    ("start", "what a run begins with: the class prompts (zero-shot), or a linear probe where that is better on val"),
+    ("retention", "zero-shot accuracy on another data set, which fine-tuning can cost"),
+)
+"""Each term of the page with what it means."""
 
 
 def _md(text: str) -> str:

@@ -65,7 +65,7 @@ def alpha_curves(rows: Sequence[Row]) -> Markup | None:
     figure, axes = _figure(3.0)
     n = 0
     for i, row in enumerate(rows):
-        curve = _curve(row)
+        curve = mix_curve(row)
         if len(curve) > 1:
             alphas, values = zip(*curve, strict=True)
             axes.plot(alphas, values, lw=1.6, ls=LINES[i % 8], label=_name(row), **_style_of(i))
@@ -186,7 +186,8 @@ def marker(i: int) -> Markup:
     return Markup(drawn.replace("</svg>", "</symbol>"))
 
 
-def _curve(row: Row) -> list[tuple[float, float]]:
+def mix_curve(row: Row) -> list[tuple[float, float]]:
+    """(alpha, top-1 on val) of each mix that the first seed's run measured; empty where it measured none."""
     found = row.runs[0].summary.get("alpha_curve")
     try:
         return [(float(alpha), float(value)) for alpha, value in found or ()]

@@ -42,6 +42,7 @@ class Evaluation:
     facts: Mapping[str, Any]
     output_dir: Path
     top1_among_present: Interval | None = None
+    example: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As in evaluation_results.json, but for the digests of the files beside it."""

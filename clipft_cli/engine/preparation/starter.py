@@ -12,6 +12,7 @@ from ..machine.hardware import Machine
 from ..machine.method_tree import MethodPick, pick_method
 
 STARTER_FILE = "clipft.yaml"
+SCHEMA_FILE = "clipft.schema.json"
 DRAWN_MODEL = ("clipft-tiny", None)
 PHOTO_MODEL = ("ViT-B-32", "laion2b_s34b_b79k")
 
@@ -61,8 +62,11 @@ def starter_text(
     text = f"""\
 # clipft: settings for {json.dumps(data_dir.name, ensure_ascii=False)}, {n_images:,} images.
 # Written by `clipft prepare` for this machine: {machine.describe()}.
-# Every command reads it: clipft train --config {STARTER_FILE}; one key for one run: --set data.batch_size=16.
-# All keys with their values: clipft train --config {STARTER_FILE} --print-config.
+# Every command that is called in this folder reads it; another file: --config FILE, without one: --config none.
+# One key for one run: --set data.batch_size=16. What a key means: clipft help config.data.batch_size.
+# All keys with their values, and where they come from: clipft train --print-config --explain.
+# An editor completes and checks keys by the next line, after: clipft train --print-schema > {SCHEMA_FILE}
+# yaml-language-server: $schema={SCHEMA_FILE}
 
 method: {pick.method}  # {_method_comment(pick.method)}
 # The decision tree says {pick.tree} ({pick.why}).

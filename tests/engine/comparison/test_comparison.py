@@ -232,3 +232,14 @@ def test_retention_is_told_of_one_base_model_and_several_are_named():
         "methods are not all that differs: small (zero_shot and lora); large (full)"
     )
     assert differing_bases(rows[:2]) == []
+
+
+def test_the_better_of_a_pair_comes_first_wherever_it_is_told():
+    rows = [row("zero_shot", answers(100)), row("full", answers(160)), row("lora", answers(150))]
+    pairs = build_pairs(rows, "holm")
+    assert [(pair.first, pair.second) for pair in pairs] == [
+        ("full", "zero_shot"),
+        ("lora", "zero_shot"),
+        ("full", "lora"),
+    ]
+    assert all(pair.difference.value > 0 for pair in pairs)
