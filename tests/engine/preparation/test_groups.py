@@ -112,7 +112,7 @@ def test_file_names_with_numbered_starts_are_asked_about_with_the_template(name:
 
 def test_folders_within_a_class_are_asked_about() -> None:
     for label, g, i in itertools.product("ab", range(3), range(4)):
-        picture(Path("set") / label / f"patient {g}" / f"{i}.png")
+        picture(Path("set") / label / f"patient {label}{g}" / f"{i}.png")
     warned = " ".join(prepare(config(source="set")).warnings)
     assert "the images of a class lie in folders of their own (6 folders" in warned
     assert "--paths '{class}/{group}/*'" in warned
