@@ -42,6 +42,10 @@ def prepare(
     label_column: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.label_column"))] = None,
     split_column: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.split_column"))] = None,
     group_column: Annotated[str | None, typer.Option(metavar="NAME", help=help_of("prepare.group_column"))] = None,
+    holdout_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help=help_of("prepare.holdout_column") + " Repeatable."),
+    ] = None,
     image_root: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help=help_of("prepare.image_root"), path_type=str)
     ] = None,
@@ -90,6 +94,7 @@ def prepare(
         "prepare.label_column": label_column,
         "prepare.split_column": split_column,
         "prepare.group_column": group_column,
+        "prepare.holdout_column": holdout_column or None,
         "prepare.image_root": image_root,
         "prepare.encoding": encoding,
         "prepare.archive": archive,

@@ -81,6 +81,11 @@ class PrepareOptions(Config):
         description="Column of a table whose rows with one value stay in one split (a patient, a clip);"
         " none: no column does; null: no groups.",
     )
+    holdout_column: tuple[str, ...] = Field(
+        (),
+        description="COLUMN=VALUE of a table: all rows of that value, and they alone, are test (a hospital, a year);"
+        " several values of one column are given one by one.",
+    )
     given_splits: Literal["keep", "ignore"] = Field(
         "keep", description="Whether train, val and test stay as the source gives them, or all images are divided anew."
     )
@@ -130,9 +135,9 @@ class PrepareOptions(Config):
             raise ValueError(f"'{value}' is no text encoding; such are utf-8, cp1252, gb18030, cp932, big5") from None
         return value
 
-    @field_validator("merge", mode="before", json_schema_input_type=str | tuple[str, ...])
+    @field_validator("merge", "holdout_column", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
-    def _one_merge_is_a_list(cls, value: object) -> object:
+    def _one_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
     @field_validator("merge")

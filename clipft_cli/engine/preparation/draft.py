@@ -23,9 +23,9 @@ from .grouped_split import assign_grouped
 from .groups import check_given_splits, group_note, has_groups, join_groups
 from .joined_classes import check_alike, join_classes
 from .known_labels import with_known_labels
-from .known_splits import decided_anew, with_known_splits
+from .known_splits import check_columns_were_read, decided_anew, with_known_splits
 from .picture_checks import warn_about_pictures
-from .split import Shares, assign_splits, is_test_only, rank_of
+from .split import Shares, assign_splits, is_test_only, rank_of, without_test
 from .split_checks import warn_about_splits
 from .target import Target
 
@@ -56,10 +56,11 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     with_known_labels(listing, target)
     warnings: list[str] = [*([target.note] if target.note else []), *listing.warnings]
     join_classes(listing, options.merge, warnings)
-    is_ignored = options.given_splits == "ignore"
-    items, shares = with_known_splits(listing, target, options.split, is_ignored=is_ignored)
-    if shares != options.split:
-        config = config.model_copy(update={"prepare": options.model_copy(update={"split": shares})})
+    check_columns_were_read(listing, target, config)
+    is_ignored = options.given_splits == "ignore" and not options.holdout_column
+    wished = options.split if not options.holdout_column else without_test(options.split)
+    items, shares = with_known_splits(listing, target, wished, is_ignored=is_ignored)
+    config = config.model_copy(update={"prepare": options.model_copy(update={"split": shares})})
     fewest = 1 if is_test_only(shares) else 2
     kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes, fewest))
     check_alike(sorted(kept), listing, config, warnings)

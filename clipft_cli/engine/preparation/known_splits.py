@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from ...errors import DataError
+from ...config.commands import PrepareConfig
+from ...errors import ConfigError, DataError
 from ..sources.listing import Item, Listing
+from ..sources.same_again import same_again
 from .checks import Picture
 from .split import TEST_ONLY, Shares, is_test_only
 from .target import Target
@@ -36,9 +38,32 @@ def with_known_splits(
             f"{listing.description}: no images in train",
             hint="put images into train/<class>/; or `--split 0/0/1` takes all of them for measuring",
         )
-    if "test" in given and "val" not in given:
+    if given == {"test"} and shares[2] == 0:
+        listing.notes.append("test is what was held out, the other images are divided into train and val")
+    elif "test" in given and "val" not in given:
         listing.notes.append("no val images were given: val is cut from train, test is left as it is")
     return items, shares
+
+
+def check_columns_were_read(listing: Listing, target: Target, config: PrepareConfig) -> None:
+    """Raises ConfigError for a column of groups or of a value held out that nothing was read from."""
+    options = config.prepare
+    of_groups = options.group_column not in (None, "none")
+    if of_groups and all(item.group is None for item in listing.items):
+        way = same_again(
+            config.model_copy(update={"prepare": options.model_copy(update={"group_column": None})}),
+            "--paths",
+            "{class}/{group}/*",
+        )
+        raise ConfigError(
+            f"--group-column {options.group_column}: {listing.description} has no column with such values",
+            hint=f"of folders and file names, `{way}` says where the group stands" if target.kind.is_folder else "",
+        )
+    if options.holdout_column and all(item.split != "test" for item in listing.items):
+        raise ConfigError(
+            f"--holdout-column {options.holdout_column[0]}: {listing.description} has no images of this value",
+            hint="it names a column of a table; folders that are test are said by --paths '{split}/{class}'",
+        )
 
 
 def decided_anew(pictures: list[Picture], warnings: list[str]) -> list[Picture]:

@@ -28,6 +28,12 @@ def is_test_only(shares: Shares) -> bool:
     return tuple(shares) == TEST_ONLY
 
 
+def without_test(shares: Shares) -> Shares:
+    """Shares of train and val in the same proportion, where test has its images already."""
+    train, val, _ = shares
+    return (train / (train + val), val / (train + val), 0.0) if train + val else shares
+
+
 def rank_of(seed: int, sha256: str) -> str:
     """A number that looks random, from the seed and the content alone: neither names nor order matter."""
     return hashlib.sha256(f"{seed} {sha256}".encode()).hexdigest()
@@ -52,8 +58,7 @@ def open_shares(pictures: Sequence[Picture], shares: Shares) -> tuple[dict[Split
     if "val" in given or "test" not in given:
         return kept, shares
     if not any(picture.item.split is None for picture in pictures):
-        train, val, _ = shares
-        shares = (train / (train + val), val / (train + val), 0.0)
+        shares = without_test(shares)
     return {**kept, "train": None}, shares
 
 

@@ -14,6 +14,7 @@ from ..labels.alike import is_number
 from ..tables.cells import ManyLabels, file_text, label_text, mark
 from ..tables.table import Table
 from .column_words import GROUP, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, is_called, plain
+from .holdout import read_holdout
 from .image_finder import ImageFinder
 from .source import SourceRequest
 from .split_column import SplitColumn, is_split_name, read_split_column
@@ -54,7 +55,7 @@ class ColumnChoice:
 
     def __init__(self, place: str, table: Table, request: SourceRequest, finder: ImageFinder) -> None:
         self.place, self.table, self.finder = place, table, finder
-        self.options, self.again = request.options, request.again
+        self.request, self.options, self.again = request, request.options, request.again
         self.notes: list[str] = []
         self.warnings: list[str] = []
 
@@ -139,6 +140,8 @@ class ColumnChoice:
     # splits and groups
 
     def _split(self, names: Sequence[str]) -> SplitColumn | None:
+        if self.options.holdout_column:
+            return read_holdout(self.place, self.table, self.request)
         asked = self._asked("split_column", names)
         if asked is not None:
             found = read_split_column(self.table, asked)

@@ -22,6 +22,7 @@ FLAGS = (
     "label_column",
     "split_column",
     "group_column",
+    "holdout_column",
     "image_root",
     "encoding",
     "archive",
