@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clipft_cli.cli.app import COMMANDS
 from clipft_cli.config.base import Config
 from clipft_cli.config.commands import FileConfig
 from clipft_cli.config.reference import all_keys, presets_in_words
 from clipft_cli.errors import EXIT_CODES
 
 DOCS = Path(__file__).parent
-COMMANDS = ("prepare", "train", "evaluate", "predict", "compare", "export")
 
 
 def cli_page() -> str:

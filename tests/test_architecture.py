@@ -11,6 +11,7 @@ import pytest
 from fresh_process import modules_loaded_by
 
 import clipft_cli
+from clipft_cli.cli.app import COMMANDS
 from clipft_cli.config.methods import MethodName
 
 PACKAGE = Path(clipft_cli.__file__).parent
@@ -36,7 +37,7 @@ NOUNS_IN_ORDER = (
     "pages",
     "exports",
 )
-COMMANDS = ((), ("prepare",), ("train",), ("evaluate",), ("predict",), ("compare",), ("export",))
+INVOCATIONS = ((), *((command,) for command in COMMANDS))
 
 
 def modules(folder: str) -> list[Path]:
@@ -146,7 +147,7 @@ def test_init_files_are_empty_but_the_registries_and_the_public_face():
     assert {path.parent.name for path in filled} == {"clipft_cli", "annotations", "methods", "metrics", "sources"}
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0] if command else "clipft")
+@pytest.mark.parametrize("command", INVOCATIONS, ids=lambda command: command[0] if command else "clipft")
 def test_help_imports_nothing_heavy(command, tmp_path):
     code, loaded = modules_loaded_by(*command, "--help", folder=tmp_path)
     assert code == 0

@@ -22,11 +22,15 @@ COMMANDS = {
     "compare": "Say which method is worth its cost.",
     "export": "Write a fine-tuned model in a format that others use, checked.",
     "help": "Explain a command, a key of the configuration, or a preset.",
+    "info": "List the runs, or tell of one.",
+    "doctor": "Tell of this machine and installation, to paste into a report.",
+    "cache": "Tell what clipft keeps for later runs, and clear it.",
 }
 """Each command with its line in `clipft --help`; its file, of the same name, is imported when it is called."""
 
 
 HELP = {"help_option_names": ["-h", "--help"]}
+SUMMARY = f"Fine-tune CLIP on your own images: {', '.join(COMMANDS)}."
 
 
 class Commands(ErrorBoundary):
@@ -56,19 +60,24 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare, export.",
+    help=SUMMARY,
     epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 
 
 def _show_version(value: bool) -> None:
     if value:
+        import platform
         from importlib.metadata import PackageNotFoundError, version  # a sixth of `clipft --help`
 
-        try:
-            typer.echo(f"clipft {version('clipft-cli')}")
-        except PackageNotFoundError:
-            typer.echo("clipft, not installed as a package")
+        parts = []
+        for name, package in (("clipft", "clipft-cli"), ("torch", "torch"), ("open_clip", "open_clip_torch")):
+            try:
+                parts.append(f"{name} {version(package)}")
+            except PackageNotFoundError:
+                parts.append(f"{name} not installed as a package")
+        parts.append(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+        typer.echo(", ".join(parts))
         raise typer.Exit
 
 
@@ -77,10 +86,15 @@ def root(
     context: typer.Context,
     show_version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the versions and exit; `clipft doctor` tells more.",
+        ),
     ] = False,
 ) -> None:
-    """Fine-tune CLIP on your own images: prepare, train, evaluate, predict, compare, export."""
+    # no docstring, which would take the place of the summary
     if context.invoked_subcommand is None:
         write_result(context.get_help() + "\n")
 

@@ -23,6 +23,10 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("clipft", appauthor=False)
 
 
+FEATURES, IMAGES = "features", "images"
+"""Folders in `cache_folder()`: features of whole data sets under the pretrained model; decoded images, packed."""
+
+
 @dataclass(frozen=True)
 class CacheFiles:
     """The files of one kind in `folder`: `n_digits` hexadecimal digits and `suffix`.
@@ -49,6 +53,22 @@ class CacheFiles:
                     path.unlink()
                     total -= size
 
+    def own(self) -> list[tuple[Path, int]]:
+        """(path, bytes) of each file of this cache; empty where the folder is not there or cannot be read."""
+        try:
+            return [(path, size) for path, _, size in self._plain_files() if self._is_own(path.name)]
+        except OSError:
+            return []
+
+    def clear(self) -> int:
+        """Remove the files of this cache, and no other. Returns the bytes that are free now."""
+        freed = 0
+        for path, size in self.own():
+            with contextlib.suppress(OSError):
+                path.unlink()
+                freed += size
+        return freed
+
     def sweep(self, path: Path | None = None) -> None:
         """Remove what a killed process has left half written: of `path`, which nobody else writes now, and of any
         file that is a day old.
@@ -71,3 +91,13 @@ class CacheFiles:
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode):
                     yield path, status.st_mtime, status.st_size
+
+
+def feature_files(folder: Path | None = None) -> CacheFiles:
+    """The cache of features, in `folder` or in the user's cache folder."""
+    return CacheFiles(folder or cache_folder() / FEATURES, ".safetensors", 64)
+
+
+def image_files() -> CacheFiles:
+    """The cache of decoded images."""
+    return CacheFiles(cache_folder() / IMAGES, ".pixels", 32)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...config.cache import CacheConfig
 from ..events import Note, OnEvent
-from ..files.cache_files import CacheFiles, cache_folder
+from ..files.cache_files import CacheFiles, feature_files
 from ..files.write import write_bytes
 from ..images.dataset import ImageDataset
 from ..model.precision import Precision
@@ -45,13 +45,13 @@ class FeatureCache:
     def of(cls, config: CacheConfig, model: str) -> FeatureCache:
         """As `config` has it; one that keeps nothing where the cache is turned off."""
         max_bytes = 0 if config.enabled is False else int(config.features_gb * 2**30)
-        folder = config.dir / OWN_FOLDER if config.dir is not None else cache_folder() / "features"
+        folder = config.dir / OWN_FOLDER if config.dir is not None else feature_files().folder
         return cls(folder, max_bytes, model)
 
     @property
     def files(self) -> CacheFiles:
         """The files of features in the folder; whatever else lies there is not the cache's."""
-        return CacheFiles(self.folder, ".safetensors", 64)
+        return feature_files(self.folder)
 
     def features(
         self,

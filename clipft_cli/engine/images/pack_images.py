@@ -16,7 +16,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from ..files.cache_files import CacheFiles, cache_folder
+from ..files.cache_files import image_files
 from ..files.write import whole_file
 from .dataset import ImageDataset
 from .decode import ImageError
@@ -44,8 +44,8 @@ def keep_decoded(datasets: Mapping[str, ImageDataset], workers: int, telling: Te
 
     Nothing is changed but the time a run takes: where a file cannot be had, that is said, and memory must do.
     """
-    folder = cache_folder() / "images"
-    files = CacheFiles(folder, ".pixels", 32)
+    files = image_files()
+    folder = files.folder
     room = sum(dataset.limit_bytes for dataset in datasets.values())
     used: list[Path] = []
     for what, dataset in datasets.items():
