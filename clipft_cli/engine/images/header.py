@@ -10,18 +10,24 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from .samples import bits_used
+
 _ONE_PICTURE = frozenset({"JPEG", "MPO"})
 """Formats of one picture: further ones in an MPO are the same shot, made for previews and depth."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """`taken` is in seconds on the camera's own clock, None where it is not said; `camera` names one device."""
+    """`taken` is in seconds on the camera's own clock, None where it is not said; `camera` names one device.
+
+    `bits`: as `samples.bits_used` says it of a picture that stores more than eight.
+    """
 
     n_pages: int = 1
     is_transparent: bool = False
     taken: float | None = None
     camera: str = ""
+    bits: int | None = None
 
 
 NOTHING_SAID = Header()
@@ -34,7 +40,8 @@ def read_header(data: bytes) -> Header:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
                 taken, camera = _shot(image) if b"Exif" in data[:65536] or image.format == "TIFF" else (None, "")
-                return Header(_n_pages(image), _is_transparent(image), taken, camera)
+                is_transparent = _is_transparent(image)
+                return Header(_n_pages(image), is_transparent, taken, camera, bits_used(data, image))
     except Exception:  # of whatever kind a damaged header raises: the pixels could be read
         return Header()
 

@@ -25,6 +25,31 @@ def warn_about_pictures(pictures: Sequence[Picture], warnings: list[str]) -> Non
             lead = "1 image is" if len(found) == 1 else f"{len(found):,} images are"
             warnings.append(f"{lead} {what} (such as {shown(found[0].item.name, 80)})")
 
+    warnings += _of_ranges(pictures)
+
+
+def _of_ranges(pictures: Sequence[Picture]) -> list[str]:
+    """What is taken as white in files of 16 bits: each file's own usual range, which may differ from another's."""
+    found = [picture for picture in pictures if picture.header.bits not in (None, 16)]
+    if not found:
+        return []
+    bits = sorted({bits for p in pictures if (bits := p.header.bits) is not None})
+    lead = f"{len(found):,} images use" if len(found) > 1 else "1 image uses"
+    example = f"(such as {shown(found[0].item.name, 80)})"
+    if bits == [0]:
+        return [f"{lead} a range of values of their own {example}: the smallest is black, the largest white"]
+    if len(bits) == 1:
+        return [f"{lead} {bits[0]} bits of 16, a {bits[0]}-bit range: {2 ** bits[0] - 1:,} is white {example}"]
+    ranges = ", ".join(f"{n:,} of {_words(b)}" for b in bits if (n := sum(p.header.bits == b for p in pictures)))
+    return [
+        f"images of more than 8 bits use different ranges ({ranges}): each is scaled by its own, so one value may look"
+        f" brighter in one than in another {example}. Where that matters, save all with one range"
+    ]
+
+
+def _words(bits: int) -> str:
+    return f"{bits} bits" if bits else "a range of their own"
+
 
 def _is_flat(picture: Picture) -> bool:
     return float(np.ptp(picture.thumb.astype(np.int16), axis=(0, 1)).max()) <= _FLAT

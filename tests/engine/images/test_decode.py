@@ -286,3 +286,37 @@ def test_a_white_drawing_on_nothing_is_put_on_black_and_a_dark_one_on_white() ->
         decoded = np.asarray(decode_image(png_bytes(image)))[..., 0]
         assert decoded[2, 1] == ink
         assert decoded[0, 0] == ground
+
+
+def deep_tiff(samples: np.ndarray, order: str) -> bytes:
+    """An uncompressed TIFF of (height, width, 3) uint16, which Pillow reads and does not write."""
+    height, width, _ = samples.shape
+    data = samples.astype(f"{order}u2").tobytes()
+    depths = 8 + 2 + 9 * 12 + 4
+    pixels = depths + 6
+    tags = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, 3, depths),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, pixels),
+        (277, 3, 1, 3),
+        (278, 3, 1, height),
+        (279, 4, 1, len(data)),
+    ]
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, len(tags))
+    for tag, kind, n, value in tags:
+        is_short = kind == 3 and n == 1
+        head += struct.pack(f"{order}HHI", tag, kind, n)
+        head += struct.pack(f"{order}HH", value, 0) if is_short else struct.pack(f"{order}I", value)
+    return head + struct.pack(f"{order}I3H", 0, 16, 16, 16) + data
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_sixteen_bit_colours_of_tiff_use_their_own_range_too(order: str, bits: int) -> None:
+    top = 2**bits - 1
+    samples = np.array([[[0, top // 2, top], [top, 0, top // 2]]] * 2, np.uint16)
+    decoded = np.asarray(decode_image(deep_tiff(samples, order)))
+    assert decoded[0].tolist() == [[0, 127, 255], [255, 0, 127]]

@@ -55,3 +55,24 @@ def test_pages_and_frames_after_the_first_are_said_to_be_left(name: str) -> None
 
 def test_photographs_are_not_warned_of() -> None:
     assert prepare(config(source="set")).warnings == []
+
+
+def deep(bits: int, seed: int) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 2**bits, (6, 6)).astype(np.uint16)
+    coarse[0, 0] = 2**bits - 1
+    return Image.fromarray(np.kron(coarse, np.ones((8, 8), np.uint16)))
+
+
+def test_values_of_twelve_bits_in_sixteen_are_said_with_what_is_white() -> None:
+    for i in range(3):
+        deep(12, i).save(f"set/cat/deep{i}.png")
+    warned = prepare(config(source="set")).warnings
+    assert warned == ["3 images use 12 bits of 16, a 12-bit range: 4,095 is white (such as cat/deep0.png)"]
+
+
+def test_different_ranges_in_one_data_set_are_said() -> None:
+    deep(10, 0).save("set/cat/deep0.png")
+    deep(12, 1).save("set/cat/deep1.tif")
+    Image.fromarray(np.float32(deep(8, 2)) - 100).save("set/dog/ct.tif")
+    (warned,) = prepare(config(source="set")).warnings
+    assert "different ranges (1 of a range of their own, 1 of 10 bits, 1 of 12 bits)" in warned
