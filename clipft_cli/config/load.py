@@ -90,10 +90,20 @@ def resolve(
     ]
     merged, origins = _merge_layers(layers, problems)
     of_file = {path for path, place in origins.items() if file is not None and place.startswith(f"{file}:")}
+    if file is not None:
+        _drop_weights_of_another_model(merged, values, of_file)
     merged = anchored(merged, of_file, file.parent if file is not None else Path())
     preset = _choose_preset(merged, origins, problems)
     merged = _merge(preset, {key: value for key, value in merged.items() if key != "preset" or not preset})
     return Resolved(_validate(merged, origins, problems), origins, preset)
+
+
+def _drop_weights_of_another_model(merged: dict[str, Any], file: Mapping[str, Any], of_file: set[Path_]) -> None:
+    """Weights that a file names belong to the model that it names: an option that takes another leaves them behind."""
+    name, weights = ("model", "name"), ("model", "pretrained")
+    named = file["model"].get("name") if isinstance(file.get("model"), Mapping) else None
+    if named is not None and weights in of_file and name not in of_file and merged["model"].get("name") != named:
+        del merged["model"]["pretrained"]
 
 
 def with_preset(config: TrainConfig) -> TrainConfig:

@@ -332,3 +332,13 @@ def test_a_key_that_may_be_of_several_kinds_is_one_problem(key, value, text):
     with pytest.raises(ConfigError) as caught:
         load_config(TrainConfig, flags={key: value})
     assert caught.value.message.endswith(f": {key}: {text}")
+
+
+def test_weights_of_a_file_stay_with_its_model(tmp_path):
+    file = tmp_path / "clipft.yaml"
+    file.write_text("model:\n  name: ViT-B-32\n  pretrained: laion2b_s34b_b79k\n")
+    assert load_config(TrainConfig, file).model.pretrained == "laion2b_s34b_b79k"
+    assert load_config(TrainConfig, file, ["model.name=ViT-B-32"]).model.pretrained == "laion2b_s34b_b79k"
+    assert load_config(TrainConfig, file, ["model.name=clipft-tiny"]).model.pretrained is None
+    for sets in (["model.name=RN50", "model.pretrained=openai"], ["model.pretrained=openai", "model.name=RN50"]):
+        assert load_config(TrainConfig, file, sets).model.pretrained == "openai"
