@@ -13,6 +13,7 @@ from .archives import ARCHIVE
 from .arrays import ARRAYS
 from .detection_sets import DETECTION_SETS
 from .drawn import DRAWN
+from .folder_and_table import FOLDER_AND_TABLE
 from .folders import FOLDER
 from .hub import HUB
 from .oxford_pets import OXFORD_PETS
@@ -29,6 +30,7 @@ SOURCES: dict[str, Source] = {
         WEBDATASET,
         DETECTION_SETS,
         TABLE_FOLDER,
+        FOLDER_AND_TABLE,
         FOLDER,
         TABLE,
         ARCHIVE,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ...errors import ClipftError, DataError
+from ...errors import ClipftError, DataError, Question
 from ..files.pictures import is_picture
 from ..files.visible import shown
 from ..labels.folder_names import folder_name
@@ -86,6 +86,9 @@ def list_archive(path: Path, request: SourceRequest) -> Listing:
 
 def _of_archive(error: ClipftError, folder: Path, archive: Path) -> ClipftError:
     """The error with the archive's name for that of the folder it was unpacked to, which is gone when it is read."""
+    if isinstance(error, Question):
+        words = [dataclasses.replace(one, words=one.words.replace(str(folder), str(archive))) for one in error.answers]
+        return Question(error.asks.replace(str(folder), str(archive)), words, error.commands)
     error.message = error.message.replace(str(folder), str(archive))
     error.hint = error.hint.replace(str(folder), str(archive)) if error.hint else None
     error.args = (error.message,)

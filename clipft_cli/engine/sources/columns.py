@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError
+from ...errors import Answer, ConfigError, DataError, Question
 from ..files.visible import shown
 from ..labels.alike import is_number
 from ..tables.cells import ManyLabels, file_text, label_text, mark
@@ -93,13 +93,12 @@ class ColumnChoice:
             hint="name the columns with `--image-column NAME --label-column NAME`",
         )
 
-    def _two_ways(self, what: str, key: str, names: Sequence[str]) -> DataError:
-        option = "--" + key.replace("_", "-")
-        ways = "\n".join(
-            f"`{self.again(option, name)}` (holds {shown(_cell_text(self.table.first(name)), 40)})"
+    def _two_ways(self, what: str, key: str, names: Sequence[str]) -> Question:
+        answers = [
+            Answer(f"column {_short(name)}, which holds {shown(_cell_text(self.table.first(name)), 40)}", {key: name})
             for name in names[:_N_WAYS]
-        )
-        return DataError(f"{self.place}: {what}: {', '.join(map(_short, names[:_N_WAYS]))}", hint=ways)
+        ]
+        return self.request.question(f"{self.place}: {what}: {', '.join(map(_short, names[:_N_WAYS]))}", answers)
 
     # images
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...config.commands import PrepareConfig, PrepareOptions
+from ...errors import Answer, Question
 from ..labels.folder_names import folder_name
 from .listing import Listing
 from .same_again import same_again
@@ -38,6 +39,13 @@ class SourceRequest:
     def again(self, *more: str) -> str:
         """The command that reads this source again with `more` said, to be pasted."""
         return same_again(PrepareConfig(seed=self.seed, prepare=self.options), *more)
+
+    def question(self, asks: str, answers: Sequence[Answer]) -> Question:
+        """What is asked where there are several readings, with the command that asks for each."""
+        settings = (
+            [f"--{key.replace('_', '-')}", str(value)] for answer in answers for key, value in answer.settings.items()
+        )
+        return Question(asks, answers, [self.again(*words) for words in settings])
 
 
 def last_part(text: str) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...config.data import SplitName
-from ...errors import ClipftError, DataError
+from ...errors import Answer, ClipftError, DataError, Question
 from ..files.pictures import is_picture
 from ..files.visible import quoted, shown
 from ..labels.folder_names import folder_name
 from ..tables.read import TABLE_SUFFIXES
 from .annotations import FORMATS
 from .annotations.format import Format, list_annotated
-from .folders import OWN_FILES
+from .folders import OWN_FILES, list_folder
 from .listing import Item, Listing
 from .problems import Problem
 from .source import Source, SourceRequest, whole_path
@@ -102,12 +102,12 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
     failures: dict[Path, ClipftError] = {}
     for path in tables_in(root):
         try:
-            listings[path] = _list_one(path, request, inside, root)
+            listings[path] = list_one(path, request, inside, root)
         except ClipftError as error:
             failures[path] = error
     if not listings:
-        raise next(iter(failures.values()))
-    listing = _joined(root, listings, request)
+        return _without_tables(root, request, failures)
+    listing = _joined(root, listings, request, inside)
     listing.name, listing.description = root.resolve().name or "images", str(root)
     for path, failure in failures.items():
         listing.notes.append(f"{path.relative_to(root)} is not used: {shown(failure.message.splitlines()[0], 200)}")
@@ -115,7 +115,19 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
     return listing
 
 
-def _list_one(path: Path, request: SourceRequest, inside: Path | None, root: Path) -> Listing:
+def _without_tables(root: Path, request: SourceRequest, failures: Mapping[Path, ClipftError]) -> Listing:
+    """The images by their folders and names, where no table can be understood. Raises the error of the first table
+    where they tell nothing either."""
+    path, failure = next(iter(failures.items()))
+    try:
+        listing = list_folder(root, request)
+    except ClipftError:
+        raise failure from None
+    listing.notes.append(f"{path.relative_to(root)} is not used: {shown(failure.message.splitlines()[0], 200)}")
+    return listing
+
+
+def list_one(path: Path, request: SourceRequest, inside: Path | None, root: Path) -> Listing:
     form = _format_of(path)
     if form is not None:
         return list_annotated(form, path, request, inside, beside=[root])
@@ -128,14 +140,16 @@ def _format_of(path: Path) -> Format | None:
     return next((form for form in FORMATS.values() if form.evidence(path)), None)
 
 
-def _joined(root: Path, listings: Mapping[Path, Listing], request: SourceRequest) -> Listing:
+def _joined(
+    root: Path, listings: Mapping[Path, Listing], request: SourceRequest, inside: Path | None = None
+) -> Listing:
     paths = list(listings)
     if len({_content(listing) for listing in listings.values()}) == 1:
         paths = paths[:1]
     splits = [split_of_name(path.stem) or split_of_name(path.parent.name) for path in paths]
     are_parts = len({re.sub(r"\d+", "", path.name) for path in paths}) == 1 and len({p.parent for p in paths}) == 1
     if len(paths) > 1 and not are_parts and None in splits:
-        raise _which(root, paths, request)
+        raise _which(root, paths, inside)
     joined = Listing("", "")
     for path, split in zip(paths, splits, strict=True):
         listing = listings[path]
@@ -156,11 +170,17 @@ def _with_split(item: Item, split: SplitName | None) -> Item:
     return item if item.split is not None else dataclasses.replace(item, split=split)
 
 
-def _which(root: Path, paths: Sequence[Path], request: SourceRequest) -> DataError:
+def _which(root: Path, paths: Sequence[Path], inside: Path | None) -> DataError:
     named = ", ".join(str(path.relative_to(root)) for path in paths[:5])
-    return DataError(
+    if inside is not None:
+        return DataError(
+            f"{root}: {len(paths)} tables name images with classes: {named}",
+            hint="unpack it, then give clipft the table that is meant",
+        )
+    return Question(
         f"{root}: {len(paths)} tables name images with classes: {named}",
-        hint="\n".join(f"`clipft prepare {quoted(path)}`" for path in paths[:5]),
+        [Answer(f"by {path.relative_to(root)}", {"source": str(path)}) for path in paths[:5]],
+        [f"clipft prepare {quoted(path)}" for path in paths[:5]],
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config.data import SplitName
-from ...errors import DataError
+from ...errors import DataError, Question
 from ..files.visible import quoted, shown
 from ..labels.folder_names import folder_name
 from ..labels.names import class_name
@@ -45,7 +45,10 @@ def list_table(path: Path, request: SourceRequest, inside: Path | None = None, b
             return False
         return any(isinstance(finder.look(cell), Path) or looks_like_a_file(cell) for cell in cells if cell)
 
-    table = read_table(path, request.options.encoding, is_a_row)
+    try:
+        table = read_table(path, request.options.encoding, is_a_row)
+    except Question as error:
+        raise request.question(error.asks, error.answers) from None
     return list_rows(table, path, request, finder)
 
 

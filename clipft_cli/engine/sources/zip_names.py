@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ...errors import DataError
+from ...errors import Answer, Question
 from ..files.visible import shown
 from ..tables.encodings import readings
 
@@ -21,7 +21,7 @@ def zip_names(
 ) -> tuple[list[str], str]:
     """The name of every entry, and a note where an encoding was found out from how its letters read.
 
-    Raises DataError where the names read in several ways, with a command for each.
+    Raises Question where the names read in several ways, with a command for each.
     """
     infos = opened.infolist()
     open_ones = [info for info in infos if not _says_utf8(info) and not info.filename.isascii()]
@@ -29,11 +29,10 @@ def zip_names(
     if open_ones and encoding is None:
         ways = readings(b"\n".join(_bytes(info) for info in open_ones), of_names=True)
         if len(ways) > 1:
-            raise DataError(
+            raise Question(
                 f"{archive}: its names do not say their encoding, and read in {len(ways)} ways",
-                hint="\n".join(
-                    f"`{again('--encoding', way.encoding)}` reads: {shown(way.example(), 60)}" for way in ways
-                ),
+                [Answer(f"{way.encoding}: {shown(way.example(), 60)}", {"encoding": way.encoding}) for way in ways],
+                [again("--encoding", way.encoding) for way in ways],
             )
         if ways:
             chosen = ways[0].encoding

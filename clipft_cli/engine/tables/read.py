@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...errors import DataError
+from ...errors import Answer, DataError, Question
 from ..files.regular import regular_bytes
 from ..files.visible import shown
 from .delimited import read_delimited
@@ -35,7 +35,7 @@ def read_table(path: Path, encoding: str | None, is_a_row: Callable[[Sequence[st
 def read_text(path: Path, encoding: str | None) -> tuple[str, str]:
     """The text of a file, and a note where its encoding was found out from how its letters read.
 
-    Raises DataError where it is no text, or it can be read in several ways: each is shown.
+    Raises DataError where it is no text, Question where it can be read in several ways.
     """
     try:
         content = regular_bytes(path)
@@ -53,9 +53,12 @@ def read_text(path: Path, encoding: str | None) -> tuple[str, str]:
             hint="save it as UTF-8, or give its encoding with --encoding",
         )
     if len(found) > 1:
-        raise DataError(
+        raise Question(
             f"{path}: is not UTF-8 text, and reads in {len(found)} ways",
-            hint="\n".join(f"`--encoding {reading.encoding}` reads: {shown(reading.example())}" for reading in found),
+            [
+                Answer(f"{reading.encoding}: {shown(reading.example())}", {"encoding": reading.encoding})
+                for reading in found
+            ],
         )
     reading = found[0]
     is_sure = reading.encoding.startswith("utf")

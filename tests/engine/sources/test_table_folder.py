@@ -11,7 +11,7 @@ from source_cases import asked
 
 from clipft_cli.engine.sources import SOURCES, source_of
 from clipft_cli.engine.sources.listing import Listing
-from clipft_cli.errors import ClipftError, DataError
+from clipft_cli.errors import ClipftError, Question
 
 
 @pytest.fixture(autouse=True)
@@ -116,15 +116,38 @@ def test_two_tables_that_say_different_things_are_a_choice() -> None:
     pictures("set", [f"{i}.jpg" for i, _ in labelled(8)])
     write("set/breeds.csv", "image,label", [f"{i}.jpg,{label}" for i, label in labelled(8)])
     write("set/colours.csv", "image,label", [f"{i}.jpg,{'rg'[k // 4]}" for k, (i, _) in enumerate(labelled(8))])
-    with pytest.raises(DataError) as error:
+    with pytest.raises(Question, match="2 tables name images") as error:
         read()
-    assert "`clipft prepare set/colours.csv`" in (error.value.hint or "")
+    assert error.value.commands == ("clipft prepare set/breeds.csv", "clipft prepare set/colours.csv")
 
 
-def test_class_folders_are_read_as_such_whatever_table_lies_beside_them() -> None:
+def test_class_folders_are_read_as_such_where_the_table_beside_them_says_the_same_or_something_else() -> None:
     pictures("set", [f"{label}/{i}.jpg" for i, label in labelled(8)])
-    write("set/birds.csv", "image,label", [f"{label}/{i}.jpg,{label}" for i, label in labelled(8)])
-    assert source_of("set")[0] is SOURCES["folder"]
+    write("set/birds.csv", "image,label", [f"{label}/{i}.jpg,{label.upper()}" for i, label in labelled(8)])
+    write("set/sizes.csv", "class,mean", ["cat,3", "dog,4"])
+    kind, _ = source_of("set")
+    assert kind is SOURCES["folder-and-table"]
+    assert counts(kind.read(asked("set", Path("w")))) == {(None, "cat"): 4, (None, "dog"): 4}
+
+
+def test_a_table_that_gives_images_in_class_folders_other_classes_is_asked_about() -> None:
+    pictures("set", [f"{label}/{i}.jpg" for i, label in labelled(8)])
+    write("set/colours.csv", "image,label", [f"{x}/{i}.jpg,{'rg'[k // 4]}" for k, (i, x) in enumerate(labelled(8))])
+    kind, _ = source_of("set")
+    with pytest.raises(Question, match="the classes stand in the table: g, r") as error:
+        kind.read(asked("set", Path("w")))
+    assert error.value.commands == ("clipft prepare set --paths '{class}'", "clipft prepare set/colours.csv")
+    assert counts(kind.read(asked("set", Path("w"), paths="{class}"))) == {(None, "cat"): 4, (None, "dog"): 4}
+
+
+def test_a_table_that_says_nothing_of_images_leaves_their_names_to_tell() -> None:
+    pictures("set", [f"{label}_{i}.jpg" for i, label in labelled(8)])
+    write("set/results.csv", "epoch,loss", [f"{i},0.5" for i in range(8)])
+    with pytest.raises(ClipftError) as error:
+        read()
+    assert "results.csv" in error.value.message
+    kind, _ = source_of("set", "{class}_*")
+    assert counts(kind.read(asked("set", Path("w"), paths="{class}_*"))) == {(None, "cat"): 4, (None, "dog"): 4}
 
 
 def test_what_is_wrong_in_an_archive_is_told_by_its_own_name() -> None:

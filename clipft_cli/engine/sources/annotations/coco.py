@@ -15,7 +15,7 @@ def _evidence(path: Path) -> str:
     return f"{path.name} is JSON that holds images, annotations and categories" if is_coco else ""
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, encoding: str | None) -> Table:
     content = json_object(path)
     names = {category["id"]: category["name"] for category in content["categories"]}
     classes: dict[object, dict[str, None]] = defaultdict(dict)

@@ -25,7 +25,7 @@ def _evidence(path: Path) -> str:
     return f"{path.name} is XML of CVAT's annotations" if b"<annotations" in start else ""
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, encoding: str | None) -> Table:
     try:
         images = ElementTree.parse(path).getroot().iter("image")
         found = [(image.get("name") or "", image) for image in images]

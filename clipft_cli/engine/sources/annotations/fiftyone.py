@@ -15,7 +15,7 @@ def _evidence(path: Path) -> str:
     return f"{path.name} is JSON that holds classes, and a label for each image" if is_export else ""
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, encoding: str | None) -> Table:
     content = json_object(path)
     names = content["classes"]
 

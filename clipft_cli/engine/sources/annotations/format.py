@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ....errors import ClipftError, DataError
+from ....errors import ClipftError, DataError, Question
 from ...labels.folder_names import folder_name
 from ...tables.table import Table, of_rows
 from ..image_finder import ImageFinder
@@ -27,7 +27,8 @@ class Format:
     name: str
     words: str
     evidence: Callable[[Path], str]
-    table: Callable[[Path], Table]
+    table: Callable[[Path, str | None], Table]
+    """Of a file and the encoding that was asked for."""
 
 
 def images_with_classes(rows: Iterable[Row], notes: Sequence[str] = ()) -> Table:
@@ -44,7 +45,9 @@ def list_annotated(
     above = [path.parent.parent] if path.parent.name.casefold() in _BESIDE_IMAGES else []
     finder = ImageFinder([root] if root else [path.parent, *above, *beside], inside)
     try:
-        table = form.table(path)
+        table = form.table(path, request.options.encoding)
+    except Question as error:
+        raise request.question(error.asks, error.answers) from None
     except ClipftError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:

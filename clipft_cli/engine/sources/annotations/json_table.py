@@ -14,7 +14,7 @@ def _evidence(path: Path) -> str:
     return f"{path.name} is a JSON list of objects" if json_records(path) else ""
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, encoding: str | None) -> Table:
     return of_objects([(f"object {n}", one) for n, one in enumerate(json_records(path), start=1)])
 
 

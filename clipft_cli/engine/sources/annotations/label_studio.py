@@ -17,7 +17,7 @@ def _evidence(path: Path) -> str:
     return f"{path.name} is a JSON list of tasks with annotations" if is_export else ""
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, encoding: str | None) -> Table:
     tasks = json_records(path)
     kinds = {result.get("type") for task in tasks for result in _results(task)}
     if kinds and "choices" not in kinds:

@@ -38,8 +38,8 @@ def _evidence(path: Path) -> str:
     return f"the lines of {path.name} are paths of images with a class" if lines and all(name_images) else ""
 
 
-def _table(path: Path) -> Table:
-    text, note = read_text(path, None)
+def _table(path: Path, encoding: str | None) -> Table:
+    text, note = read_text(path, encoding)
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
     found = [(n, _LINE.fullmatch(line), line) for n, line in lines]
     rows = [

@@ -27,7 +27,7 @@ def _evidence(path: Path) -> str:
     return f"{path.name} is JSON of files with regions and file_attributes" if _files(path) else ""
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, encoding: str | None) -> Table:
     files = _files(path)
     of_files = Counter(name for file in files for name in file["file_attributes"])
     of_regions = Counter(
