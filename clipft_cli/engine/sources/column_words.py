@@ -40,10 +40,16 @@ LABEL_PERHAPS = _words(
 )
 """Taken for the class where no column has one of the names above."""
 
+FOLDER = _words("folder foldername dir directory dirname subfolder subdir imagefolder imagedir folderpath")
+"""The folder of the file that the column of images names."""
+
 SPLIT = _words(
     "split subset partition set dataset datasplit setname splitname phase usage traintest traintestsplit trainvaltest"
     " datasettype subsetname splittype mlsplit mluse evaluationset"
 )
+SPLIT_ONLY = _words("split partition subset datasplit traintest traintestsplit trainvaltest splittype mlsplit mluse")
+"""Of these, those that mean nothing else."""
+
 FLAGS: dict[str, tuple[SplitName, SplitName]] = {
     **dict.fromkeys(_words("istrain istraining istrainingimage train training"), ("train", "test")),
     **dict.fromkeys(_words("istest istesting test testing"), ("test", "train")),

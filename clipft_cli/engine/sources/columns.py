@@ -13,9 +13,10 @@ from ..files.visible import shown
 from ..labels.alike import is_number
 from ..tables.cells import ManyLabels, file_text, label_text, mark
 from ..tables.table import Table
-from .column_words import GROUP, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, is_called, plain
+from .column_words import FOLDER as FOLDERS
+from .column_words import GROUP, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, SPLIT_ONLY, is_called, plain
 from .holdout import read_holdout
-from .image_finder import ImageFinder
+from .image_finder import SEVERAL, ImageFinder, Unfound
 from .source import SourceRequest
 from .split_column import SplitColumn, is_split_name, read_split_column
 
@@ -35,6 +36,7 @@ class Columns:
     label: tuple[str, ...]
     split: SplitColumn | None
     group: str | None
+    folder: str | None = None
 
     def used(self) -> str:
         """What was understood, in words."""
@@ -69,7 +71,8 @@ class ColumnChoice:
         group = self._asked("group_column", rest)
         if group is None and self.options.group_column is None:
             self._suggest_groups([name for name in rest if name not in label])
-        return Columns(image, label, split, group)
+        folder = next((name for name in rest if is_called(name, FOLDERS) and name not in label), None)
+        return Columns(image, label, split, group, folder)
 
     # what was asked for
 
@@ -120,6 +123,11 @@ class ColumnChoice:
                 return most[0]
         if called:
             return called[0]  # its images are not there, which is said for each row
+        first = next(iter(self.table.read(self.table.names)), None)
+        if first and any(isinstance(cell, str) and cell.startswith(("http://", "https://")) for cell in first.cells):
+            raise self._unknown(
+                "its images are web addresses, which are not fetched: download them, and name the files"
+            )
         raise self._unknown("no column is known to hold the image")
 
     def _images(self, name: str) -> list[object]:
@@ -134,7 +142,13 @@ class ColumnChoice:
             return hash(bytes(cell)) if len(cell) > 64 else None
         text = file_text(cell)
         found = self.finder.look(text) if text else None
-        return found if isinstance(found, Path) else None
+        return (
+            text
+            if isinstance(found, Unfound) and found.reason == SEVERAL
+            else found
+            if isinstance(found, Path)
+            else None
+        )
 
     # splits and groups
 
@@ -169,6 +183,12 @@ class ColumnChoice:
             found = read_split_column(self.table, name)
             if found.is_of_splits:
                 return found
+            if is_called(name, SPLIT_ONLY) and found.is_numbered:
+                raise DataError(
+                    f"{self.place}: column '{_short(name)}' sounds like splits, and holds numbers: {found.examples()}",
+                    hint=f"`{self.again('--split-column', NONE)}` divides the images anew;"
+                    " or write train, val or test in place of the numbers",
+                )
             if found.unknown:
                 self.notes.append(f"column '{_short(name)}' holds no splits and is not used: {found.examples()}")
         for name in (name for name in names if not is_called(name, LABEL)):

@@ -15,6 +15,8 @@ from ..files.visible import shown
 from .tree import is_image_like, walk
 
 NOT_FOUND = "file not found"
+SEVERAL = "could be several files"
+_SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/)")
 
 
@@ -37,6 +39,7 @@ class ImageFinder:
     def __init__(self, roots: Sequence[Path], inside: Path | None = None) -> None:
         self.roots = tuple(dict.fromkeys(roots))
         self.n_searched = 0
+        self._n_searches = 0
         self._inside = inside.resolve() if inside else None
         self._by_stem: dict[str, list[Path]] | None = None
         self._meant_by: dict[Path, str] = {}
@@ -45,12 +48,14 @@ class ImageFinder:
         """The file, or why there is none."""
         if "://" in text and not text.startswith("file://"):
             return Unfound("a web address, not a file", shown(text, 120))
-        before = self.n_searched
+        before = self._n_searches
         found = self.look(text)
         if isinstance(found, Path):
             # a path of another machine may be cut to a name that several of its folders hold
             first = self._meant_by.setdefault(found, text)
-            if first != text and self.n_searched > before:
+            was_searched = self._n_searches > before
+            self.n_searched += was_searched
+            if first != text and was_searched:
                 return Unfound("a file that another row names already", f"{shown(text, 60)}: {shown(first, 60)}")
         return found
 
@@ -80,9 +85,9 @@ class ImageFinder:
             matches = self._matches(parts, key)
             if len(matches) > 1:
                 examples = " and ".join(shown(str(file), 60) for file in matches[:2])
-                return Unfound("could be several files", f"{shown(text, 60)}: {examples}")
+                return Unfound(SEVERAL, f"{shown(text, 60)}: {examples}")
             if matches:
-                self.n_searched += 1
+                self._n_searches += 1
                 return matches[0]
         return Unfound(NOT_FOUND, shown(text, 120))
 
@@ -132,7 +137,9 @@ def _composed(name: str) -> str:
 
 
 def _folded(name: str) -> str:
-    return _composed(name).casefold()
+    folded = _composed(name).casefold()
+    stem, dot, suffix = folded.rpartition(".")
+    return stem + _SAME_SUFFIX.get(dot + suffix, dot + suffix) if stem else folded
 
 
 def _stemmed(name: str) -> str:

@@ -40,6 +40,11 @@ class SplitColumn:
         return any(self.words.values())
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether two or three numbers stand there, which may be splits in an order that nobody says."""
+        return 2 <= len(self.unknown) <= 3 and all(word.isdigit() and len(word) == 1 for word in self.unknown)
+
+    @property
     def is_mixed(self) -> bool:
         """Whether too many rows hold words that are no splits beside those that are."""
         return self.is_of_splits and sum(self.unknown.values()) > _FEW * self.n_rows

@@ -99,7 +99,8 @@ class _RowReader:
         self.class_names = table.class_names.get(columns.label[0], []) if len(columns.label) == 1 else []
         split = [columns.split.name] if columns.split else []
         group = [columns.group] if columns.group else []
-        self.names = [columns.image, *columns.label, *split, *group]
+        folder = [columns.folder] if columns.folder else []
+        self.names = [columns.image, *columns.label, *split, *group, *folder]
         self._n_images = 0
 
     def item(self, row: Row) -> Item | Problem:
@@ -118,8 +119,8 @@ class _RowReader:
                 split = self.columns.split.split_of(cell)
             except KeyError:
                 return Problem(where, "unknown split", shown(str(cell), 40), name)
-        group = (label_text(cells[0]) or None) if cells else None
-        found = self._file(where, image)
+        group = label_text(cells.pop(0)) if self.columns.group else None
+        found = self._file(where, image, [file_text(cells[0]) if cells else None, label])
         if isinstance(found, Problem):
             return Problem(found.file, found.reason, found.detail, name)
         file, text = found
@@ -140,7 +141,8 @@ class _RowReader:
             return self.class_names[number] if 0 <= number < len(self.class_names) else None
         return text
 
-    def _file(self, where: str, image: Any) -> tuple[Path, str] | Problem:
+    def _file(self, where: str, image: Any, folders: Sequence[str | None]) -> tuple[Path, str] | Problem:
+        """The file, and what it is called; one of `folders` may say which of several files is meant."""
         if isinstance(image, Mapping):
             image = image.get("bytes") or image.get("path")
         if isinstance(image, bytes | bytearray):
@@ -153,6 +155,9 @@ class _RowReader:
         if text is None:
             return Problem(where, "row without an image")
         found = self.finder.find(text)
+        for folder in (folder for folder in folders if folder and isinstance(found, Unfound)):
+            within = self.finder.find(f"{folder}/{text}")
+            found = within if isinstance(within, Path) else found
         if isinstance(found, Unfound):
             return Problem(where, found.reason, found.detail)
         return found, text

@@ -20,6 +20,7 @@ DELIMITERS = ",;\t|"
 MAX_CELL = 1 << 20
 _N_PROBED = 100
 _N_NAMED = 3
+_MAX_ABOVE = 8
 _FILE = re.compile(r".*\.\w{2,5}", re.DOTALL)
 _WORD = re.compile(r"\S+")
 _NAMED_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar", " ": "blanks"}
@@ -41,6 +42,8 @@ def read_delimited(name: str, text: str, is_a_row: Callable[[Sequence[str]], boo
     """
     lines = list(io.StringIO(text, newline=""))
     start, asked = _said_delimiter(lines)
+    above = _lines_above(lines[start:])
+    start += above
     delimiter = asked or _delimiter(lines[start:])
     quote = "'" if re.fullmatch(rf"'[^']*'({re.escape(delimiter)} *'[^']*')*\s*", _first(lines[start:])) else '"'
     records = _records(name, lines, start, delimiter, quote)
@@ -56,6 +59,7 @@ def read_delimited(name: str, text: str, is_a_row: Callable[[Sequence[str]], boo
     names = distinct(header)
     padded = [(f"line {row.line}", [*row.cells, *[None] * (len(names) - len(row.cells))]) for row in rows]
     notes = [] if has_header else ["the first line is a row, not a header: columns are numbered from 1"]
+    notes += [f"{above} lines above the header are no part of the table"] if above else []
     return of_rows(names, padded, notes=notes, has_header=has_header)
 
 
@@ -67,6 +71,15 @@ def _said_delimiter(lines: Sequence[str]) -> tuple[int, str]:
     """Lines before the table and the delimiter, where the first line says it as Excel does: `sep=;`."""
     found = re.fullmatch(r'"?sep=(.)"?\s*', lines[0]) if lines else None
     return (1, found[1]) if found else (0, "")
+
+
+def _lines_above(lines: Sequence[str]) -> int:
+    """Lines of a title or a comment above the table: those before rows of one width, where they have one cell each."""
+    for n in range(min(_MAX_ABOVE, len(lines) - 1) + 1):
+        rows = _probe(lines[n:], _delimiter(lines[n:]))
+        if rows and len(rows[0]) > 1 and rows[0][0][:1] != "#":
+            return n if n == 0 or len({len(row) for row in rows}) == 1 else 0
+    return 0
 
 
 def _delimiter(lines: Sequence[str]) -> str:

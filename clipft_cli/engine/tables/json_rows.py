@@ -13,6 +13,9 @@ NO_OBJECT = "not a JSON object"
 
 def read_json_lines(text: str) -> Table:
     """The objects of the lines of `text`; a line that is none is a problem. Blank lines are passed over."""
+    whole = parsed(text) if text.lstrip().startswith("[") else None
+    if isinstance(whole, list) and all(isinstance(one, dict) for one in whole):
+        return of_objects([(f"object {n}", one) for n, one in enumerate(whole, start=1)])
     rows: list[tuple[str, dict[str, Any]]] = []
     problems = []
     for number, line in enumerate(text.split("\n"), start=1):

@@ -83,6 +83,10 @@ AS_PEOPLE_WRITE = {
     "other columns": lines("image,label,age,width,height", "{f},{l},3,64,64"),
     "trailing delimiter": lines("image;label;", "{f};{l};"),
     "list of mxnet": lines("", "{i}\t{x}\t{f}", [f"{i % 2:.6f}" for i in range(N)]),
+    "a title above": "Our pets of 2024\n\n" + lines("image,label", "{f},{l}"),
+    "a comment above": "# by a program\n" + lines("image,label", "{f},{l}"),
+    "folder and file": lines("folder,filename,label", "photos,{i}.jpg,{l}"),
+    "another suffix of the same": lines("image,label", "photos/{i}.JPEG,{l}"),
     "blank lines": lines("image,label", "\n{f},{l}"),
 }
 
@@ -158,6 +162,26 @@ def test_a_column_that_is_no_split_is_said_and_can_be_switched_off() -> None:
     with pytest.raises(DataError) as error:
         read(text, split_column="set")
     assert "`clipft prepare t.csv --split-column set --split-column none`" in (error.value.hint or "")
+
+
+def test_a_file_that_lies_in_several_folders_is_the_one_in_the_folder_of_its_class_or_column() -> None:
+    for label in ("cat", "dog"):
+        for i in range(N):
+            path = Path("pets", label, f"{i}.jpg")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"\xff\xd8")
+    rows = [f"{i}.jpg,{label}" for i, label in enumerate(LABELS)]
+    by_class = read("\n".join(["filename,class", *rows]))
+    by_column = read("\n".join(["file,breed,folder", *(f"{i}.jpg,x{i % 2},{label}" for i, label in enumerate(LABELS))]))
+    for listing in (by_class, by_column):
+        assert [item.file.parent.name for item in listing.items] == LABELS
+
+
+def test_two_numbers_in_a_column_of_splits_are_refused() -> None:
+    text = lines("image,label,split", "{f},{l},{x}", [i // 2 % 2 for i in range(N)])
+    with pytest.raises(DataError, match=r"column 'split' sounds like splits, and holds numbers: 0 \(6 rows\)"):
+        read(text)
+    assert splits(read(text, split_column="none")) == {None: N}
 
 
 def test_splits_beside_words_that_are_none_are_refused_with_the_command_that_decides() -> None:

@@ -136,6 +136,14 @@ def path_list(labels: Labels) -> str:
     return written("train.txt", "\n".join(rows) + "\n")
 
 
+def label_first(labels: Labels) -> str:
+    return written("list.lst", "\n".join(f"{labels[i][0]} images/{name}" for i, name in enumerate(FILES)))
+
+
+def table_of_text(labels: Labels) -> str:
+    return written("t.txt", "\n".join(["file\tlabel", *(f"{name}\t{labels[i][0]}" for i, name in enumerate(FILES))]))
+
+
 def pandas_records(labels: Labels) -> str:
     return written("rows.json", [{"file_name": name, "label": labels[i][0]} for i, name in enumerate(FILES)])
 
@@ -149,6 +157,8 @@ WRITERS: dict[str, tuple[str, Callable[[Labels], str]]] = {
     "fiftyone": ("fiftyone", fiftyone),
     "cvat": ("cvat", cvat),
     "path-list": ("path-list", path_list),
+    "label-first": ("path-list", label_first),
+    "table-of-text": ("path-list", table_of_text),
     "json-table": ("json-table", pandas_records),
 }
 
