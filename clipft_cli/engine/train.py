@@ -28,6 +28,7 @@ from .files.visible import quoted
 from .files.write import write_text
 from .frozen.feature_cache import FeatureCache
 from .images.shapes import what_is_cut_off
+from .loop.activation import tell_of_activation
 from .loop.assemble import Material, assemble, card_of, check_layers, load_material
 from .loop.bad_images import listing_bad
 from .loop.disk import check_space, disk_errors
@@ -209,6 +210,7 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
     datasets = [material.train_set, material.val_set]
     when = "while the start was measured; nothing is trained yet"
     with _stopping_at_once(run_dir, stop, when), listing_bad(datasets, run_dir, on_event):
+        tell_of_activation(material, on_event)
         start = choose_start(
             material.backbone.model,
             text_head(material.backbone, material.manifest.classes, material.templates),

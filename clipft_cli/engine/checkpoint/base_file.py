@@ -13,6 +13,7 @@ from ..files.digest import file_digest
 from ..files.places import read_places
 from ..files.regular import check_weights_file
 from ..model.base_model import BaseModel
+from ..model.transformers_folder import converted, is_transformers_folder
 from ..run_dir import TOWER_FILE, RunDir
 from .run_config import BASE_FILE, run_config
 
@@ -50,6 +51,8 @@ def _places(checkpoint: Path, base: BaseModel) -> Iterator[Path]:
         if config.model.pretrained:
             yield Path(config.model.pretrained)
         yield Path(config.model.name) / TOWER_FILE
+        if is_transformers_folder(Path(config.model.name)):
+            yield converted(Path(config.model.name)) / TOWER_FILE
     yield from (Path(text) for text in (base.file, base.pretrained) if text and Path(text).is_absolute())
     if base.file is None and Path(base.name).is_absolute():
         yield Path(base.name) / TOWER_FILE

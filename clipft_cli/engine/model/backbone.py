@@ -31,6 +31,7 @@ from ..files.digest import file_digest
 from ..files.regular import MAX_WEIGHTS_BYTES, check_weights_file, open_regular, regular_text
 from ..images.transforms import Preprocess
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
+from . import transformers_folder
 from .base_model import BaseModel
 from .foreign import check_model_cfg
 from .names import ModelName, near_names, resolve_name
@@ -271,9 +272,10 @@ def _explain(name: ModelName, error: Exception) -> ClipftError:
         )
     if isinstance(error, FileNotFoundError | json.JSONDecodeError | OSError):
         return CheckpointError(f"{name.weights or name.name}: {text}")
+    hint = transformers_folder.file_hint(Path(name.weights)) if name.weights else None
     return ModelError(
         f"{name.weights}: does not fit the architecture {name.name}: {text}",
-        hint="model.name must be the architecture these weights were trained with",
+        hint=hint or "model.name must be the architecture these weights were trained with",
     )
 
 

@@ -12,6 +12,7 @@ import open_clip
 from ...demo import tiny
 from ...errors import ModelError
 from ..run_dir import CHECKPOINT_FILE, OPEN_CLIP_CONFIG_FILE, TOWER_FILE, find_checkpoint
+from .transformers_folder import converted, is_transformers_folder
 
 HUGGING_FACE = {
     "openai/clip-vit-base-patch32": ("ViT-B-32", "openai"),
@@ -98,6 +99,8 @@ def _from_folder(folder: Path, pretrained: str | None) -> ModelName:
     if pretrained is not None:
         raise ModelError(f"model.pretrained: {folder} holds its own weights, leave model.pretrained out")
     if not (folder / OPEN_CLIP_CONFIG_FILE).is_file():
+        if is_transformers_folder(folder):
+            return ModelName(str(folder.resolve()), None, f"local-dir:{converted(folder)}", None, schema="local-dir")
         folder = find_checkpoint(folder)  # a run of this project
     if (folder / CHECKPOINT_FILE).is_file() and not (folder / TOWER_FILE).is_file():
         raise ModelError(
