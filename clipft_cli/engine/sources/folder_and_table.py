@@ -29,14 +29,14 @@ def list_folder_and_table(request: SourceRequest) -> Listing:
     if request.options.paths:
         return listing
     root = request.path
-    by_folder = {item.file.resolve(): item.label for item in listing.items}
+    by_folder = {item.file: item.label for item in listing.items}
     for path in tables_in(root):
         try:
             table = list_one(path, request, None, root)
         except ClipftError:
             continue  # it holds something else
-        pairs = {(by_folder[file], item.label) for item in table.items if (file := item.file.resolve()) in by_folder}
-        n_named = sum(item.file.resolve() in by_folder for item in table.items)
+        pairs = {(by_folder[item.file], item.label) for item in table.items if item.file in by_folder}
+        n_named = sum(item.file in by_folder for item in table.items)
         if n_named < _HALF * len(by_folder) or len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs}):
             continue
         raise Question(

@@ -26,6 +26,8 @@ from .tables import list_table
 from .tree import is_ignored, walk
 
 _MAX_DEPTH = 2
+_FEW = 0.05
+"""Of the images: so many may be named by no table without a warning."""
 _MAX_TABLES = 100
 _ANNOTATION_SUFFIXES = frozenset({".json", ".xml", ".txt", ".lst"})
 _NO_TABLE = re.compile(r"sample.?submission|submission|readme|requirements", re.IGNORECASE)
@@ -189,9 +191,13 @@ def _note_unlisted(listing: Listing, root: Path) -> None:
     if any(not item.file.is_relative_to(root) for item in listing.items):
         return
     named = {item.file.resolve() for item in listing.items}
-    for path in walk(root).files:
-        if is_picture(root / path) and (root / path).resolve() not in named:
-            listing.problems.append(Problem(path.as_posix(), "image that no table names"))
+    pictures = [path for path in walk(root).files if is_picture(root / path)]
+    others = [path.as_posix() for path in pictures if (root / path).resolve() not in named]
+    listing.problems += [Problem(path, "image that no table names") for path in others]
+    if len(others) > _FEW * len(pictures):
+        listing.warnings.append(
+            f"{len(others):,} of {len(pictures):,} images are named by no table, such as {others[0]}"
+        )
 
 
 def _evidence(text: str) -> str:

@@ -37,9 +37,8 @@ def _shards(path: Path) -> list[Path]:
     """The tars at a path, in the order of their names; none of a folder that holds pictures itself."""
     if path.is_file():
         return [path] if path.name.lower().endswith(_SUFFIXES) else []
-    files = sorted(walk(path).files)
-    tars = [path / one for one in files if one.name.lower().endswith(_SUFFIXES) and len(one.parts) <= 2]
-    return [] if tars and any(is_picture(path / one) for one in files) else tars
+    tars = sorted(one for pattern in ("*", "*/*") for one in path.glob(pattern) if one.name.lower().endswith(_SUFFIXES))
+    return [] if tars and any(is_picture(path / one) for one in walk(path).files) else tars
 
 
 def _is_shard(path: Path) -> bool:

@@ -68,6 +68,7 @@ def test_a_competition_gives_ids_without_suffix_and_test_images_without_classes(
     for listing in (read(), zipped()):
         assert counts(listing) == {(None, "cat"): 4, (None, "dog"): 4}
         assert Counter(problem.reason for problem in listing.problems) == {"image that no table names": 4}
+        assert listing.warnings == ["4 of 12 images are named by no table, such as test/0100.jpg"]
 
 
 def test_roboflow_gives_one_table_of_0_and_1_a_split() -> None:
