@@ -43,6 +43,14 @@ SOURCES: dict[str, Source] = {
 }
 """The first whose `evidence` says so reads SOURCE; so a path that exists comes before a name that is known."""
 
+_WAYS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV"),
+    **dict.fromkeys((".7z", ".rar"), "unpack it, then give clipft the folder"),
+    **dict.fromkeys((".gz", ".bz2", ".xz"), "unpack it, then give clipft the file"),
+    **dict.fromkeys((".pkl", ".pickle"), "a pickle may run programs and is not opened: save a table as CSV"),
+}
+"""The way out of files that are often given, by their suffix."""
+
 FORMS = f"SOURCE: {PrepareOptions.model_fields['source'].description}"
 
 
@@ -62,7 +70,8 @@ def source_of(text: str | None, paths: str | None = None) -> tuple[Source, str]:
         raise ConfigError(f"--paths {paths}: {text or 'the drawn dogs'}: is no folder and no archive of folders")
     assert text is not None
     if Path(text).exists():
-        raise DataError(f"{text}: is no folder, table or archive", hint=FORMS)
+        way = _WAYS.get(Path(text).suffix.lower())
+        raise DataError(f"{text}: is no folder, table or archive", hint=f"{way}. {FORMS}" if way else FORMS)
     if "://" in text:
         raise ConfigError(f"{text}: web addresses are not fetched", hint="download it, then give the file. " + FORMS)
     near = difflib.get_close_matches(text.lower().replace("_", "-"), SOURCES, n=1, cutoff=0.7)

@@ -21,9 +21,8 @@ from .listing import Listing
 from .problems import Problem
 from .source import Source, SourceRequest
 from .table_folder import holds_table, list_by_table
-from .tree import is_ignored
+from .tree import ARCHIVE_SUFFIXES, is_ignored
 
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OnFiles = Callable[[int], None]
 _MAX_DEPTH = 2
 _CHUNK = 1 << 20

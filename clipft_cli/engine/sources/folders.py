@@ -21,7 +21,7 @@ from .shape import shape_of
 from .source import Source, SourceRequest, whole_path
 from .split_words import split_word
 from .template import Template, match, parse_template
-from .tree import Tree, is_image_like, walk
+from .tree import ARCHIVE_SUFFIXES, Tree, is_image_like, walk
 
 READING_PAGE = "reading.html"
 OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", READING_PAGE, CLASSES_FILE, PROBLEMS_FILE})
@@ -214,6 +214,12 @@ def _no_classes(root: Path, tree: Tree, request: SourceRequest) -> DataError:
         )
     if loose:
         return DataError(f"{root}: {len(loose)} files, but no class folders", hint=layout)
+    archives = [path for path in tree.files if path.name.lower().endswith(ARCHIVE_SUFFIXES)]
+    if archives and not images:
+        return DataError(
+            f"{root}: holds no images, but archives: {', '.join(shown(str(path), 60) for path in archives[:5])}",
+            hint="\n".join(f"`clipft prepare {quoted(root / path)}`" for path in archives[:5]),
+        )
     if tree.folders and not images:
         return DataError(
             f"{root}: its folders hold no images yet",

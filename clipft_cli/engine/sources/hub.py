@@ -9,6 +9,7 @@ from typing import Any
 from ...config.commands import PrepareOptions
 from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
 from ..labels.names import class_name
+from ..tables.cells import ManyLabels, label_text
 from .column_words import IMAGE, LABEL, is_called
 from .listing import Item, Listing
 from .problems import Problem
@@ -16,7 +17,7 @@ from .source import OnProgress, Source
 from .split_words import split_word
 from .tables import image_suffix
 
-_NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)")
+_NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[^#\s]+))?(#(?P<config>\S+))?")
 
 
 def list_hub(options: PrepareOptions, work: Path, on_progress: OnProgress) -> Listing:
@@ -24,8 +25,8 @@ def list_hub(options: PrepareOptions, work: Path, on_progress: OnProgress) -> Li
     source = options.source or ""
     found = _NAME.fullmatch(source)
     if found is None:
-        raise ConfigError(f"{source}: a data set of the hub is written hf:owner/name")
-    splits = _load(found["name"])
+        raise ConfigError(f"{source}: a data set of the hub is written hf:owner/name, or hf:owner/name@revision#config")
+    splits = _load(found["name"], found["revision"], found["config"])
     listing = Listing(found["name"].rpartition("/")[2], source)
     work.mkdir(parents=True)
     for split_name, rows in splits.items():
@@ -52,13 +53,13 @@ def list_hub(options: PrepareOptions, work: Path, on_progress: OnProgress) -> Li
     return listing
 
 
-def _load(name: str) -> Any:
+def _load(name: str, revision: str | None, config: str | None) -> Any:
     try:
         import datasets
     except ImportError:
         raise MissingExtraError(f"hf:{name} needs the package datasets", hint="pip install 'clipft-cli[hf]'") from None
     try:
-        return datasets.load_dataset(name)
+        return datasets.load_dataset(name, config, revision=revision)
     except Exception as error:  # the hub's client raises its own types and those of three HTTP libraries
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise DownloadError(
@@ -87,7 +88,15 @@ def _undecoded(rows: Any, image: str) -> Any:
 def _label_text(value: Any, names: list[str] | None) -> str | None:
     if value is None or value == -1:
         return None
-    return names[value] if names and isinstance(value, int) and value < len(names) else str(value)
+    if names and isinstance(value, int) and value < len(names):
+        return names[value]
+    try:
+        return label_text(value)
+    except ManyLabels as error:
+        raise DataError(
+            f"the class of an image is {error.args[0]}",
+            hint="clipft learns one class an image: name another column with --label-column",
+        ) from None
 
 
 HUB = Source(

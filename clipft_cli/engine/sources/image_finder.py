@@ -34,12 +34,16 @@ class ImageFinder:
     Else the folders below the roots are listed once, and a file is taken whose path ends as the text does, or that
     ends the text (a path of another machine), where only one does: with `/` for a backslash, whatever Unicode form,
     then whatever letter case, then with a suffix where the text has none, then with zeros in front of its number.
+    Of several files, one that `prefers` says is the one.
     """
 
-    def __init__(self, roots: Sequence[Path], inside: Path | None = None) -> None:
+    def __init__(
+        self, roots: Sequence[Path], inside: Path | None = None, prefers: Callable[[Path], bool] = lambda file: False
+    ) -> None:
         self.roots = tuple(dict.fromkeys(roots))
         self.n_searched = 0
         self._n_searches = 0
+        self._prefers = prefers
         self._inside = inside.resolve() if inside else None
         self._by_stem: dict[str, list[Path]] | None = None
         self._meant_by: dict[Path, str] = {}
@@ -83,6 +87,9 @@ class ImageFinder:
         has_suffix = _without_suffix(parts[-1]) != parts[-1]
         for key in (_composed, _folded, *(() if has_suffix else (_stemmed, _counted))):
             matches = self._matches(parts, key)
+            if len(matches) > 1:
+                preferred = [file for file in matches if self._prefers(file)]
+                matches = preferred if len(preferred) == 1 else matches
             if len(matches) > 1:
                 examples = " and ".join(shown(str(file), 60) for file in matches[:2])
                 return Unfound(SEVERAL, f"{shown(text, 60)}: {examples}")

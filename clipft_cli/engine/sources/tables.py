@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from .listing import Item, Listing
 from .problems import Problem
 from .several_labels import refuse_several_labels
 from .source import Source, SourceRequest, whole_path
+from .split_words import split_word
 
 TWICE = "listed twice in the table"
 _FEW = 0.05
@@ -38,7 +39,7 @@ def list_table(path: Path, request: SourceRequest, inside: Path | None = None, b
     root = request.options.image_root
     if root is not None and inside is not None and not root.is_absolute():
         root = inside / root
-    finder = ImageFinder([root] if root else [path.parent, *beside], inside)
+    finder = ImageFinder([root] if root else [path.parent, *beside], inside, _of_split(path))
 
     def is_a_row(cells: Sequence[str]) -> bool:
         if any(is_called(cell, IMAGE) or is_called(cell, LABEL) for cell in cells):
@@ -77,6 +78,17 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
     _warn_of_losses(listing, len(listing.items) + len(listing.problems))
     refuse_several_labels(listing, request)
     return listing
+
+
+def _of_split(table: Path) -> Callable[[Path], bool]:
+    """Whether a file lies in a folder of the split that the table's own name says: train.csv means train/."""
+    word = split_word(table.stem)
+
+    def lies_there(file: Path) -> bool:
+        words = [split_word(part) for part in file.parts[:-1]]
+        return word is not None and any(found and found.split == word.split for found in words)
+
+    return lies_there
 
 
 def _new_folder(work: Path) -> Path:

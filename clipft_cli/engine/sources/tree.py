@@ -9,6 +9,7 @@ from pathlib import Path
 from ...errors import DataError
 from .problems import Problem
 
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 READ_ALREADY = "a link to a folder that is read already"
 SYSTEM_NAMES = frozenset(
     [

@@ -32,7 +32,7 @@ def label_text(value: Any) -> str | None:
         raise ManyLabels("fields with names (" + ", ".join(str(key) for key in list(value)[:5]) + ")")
     if isinstance(value, list | tuple):
         if len(value) > 1:
-            raise ManyLabels(f"{len(value)} labels")
+            raise ManyLabels(f"several, {len(value)} labels")
         return label_text(value[0]) if value else None
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None

@@ -65,12 +65,14 @@ def test_a_folder_comes_before_a_data_set_of_that_name() -> None:
     [
         ("", ConfigError, "SOURCE is empty"),
         ("https://example.org/pets.zip", ConfigError, "not fetched"),
+        ("pets.xlsx", DataError, "no folder, table or archive"),
         ("note.txt", DataError, "no folder, table or archive"),
         ("stanford_dogz", DataError, "no such file or folder"),
     ],
 )
 def test_what_is_no_source_is_refused_with_what_would_be_one(text: str, kind: type[ClipftError], words: str) -> None:
     Path("note.txt").touch()
+    Path("pets.xlsx").touch()
     with pytest.raises(kind, match=words) as error:
         source_of(text)
     assert "hf:owner/name" in (error.value.hint or "")

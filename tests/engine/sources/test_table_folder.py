@@ -61,14 +61,14 @@ def test_the_table_among_the_images_is_read_also_from_a_zip() -> None:
 
 def test_a_competition_gives_ids_without_suffix_and_test_images_without_classes() -> None:
     pictures("set/train", [f"{i}.jpg" for i, _ in labelled(8)])
-    pictures("set/test", [f"{i}.jpg" for i, _ in labelled(4, 100)])
+    pictures("set/test", [f"{i}.jpg" for i, _ in labelled(2, 100) + labelled(2)])  # two are called as train's are
     write("set/train.csv", "id,breed", [f"{i},{label}" for i, label in labelled(8)])
     write("set/test.csv", "id", [i for i, _ in labelled(4, 100)])
     write("set/sample_submission.csv", "id,cat,dog", [f"{i},0.5,0.5" for i, _ in labelled(4, 100)])
     for listing in (read(), zipped()):
         assert counts(listing) == {(None, "cat"): 4, (None, "dog"): 4}
         assert Counter(problem.reason for problem in listing.problems) == {"image that no table names": 4}
-        assert listing.warnings == ["4 of 12 images are named by no table, such as test/0100.jpg"]
+        assert listing.warnings == ["4 of 12 images are named by no table, such as test/0000.jpg"]
 
 
 def test_roboflow_gives_one_table_of_0_and_1_a_split() -> None:
@@ -149,6 +149,16 @@ def test_a_table_that_says_nothing_of_images_leaves_their_names_to_tell() -> Non
     assert "results.csv" in error.value.message
     kind, _ = source_of("set", "{class}_*")
     assert counts(kind.read(asked("set", Path("w"), paths="{class}_*"))) == {(None, "cat"): 4, (None, "dog"): 4}
+
+
+def test_a_folder_with_nothing_but_an_archive_names_it() -> None:
+    pictures("set", [f"{label}/{i}.jpg" for i, label in labelled(8)])
+    zipped()
+    Path("downloads").mkdir()
+    Path("set.zip").rename("downloads/set.zip")
+    with pytest.raises(ClipftError, match=r"holds no images, but archives: set\.zip") as error:
+        source_of("downloads")[0].read(asked("downloads", Path("w2")))
+    assert error.value.hint == "`clipft prepare downloads/set.zip`"
 
 
 def test_what_is_wrong_in_an_archive_is_told_by_its_own_name() -> None:

@@ -76,7 +76,7 @@ def test_examples_that_lack_something_are_listed_and_several_classes_refused() -
         "example without a class": 1,
         "example without a picture": 1,
     }
-    with pytest.raises(DataError, match="the class is 2 labels"):
+    with pytest.raises(DataError, match="the class is several, 2 labels"):
         read(shard("b.tar", examples("json", [json.dumps({"label": ["cat", "dog"]})] * 2)))
 
 

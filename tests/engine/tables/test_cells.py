@@ -41,8 +41,8 @@ def test_a_cell_says_one_label_or_none(cell: object, label: str | None) -> None:
 @pytest.mark.parametrize(
     ("cell", "what"),
     [
-        (["cat", "dog"], "2 labels"),
-        ("['cat', 'dog']", "2 labels"),
+        (["cat", "dog"], "several, 2 labels"),
+        ("['cat', 'dog']", "several, 2 labels"),
         ({"name": "cat", "id": 3}, r"fields with names \(name, id\)"),
         ('{"name": "cat"}', r"fields with names \(name\)"),
     ],
