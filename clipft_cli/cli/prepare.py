@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from ..config.commands import PrepareConfig
 from ..config.load import load_config
+from .asking import with_answers
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .prepare_view import PrepareView, show_prepared, show_skeleton, show_validated
+from .reading_view import show_reading
 from .render import Screen
+
+T = TypeVar("T")
 
 
 def prepare(
@@ -70,6 +76,16 @@ def prepare(
         bool,
         typer.Option("--update", help="Take what is new into a data set that is there; images keep their split."),
     ] = False,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Say how SOURCE would be read, and write nothing."),
+    ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="As --plan, and write a page with four pictures of each class, to be looked at."
+        ),
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -104,6 +120,7 @@ def prepare(
     settings = load_config(PrepareConfig, config_file(config, screen.say), overrides or (), flags)
 
     from ..engine.prepare import make_skeleton, validate_dataset
+    from ..engine.prepare import plan as read
     from ..engine.prepare import prepare as run
 
     if skeleton:
@@ -114,7 +131,16 @@ def prepare(
             report = validate_dataset(settings.prepare, on_event=view)
         screen.result(report.to_json(), lambda console: show_validated(console, report))
         report.raise_on_faults()
+    elif plan or sheet:
+        look = partial(read, sheet=sheet)
+        reading = with_answers(screen, settings, lambda config: _watched(screen, config, look))
+        screen.result(reading.to_json(), lambda console: show_reading(console, reading))
     else:
-        with PrepareView(screen) as view, screen.telling_of_stalls():
-            result = run(settings, on_event=view, force=force, update=update)
+        prepare_it = partial(run, force=force, update=update)
+        result = with_answers(screen, settings, lambda config: _watched(screen, config, prepare_it))
         screen.result(result.to_json(), lambda console: show_prepared(console, result))
+
+
+def _watched(screen: Screen, config: PrepareConfig, run: Callable[..., T]) -> T:
+    with PrepareView(screen) as view, screen.telling_of_stalls():
+        return run(config, on_event=view)

@@ -19,9 +19,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from .reading_view import print_reading
 from .render import Screen, print_prose, print_warning
 
 if TYPE_CHECKING:
+    from ..engine.preparation.reading import Reading
     from ..engine.preparation.skeleton import SkeletonResult
     from ..engine.preparation.summary import PrepareResult
     from ..engine.preparation.validate import ValidationReport
@@ -56,8 +58,14 @@ class PrepareView:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
-    def __call__(self, event: ProgressEvent) -> None:
-        """Take one progress event."""
+    def __call__(self, event: ProgressEvent | Reading) -> None:
+        """Take one event: how far a stage is, or how the source was read."""
+        from ..engine.preparation.reading import Reading
+
+        if isinstance(event, Reading):
+            if not self._screen.mode.quiet:
+                print_reading(self._screen.err, event)
+            return
         done, total, stage = event.done, event.total, event.stage
         if stage.startswith("downloading"):
             stage, done, total = f"{stage} (MiB)", done >> 20, total >> 20 if total else None

@@ -47,6 +47,7 @@ class Row:
 class Origin:
     """How a data set was made. `left_out`: files that were seen and not taken, with their size in bytes.
 
+    `reading` is how the source was read (empty: not known, as of earlier versions).
     `request` is the fingerprint of what was asked for, `options` those of it that are not the defaults (None: not
     known, as of earlier versions).
     """
@@ -58,6 +59,7 @@ class Origin:
     left_out: Mapping[str, int] = field(default_factory=dict)
     request: str = ""
     options: Mapping[str, Any] | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_drawn(self) -> bool:
@@ -236,6 +238,7 @@ def _origin(header: Mapping[str, Any]) -> Origin:
         left_out,
         str(header["request"]),
         dict(header["options"]) if header.get("options") is not None else None,
+        dict(header.get("reading") or {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,9 +11,11 @@ from pathlib import Path
 from ..config.commands import PrepareConfig, PrepareOptions
 from ..errors import ConfigError
 from .manifest import Origin
+from .pages.contact_sheet import write_sheet
 from .preparation.draft import make_draft
 from .preparation.finish import describe, describe_existing, write_in_place, write_layout
 from .preparation.layout import work_folder
+from .preparation.reading import Reading, reading_of
 from .preparation.request import asked_options, fingerprint, identities
 from .preparation.skeleton import SkeletonResult, write_skeleton
 from .preparation.split import Shares
@@ -20,8 +23,9 @@ from .preparation.summary import PrepareResult
 from .preparation.target import DATA_FOLDER, Target, Wish, check_stays, check_target, choose_target, make_room
 from .preparation.update import write_update
 from .preparation.validate import ValidationReport, validate
+from .sources.folders import READING_PAGE
 from .sources.listing import Listing
-from .sources.source import SourceRequest
+from .sources.source import OnProgress, SourceRequest
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Progress:
 
 def prepare(
     config: PrepareConfig,
-    on_event: Callable[[Progress], None] = lambda event: None,
+    on_event: Callable[[Progress | Reading], None] = lambda event: None,
     *,
     force: bool = False,
     update: bool = False,
@@ -57,10 +61,7 @@ def prepare(
     target = choose_target(config.prepare)
     check_target(target)
     with work_folder(target.root, target.stays) as work:
-        options = config.prepare.model_copy(
-            update={"source": target.source, "paths": config.prepare.paths or target.paths}
-        )
-        source = SourceRequest(options, config.seed, work, target.root.parent / "downloads", on_progress)
+        source = _request(config, target, work, on_progress)
         asked, listing = _what_is_asked(config, target, source)
         room = make_room(target, asked, config, listing, wish)
         if room.existing is not None:
@@ -68,11 +69,40 @@ def prepare(
         listing = listing or target.kind.read(source)
         listing.notes += [room.note] if room.note else []
         target = replace(target, earlier=room.earlier)
+        reading = reading_of(config, target, listing)
+        on_event(reading)
         draft = make_draft(config, target, listing, on_progress)
         write = write_in_place if target.stays else write_update if update and room.earlier else write_layout
-        origin = _origin(config, target, asked, draft.shares)
+        origin = replace(_origin(config, target, asked, draft.shares), reading=reading.to_json())
         manifest = write(target, work, listing, draft, origin, on_progress)
+        write_sheet(manifest.root / READING_PAGE, reading, listing.items)
     return describe(manifest, listing, draft, config, time.monotonic() - started)
+
+
+def plan(
+    config: PrepareConfig, on_event: Callable[[Progress], None] = lambda event: None, *, sheet: Path | None = None
+) -> Reading:
+    """How `prepare` would read what `config` names.
+
+    Nothing is written but what a published data set downloads, and the page `sheet` with pictures of each class.
+
+    Raises Question where there is more than one way, and ClipftError as `prepare` does where there is none.
+    """
+    target = choose_target(config.prepare)
+    with tempfile.TemporaryDirectory(prefix="clipft-") as work:
+        source = _request(config, target, Path(work), lambda stage, done, total: on_event(Progress(stage, done, total)))
+        listing = target.kind.read(source)
+        reading = reading_of(config, target, listing)
+        if sheet is not None:
+            write_sheet(sheet, reading, listing.items)
+    return reading
+
+
+def _request(config: PrepareConfig, target: Target, work: Path, on_progress: OnProgress) -> SourceRequest:
+    """What the source is read with: the options, and the layout that is known of a data set prepared again."""
+    update = {"source": target.source, "paths": config.prepare.paths or target.paths}
+    options = config.prepare.model_copy(update=update)
+    return SourceRequest(options, config.seed, work, target.root.parent / "downloads", on_progress)
 
 
 def make_skeleton(options: PrepareOptions, classes: str | None = None) -> SkeletonResult:

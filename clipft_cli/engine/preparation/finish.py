@@ -144,6 +144,7 @@ def _base_result(manifest: Manifest, seconds: float) -> PrepareResult:
         class_counts(manifest),
         manifest.digest,
         is_drawn=manifest.origin.is_drawn,
+        reading=dict(manifest.origin.reading),
         seconds=round(seconds, 2),
     )
 

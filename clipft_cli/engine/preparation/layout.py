@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -39,6 +39,7 @@ def work_folder(target: Path, stays: bool) -> Iterator[Path]:
         return
     parent = target.parent
     folder = parent / f".{target.name[:80]}.preparing-{os.getpid()}"
+    is_new = not parent.exists()
     try:
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,9 @@ def work_folder(target: Path, stays: bool) -> Iterator[Path]:
         yield folder
     finally:  # around the making too: a signal may come right after it
         shutil.rmtree(folder, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):
+                parent.rmdir()  # only ever removes an empty folder: where nothing was made, nothing is left
 
 
 def _remove_leftovers(parent: Path, name: str) -> None:

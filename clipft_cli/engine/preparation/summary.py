@@ -63,6 +63,7 @@ class PrepareResult:
     config_file: str | None = None
     image_file: str | None = None
     next_command: str = ""
+    reading: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property

@@ -12,6 +12,7 @@ from ..files.visible import quoted
 from ..labels.class_names import CLASSES_FILE
 from ..manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Manifest, is_made_by_clipft, read_manifest
 from ..sources import source_of
+from ..sources.folders import READING_PAGE
 from ..sources.listing import Listing
 from ..sources.problems import PROBLEMS_FILE
 from ..sources.same_again import same_again
@@ -53,9 +54,11 @@ class Target:
 
     @property
     def paths(self) -> str | None:
-        """The layout that is known already: that of a data folder prepared again; None where it is to be found out."""
-        if not (self.is_again and self.paths_are_relative) or (self.previous and self.previous.origin.in_place):
+        """The layout that is known already, of what is prepared again; None where it is to be found out."""
+        if not self.is_again or not self.kind.has_paths:
             return None
+        if self.previous is not None and self.previous.origin.in_place:
+            return dict(self.previous.origin.reading.get("settings", {})).get("paths")
         return "{split}/{class}" if any((self.root / split).is_dir() for split in SPLITS) else None
 
 
@@ -123,7 +126,7 @@ def check_target(target: Target) -> None:
     if (root.exists() or root.is_symlink()) and not root.is_dir():
         raise DataError(f"{root}: a file stands where the data folder should be", hint="choose another --output-dir")
     if target.stays and not is_made_by_clipft(root):
-        for name in (DATASET_FILE, MANIFEST_FILE, CLASSES_FILE, PROBLEMS_FILE):
+        for name in (DATASET_FILE, MANIFEST_FILE, CLASSES_FILE, PROBLEMS_FILE, READING_PAGE):
             if (root / name).exists():
                 raise DataError(
                     f"{root / name}: is there already and not from clipft; it is not overwritten",

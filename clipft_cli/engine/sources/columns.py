@@ -47,6 +47,22 @@ class Columns:
         parts += [f"group: {self.group}"] if self.group else []
         return ", ".join(parts)
 
+    def as_options(self) -> dict[str, str]:
+        """The keys of `prepare` that ask for these columns."""
+        return {
+            "image_column": self.image,
+            "label_column": ",".join(self.label) or NONE,
+            "split_column": self.split.name if self.split else NONE,
+            "group_column": self.group or NONE,
+        }
+
+    def places(self) -> dict[str, str]:
+        """For class, split and group: the column that holds it."""
+        found = {"class": ", ".join(map(_short, self.label[:8])), "split": self.split.name if self.split else ""}
+        found["group"] = self.group or ""
+        columns = {name: f"column {column}" for name, column in found.items() if column}
+        return columns if self.label else {"class": FOLDER, **columns}
+
 
 def _short(name: str) -> str:
     return shown(name, 40)

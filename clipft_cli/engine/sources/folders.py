@@ -94,7 +94,7 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
     text = asked or _guess(root, tree, request)
     template = parse_template(text)
     _Sorting(root, template, asked is not None, listing).sort(tree)
-    listing.read_as = ("--paths", text)
+    listing.read_as, listing.places = {"paths": text}, template.places()
     _note_empty_folders(listing, tree, template)
     _set_unlabelled_aside(listing)
     _tell(listing, tree, template, request)

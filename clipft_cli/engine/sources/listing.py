@@ -33,7 +33,8 @@ class Item:
 @dataclass
 class Listing:
     """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen, `warnings` such as must
-    not be overlooked; `read_as` are the options that would have asked for this reading."""
+    not be overlooked; `read_as` are the keys of `prepare` that would have asked for this reading, `places` says where
+    class, split and group stand, each in words."""
 
     name: str
     description: str
@@ -42,7 +43,8 @@ class Listing:
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    read_as: tuple[str, ...] = ()
+    read_as: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
 
     def labels(self) -> list[str]:
         """Class names that have images, in class order."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 from ...config.commands import PrepareConfig
 from ...config.load import yaml_value
@@ -53,3 +55,8 @@ def _flag(key: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [flag] if value else []
     return [flag, str(value)]
+
+
+def answered(config: PrepareConfig, settings: Mapping[str, Any]) -> PrepareConfig:
+    """The same with these keys of `prepare` as an answer to a question says."""
+    return config.model_copy(update={"prepare": config.prepare.model_copy(update=dict(settings))})

@@ -63,6 +63,7 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
     columns = choice.columns()
     listing.notes += [f"columns used: {columns.used()}", *choice.notes]
     listing.warnings += choice.warnings
+    listing.read_as, listing.places = columns.as_options(), columns.places()
     reader = _RowReader(path, table, columns, _new_folder(request.work), finder)
     for row in table.read(reader.names):
         found = reader.item(row)

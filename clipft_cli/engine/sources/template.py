@@ -33,6 +33,16 @@ class Template:
     fields: frozenset[str]
     forms: tuple[re.Pattern[str], re.Pattern[str]]
 
+    def places(self) -> dict[str, str]:
+        """For class, split and group: at which level of folders it stands, or that the file's name holds it."""
+        parts = re.split(r"/(?![^{]*\})", self.text.strip("/"))
+        is_file = bool(re.search(r"[*?.]|\{:", parts[-1])) and not parts[-1].startswith("{class}")
+        found: dict[str, str] = {}
+        for level, part in enumerate(parts, start=1):
+            place = "the name of the file" if level == len(parts) and is_file else f"folder {level} of the path"
+            found |= {name: place for name in FIELDS if re.search(rf"\{{{name}[:}}]", part)}
+        return found
+
     def form(self, paths: Iterable[str]) -> re.Pattern[str]:
         """The pattern for these paths: the first where it fits any of them, else the second."""
         return self.forms[0] if any(match(self.forms[0], path) for path in paths) else self.forms[1]

@@ -1,0 +1,51 @@
+"""A question of the engine, asked where somebody sits at the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import typer
+
+from ..config.commands import PrepareConfig
+from ..errors import Answer, Question
+from .render import Screen
+
+T = TypeVar("T")
+
+
+def with_answers(screen: Screen, config: PrepareConfig, run: Callable[[PrepareConfig], T]) -> T:
+    """What `run` gives for `config`, each of its questions answered on the way.
+
+    Raises the Question where nobody can be asked, or none of the answers is meant.
+    """
+    while True:
+        try:
+            return run(config)
+        except Question as question:
+            answer = _asked(screen, question)
+            if answer is None:
+                raise
+            from ..engine.sources.same_again import answered
+
+            config = answered(config, answer.settings)
+
+
+def _asked(screen: Screen, question: Question) -> Answer | None:
+    """The answer that is chosen; None without a person at a terminal, or where it is none of them."""
+    if not (screen.is_live and sys.stdin.isatty()):
+        return None
+    screen.say(f"{question.asks}:")
+    for number, answer in enumerate(question.answers, start=1):
+        screen.say(f"  {number}. {answer.words}")
+    n = len(question.answers)
+    said = typer.prompt(f"Which is meant? 1 to {n}, or 0 for none", type=int, err=True)
+    while not 0 <= said <= n:
+        said = typer.prompt(f"1 to {n}, or 0 for none", type=int, err=True)
+    if said == 0:
+        return None
+    chosen = question.answers[said - 1]
+    if question.commands:
+        screen.say(f"the same without the question: {question.commands[said - 1]}")
+    return chosen

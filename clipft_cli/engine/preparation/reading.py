@@ -1,0 +1,96 @@
+"""How a source was read, before anything is made of it: what it is, where its classes stand, what was passed over."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...config.commands import PrepareConfig
+from ...config.data import SplitName
+from ..labels.names import class_order
+from ..manifest import SPLITS
+from ..sources.listing import Item, Listing
+from ..sources.same_again import answered, same_again
+from .target import Target
+
+OPEN = "to be chosen"
+"""In place of a split, for images whose source gives none."""
+
+
+@dataclass(frozen=True)
+class ReadClass:
+    """One class: its images by split, and one of them."""
+
+    name: str
+    counts: Mapping[str, int]
+    example: str
+
+    @property
+    def total(self) -> int:
+        """Images of all splits."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was understood of a source. No image has been opened yet.
+
+    `settings` are the keys of `prepare` that would have asked for this reading, `command` says them. `places` tells
+    for class, split and group where it stands: a level of folders, a column. `left_out` counts files by reason.
+    """
+
+    source: str
+    kind: str
+    evidence: str
+    settings: Mapping[str, str]
+    command: str
+    places: Mapping[str, str]
+    classes: tuple[ReadClass, ...]
+    n_groups: int
+    left_out: Mapping[str, int]
+    ignored: int
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images of each split that the source gives; those without one under OPEN."""
+        found: Counter[str] = Counter()
+        for read in self.classes:
+            found.update(read.counts)
+        return {split: found[split] for split in (*SPLITS, OPEN) if found[split]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain values."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**values, "counts": self.counts, "n_images": sum(self.counts.values())}
+
+
+def reading_of(config: PrepareConfig, target: Target, listing: Listing) -> Reading:
+    """The reading of a source from what it was read into."""
+    counts: dict[str, Counter[SplitName | None]] = defaultdict(Counter)
+    examples: dict[str, Item] = {}
+    for item in listing.items:
+        counts[item.label][item.split] += 1
+        examples.setdefault(item.label, item)
+    classes = tuple(
+        ReadClass(name, {split or OPEN: n for split, n in counts[name].items()}, examples[name].name)
+        for name in class_order(counts)
+    )
+    left_out = Counter(problem.reason for problem in listing.problems if problem.action == "left out")
+    return Reading(
+        source=target.kind.origin(target.source or ""),
+        kind=target.kind.name,
+        evidence=target.evidence,
+        settings=dict(listing.read_as),
+        command=same_again(answered(config, listing.read_as)),
+        places=dict(listing.places),
+        classes=classes,
+        n_groups=len({item.group for item in listing.items} - {None}),
+        left_out=dict(left_out.most_common()),
+        ignored=listing.ignored,
+        notes=tuple(listing.notes),
+        warnings=tuple(listing.warnings),
+    )
