@@ -42,10 +42,10 @@ def list_folder_and_table(request: SourceRequest) -> Listing:
         raise Question(
             f"{root}: its folders and {path.relative_to(root)} give images different classes",
             [
-                Answer(f"the classes are the folders: {_named(listing)}", {"paths": listing.read_as[-1]}),
+                Answer(f"the classes are the folders: {_named(listing)}", dict(listing.read_as)),
                 Answer(f"the classes stand in the table: {_named(table)}", {"source": str(path)}),
             ],
-            [request.again(*listing.read_as), f"clipft prepare {quoted(path)}"],
+            [request.again("--paths", listing.read_as["paths"]), f"clipft prepare {quoted(path)}"],
         )
     return listing
 

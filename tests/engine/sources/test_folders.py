@@ -40,7 +40,7 @@ def test_a_folder_beside_the_splits_is_left_out_with_a_warning(tmp_path: Path) -
     class_folders(tmp_path / "seg_pred", 3, ("seg_pred",))
     listing = read(tmp_path)
     assert counts(listing) == {(split, label): 2 for split in ("train", "test") for label in ("cat", "dog")}
-    assert listing.read_as == ("--paths", "{split}/*/{class}")
+    assert listing.read_as == {"paths": "{split}/*/{class}"}
     assert [BESIDE_SPLITS in warning and "(3)" in warning for warning in listing.warnings] == [True]
 
 
@@ -113,5 +113,5 @@ def test_every_guess_is_read_alike_where_it_is_given(tmp_path: Path) -> None:
     class_folders(tmp_path / "a{b}*" / "train", 2, ("x", "y"))
     class_folders(tmp_path / "a{b}*" / "val" / "images", 2, ("x", "y"))
     guessed = read(tmp_path)
-    assert guessed.items == read(tmp_path, guessed.read_as[1]).items
+    assert guessed.items == read(tmp_path, guessed.read_as["paths"]).items
     assert len(guessed.items) == 8
