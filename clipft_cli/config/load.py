@@ -99,10 +99,15 @@ def resolve(
 
 
 def _drop_weights_of_another_model(merged: dict[str, Any], file: Mapping[str, Any], of_file: set[Path_]) -> None:
-    """Weights that a file names belong to the model that it names: an option that takes another leaves them behind."""
+    """A tag of weights that a file names belongs to its model: an option that takes another leaves the tag behind.
+
+    A file of weights stays: the other model may be the very one that it fits.
+    """
     name, weights = ("model", "name"), ("model", "pretrained")
     named = file["model"].get("name") if isinstance(file.get("model"), Mapping) else None
-    if named is not None and weights in of_file and name not in of_file and merged["model"].get("name") != named:
+    if named is None or weights not in of_file or name in of_file or merged["model"].get("name") == named:
+        return
+    if not re.search(r"[/\\]|\.\w+$", str(file["model"]["pretrained"])):
         del merged["model"]["pretrained"]
 
 

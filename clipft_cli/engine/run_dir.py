@@ -144,6 +144,12 @@ class RunDir:
             lock.release()
 
     @property
+    def has_begun_to_train(self) -> bool:
+        """Whether the loop has been entered: its curves are there, or anything that was saved."""
+        has_curves = self.tensorboard.exists() or any(self.path.glob("events.out.tfevents.*"))
+        return has_curves or self.resume.exists() or bool(self.checkpoints()) or self.final.exists()
+
+    @property
     def is_finished(self) -> bool:
         """Whether the run came to its end."""
         return self.summary.is_file()

@@ -184,7 +184,7 @@ def _freed_if_nothing_trained(run_dir: RunDir) -> Iterator[None]:
     except InterruptedRun:
         raise
     except Exception:
-        if not run_dir.tensorboard.exists() and not run_dir.checkpoints():
+        if not run_dir.has_begun_to_train:
             run_dir.clear_start()
         raise
 

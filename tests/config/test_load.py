@@ -340,5 +340,8 @@ def test_weights_of_a_file_stay_with_its_model(tmp_path):
     assert load_config(TrainConfig, file).model.pretrained == "laion2b_s34b_b79k"
     assert load_config(TrainConfig, file, ["model.name=ViT-B-32"]).model.pretrained == "laion2b_s34b_b79k"
     assert load_config(TrainConfig, file, ["model.name=clipft-tiny"]).model.pretrained is None
+    file.write_text("model:\n  name: ViT-B-32\n  pretrained: mine.safetensors\n")
+    found = load_config(TrainConfig, file, ["model.name=ViT-B-32-quickgelu"]).model.pretrained
+    assert str(found).endswith("mine.safetensors")
     for sets in (["model.name=RN50", "model.pretrained=openai"], ["model.pretrained=openai", "model.name=RN50"]):
         assert load_config(TrainConfig, file, sets).model.pretrained == "openai"

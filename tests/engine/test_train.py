@@ -103,7 +103,11 @@ def test_a_run_leaves_every_file(runs, method):
 def test_nothing_in_a_run_is_a_pickle(runs, method):
     for path in runs[method][0].run_dir.rglob("*"):
         if path.is_file() and "tfevents" not in path.name:
-            assert path.suffix in (".safetensors", ".json", ".jsonl", ".yaml", "") or path.name == "problems.csv"
+            assert path.suffix in (".safetensors", ".json", ".jsonl", ".yaml", "") or path.name in (
+                "problems.csv",
+                "trained_on.txt",
+                "README.md",
+            )
             assert not path.read_bytes().startswith((b"PK", b"\x80"))
 
 

@@ -38,8 +38,8 @@ def same_again(config: PrepareConfig, *more: str) -> str:
     options = config.prepare
     words = ["clipft", "prepare", *([options.source] if options.source else [])]
     values = options.model_dump(mode="json", exclude={"source"})
-    fields = type(options).model_fields
-    for key in (key for key in values if key in options.model_fields_set and values[key] != fields[key].default):
+    defaults = type(options)().model_dump(mode="json")
+    for key in (key for key in values if key in options.model_fields_set and values[key] != defaults[key]):
         words += _flag(key, values[key]) if key in FLAGS else ["--set", f"prepare.{key}={yaml_value(values[key])}"]
     if config.seed:
         words += ["--seed", str(config.seed)]

@@ -112,14 +112,14 @@ def test_the_stand_in_does_not_depend_on_what_was_read_before(manifest):
 def test_above_the_share_the_run_stops_with_the_list(manifest):
     dataset = train_set(manifest, max_bad_share=0.12)  # 2 of 18
     for index in (0, 6, 12):
-        manifest.file(dataset.rows[index]).unlink()
+        manifest.file(dataset.rows[index]).write_bytes(b"")
     dataset.train_pixels(0, 0)
     dataset.train_pixels(6, 0)
     with pytest.raises(DataError) as caught:
         dataset.train_pixels(12, 0)
     assert caught.value.message == (
-        "3 of 18 images cannot be read any more (train/blue/blue-00.jpg: file not found;"
-        " train/green/green-00.jpg: file not found; train/red/red-00.jpg: file not found)"
+        "3 of 18 images cannot be read any more (train/blue/blue-00.jpg: empty file;"
+        " train/green/green-00.jpg: empty file; train/red/red-00.jpg: empty file)"
     )
 
 
