@@ -294,6 +294,14 @@ class TrainConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _balance_is_chosen_by(self) -> TrainConfig:
+        """Who asks for balance gets it where val decides, too, unless `select_by` was given."""
+        if self.data.class_balance != "none" and "select_by" not in self.training.model_fields_set:
+            chosen = self.training.model_copy(update={"select_by": "balanced_accuracy"})
+            object.__setattr__(self, "training", chosen)  # the config is frozen once it is made
+        return self
+
     @property
     def trains_text(self) -> bool:
         """Whether the text tower trains too."""

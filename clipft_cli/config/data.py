@@ -41,7 +41,9 @@ class DataConfig(Config):
     crop_scale_min: float = Field(0.5, gt=0, le=1, description="Smallest share of the area a random crop keeps.")
     horizontal_flip: bool = Field(True, description="Mirror half of the training images.")
     class_balance: BalanceName = Field(
-        "none", description="sampler: draw rare classes more often; loss: weigh them more."
+        "none",
+        description="sampler: draw rare classes more often; loss: weigh them more. With either, a linear probe weighs"
+        " them too, and val chooses by balanced accuracy unless training.select_by is given.",
     )
     fraction: float = Field(1.0, gt=0, le=1, description="Share of the training images used, drawn per class.")
     few_shot: int | None = Field(None, ge=1, description="Training images a class, drawn by seed; none: all.")

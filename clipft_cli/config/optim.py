@@ -119,7 +119,7 @@ class TrainingConfig(Config):
     select_by: SelectionMetric = Field(
         "top1",
         description="Val metric that chooses start, epochs and mix: no run ends below its start in it;"
-        " between epochs that are equal, the lower loss.",
+        " between epochs that are equal, the lower loss. With data.class_balance it is balanced_accuracy unless given.",
     )
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     layerwise_lr: LayerwiseLRConfig = LayerwiseLRConfig()

@@ -30,6 +30,7 @@ from .machine.hardware import worker_count
 from .manifest import Manifest, Row
 from .metrics.answers import Answers
 from .metrics.metrics import measure
+from .metrics.never_answered import never_answered, told_of
 from .metrics.present import top1_among_present
 from .metrics.scores import Scores
 from .model.inference import split_logits, usual_batch
@@ -78,6 +79,9 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
         labels = match.index[images.labels]
         scores = _scores(logits, labels, known, images, loaded, {**facts, "split": split})
         names = [(info.name, info.readable) for info in loaded.classes]
+        if never := never_answered(scores.logits, scores.labels, [name for name, _ in names]):
+            notes += (told_of(never, split),)
+            on_event(Note(notes[-1], is_warning=True))
         evaluation = Evaluation(
             split=split,
             metrics=measure(Answers(scores.logits, scores.labels, loaded.temperature), names, seed=config.seed),

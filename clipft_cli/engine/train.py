@@ -59,6 +59,7 @@ from .machine.signals import Stopped, StopRequest
 from .manifest import Manifest, read_manifest
 from .methods import METHODS
 from .methods.base import Method, MethodSettings
+from .metrics.never_answered import never_answered, told_of
 from .metrics.val import ValMetrics
 from .pages.model_card import on_val, write_model_card
 from .preparation.changes import find_changes
@@ -193,6 +194,13 @@ def _farewell(run_dir: RunDir) -> str:
     return f"the run is as it was last saved: go on with `clipft train --resume {quoted(run_dir.path)}`"
 
 
+def _tell_of_never_answered(material: Material, logits: torch.Tensor, on_event: OnEvent) -> None:
+    names = [info.name for info in material.manifest.classes]
+    never = never_answered(logits.detach().cpu().float().numpy(), material.val_set.labels, names)
+    if never:
+        on_event(Note(told_of(never, "val", material.config.data.class_balance), is_warning=True))
+
+
 def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Start | None:
     """The start as the run has kept it; None where it must be measured again, which gives the same."""
     if not run_dir.start.is_dir():
@@ -298,6 +306,7 @@ def _run(
         state = fit(run, state, tell, stop)
         finished = finish(run, state, begin_with, on_event, stop)
         run.prefix.close(on_event)
+        _tell_of_never_answered(material, finished.logits, on_event)
         board.add_mistakes(run.val_set, finished.logits, state.step)
     measured = on_val(finished.card, finished.logits.numpy(), run.val_set.labels)
     write_model_card(finished.checkpoint, finished.card, [measured], len(run.train_set))
@@ -357,6 +366,7 @@ def _keep_start(
     kept = Kept(epoch=0, start=start.kind)
     labels = torch.from_numpy(material.val_set.labels)
     temperature, before, after = calibrate(start.val_logits, labels)
+    _tell_of_never_answered(material, start.val_logits, on_event)
     classifier = method.attach(material.backbone.model, start.head, MethodSettings.of(material.config))
     metrics = start.metrics.columns
     folder = run_dir.checkpoint(0)

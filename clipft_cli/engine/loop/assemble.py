@@ -41,7 +41,7 @@ from ..optim.groups import build_groups
 from ..optim.schedule import warmup_steps
 from ..optim.unfreeze import UnfreezePlan, plan_unfreezing
 from ..run_dir import RunDir
-from .inputs import Inputs, model_files, settings_of, words_of
+from .inputs import Inputs, model_files, settings_of, unused_settings, words_of
 from .run import Run
 from .start import Start
 from .step import Stepper
@@ -51,7 +51,8 @@ from .step import Stepper
 class Material:
     """What a run is made from, before any method: device, images, pretrained model.
 
-    In `config` every `auto` is settled; `rules` says by which rule.
+    In `config` every `auto` is settled; `rules` says by which rule. `unused` are settings that were given
+    and that the method has no use for.
     """
 
     config: TrainConfig
@@ -64,6 +65,7 @@ class Material:
     val_set: ImageDataset
     loader: Loader
     parent: Parent | None = None
+    unused: tuple[str, ...] = ()
 
     @property
     def eval_batch(self) -> int:
@@ -111,6 +113,7 @@ def load_material(config: TrainConfig, manifest: Manifest, kept: Path | None = N
     parent, backbone = open_parent(place, kept) if place is not None else (None, load_backbone(config.model))
     backbone = replace(backbone, preprocess=backbone.preprocess.resizing(data.resize))
     METHODS[config.method].prepare(backbone.model, MethodSettings.of(config))
+    unused = unused_settings(config)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
@@ -140,6 +143,7 @@ def load_material(config: TrainConfig, manifest: Manifest, kept: Path | None = N
         ),
         loader=Loader(worker_count(data.num_workers)),
         parent=parent,
+        unused=tuple(unused),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ...config.commands import TrainConfig
+from ...config.load import load_config
 from ...config.methods import METHOD_SECTIONS
 from ...errors import CheckpointError
 from ..checkpoint.card import signed_json
@@ -109,22 +110,40 @@ class Inputs:
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:
     """The keys of `config`, every `auto` settled, that decide the result of its method; as JSON has them."""
-    method = METHODS[config.method]
     kept = {key: value for key, value in _leaves(config.model_dump(mode="json")).items() if key not in DECIDES_NOTHING}
-    sleeping = [key.removesuffix("enabled") for key, value in kept.items() if key.endswith(".enabled") and not value]
-    dropped = [key for prefix in sleeping for key in kept if key.startswith(prefix) and key != f"{prefix}enabled"]
-    own = {method.facts.section, *(("linear_probe",) if config.wants_probe else ())}
-    dropped += [key for key in kept if key.partition(".")[0] in METHOD_SECTIONS - own]
-    if not method.trains_by_epochs:
-        dropped += [key for key in kept if key.startswith(_OF_THE_LOOP) and key not in _CHOOSES]
-        if config.data.few_shot is None and config.data.fraction == 1.0:
-            dropped.append("seed")
-    if not method.learns:  # the prompts alone
-        dropped += [key for key in kept if key.startswith(("data.fr", "data.few", "data.class", "model.", *_CHOOSES))]
-        dropped.append("seed")
-    if not config.training.soup.enabled:
-        dropped.append("checkpoint.keep_best")
+    dropped = _dropped(config, kept)
     return {key: value for key, value in kept.items() if key not in dropped}
+
+
+def unused_settings(config: TrainConfig) -> list[str]:
+    """Keys that were given and that the method of `config` has no use for: dropped, which must not be in silence."""
+    asked = _leaves(config.model_dump(mode="json"))
+    usual = load_config(TrainConfig, flags={"method": config.method, "preset": config.preset})
+    defaults = _leaves(usual.model_dump(mode="json"))
+    dropped = _dropped(config, asked)
+    if METHODS[config.method].facts.start_from_probe == "must":
+        dropped.add("model.head_start")  # among what a run must find unchanged all the same, as it always was
+    return [key for key in sorted(dropped) if asked[key] != defaults.get(key) and key != "seed"]
+
+
+def _dropped(config: TrainConfig, keys: Iterable[str]) -> set[str]:
+    """Those of `keys` that decide nothing for the method of `config`, or in a part that is switched off."""
+    method, leaves = METHODS[config.method], list(keys)
+    values = _leaves(config.model_dump(mode="json"))
+    sleeping = [key.removesuffix("enabled") for key in leaves if key.endswith(".enabled") and not values[key]]
+    dropped = {key for prefix in sleeping for key in leaves if key.startswith(prefix) and key != f"{prefix}enabled"}
+    own = {method.facts.section, *(("linear_probe",) if config.wants_probe else ())}
+    dropped |= {key for key in leaves if key.partition(".")[0] in METHOD_SECTIONS - own}
+    if not method.trains_by_epochs:
+        dropped |= {key for key in leaves if key.startswith(_OF_THE_LOOP) and key not in _CHOOSES}
+        if config.data.few_shot is None and config.data.fraction == 1.0:
+            dropped.add("seed")
+    if not method.learns:  # the prompts alone
+        dropped |= {key for key in leaves if key.startswith(("data.fr", "data.few", "data.class", "model.", *_CHOOSES))}
+        dropped.add("seed")
+    if not config.training.soup.enabled:
+        dropped.add("checkpoint.keep_best")
+    return dropped - set(DECIDES_NOTHING)
 
 
 def words_of(manifest: Manifest) -> tuple[tuple[str, str], ...]:

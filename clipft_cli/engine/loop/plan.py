@@ -75,7 +75,14 @@ def _material_facts(material: Material) -> tuple[tuple[str, str], ...]:
             f" {material.backbone.preprocess.size[0]} px{', QuickGELU' if base.quick_gelu else ''}",
         ),
         ("device", f"{device_label(material.precision.device)}, {material.precision.name}"),
+        *_unused_fact(material),
     )
+
+
+def _unused_fact(material: Material) -> tuple[tuple[str, str], ...]:
+    if not material.unused:
+        return ()
+    return (("unused", f"{', '.join(material.unused)}: without effect here ({material.config.method})"),)
 
 
 def _expectation(material: Material, expected: Expected) -> tuple[tuple[str, str], ...]:

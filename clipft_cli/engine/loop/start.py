@@ -112,7 +112,15 @@ def choose_start(
         size = max(float(logits.std()), 1e-30)  # under heavy regularisation far below what a temperature is sought in
         return size * fit_temperature(logits.numpy() / size, val_set.labels)
 
-    probe = fit_probe(train, val_features, len(text.weight), config.linear_probe, temperature_of, rank_of)
+    probe = fit_probe(
+        train,
+        val_features,
+        len(text.weight),
+        config.linear_probe,
+        temperature_of,
+        rank_of,
+        is_balanced=config.data.class_balance != "none",
+    )
     probe_logits = _logits(probe.head(), val_features)
     measured = metrics_of(probe_logits, val_labels)
     gain = measured.value(select_by) - zero_shot.value(select_by)

@@ -46,11 +46,14 @@ def fit_probe(
     config: LinearProbeConfig,
     temperature_of: Callable[[Tensor], float],
     rank_of: Callable[[Tensor], tuple[float, ...]],
+    *,
+    is_balanced: bool = False,
 ) -> Probe:
     """The calibrated probe whose logits rank highest on val (the strongest regularisation among equals).
 
     `train` are features (N, D), of any length, and labels (N,); `val` are features (M, D). Of logits (M, C),
     `temperature_of` says which temperature calibrates them, and `rank_of` what they are worth once it has.
+    `is_balanced`: every class weighs the same in the loss, however many images it has.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -59,7 +62,8 @@ def fit_probe(
     best: Probe | None = None
     best_rank: tuple[float, ...] = ()
     for c in sorted(config.c_values):
-        model = LogisticRegression(C=c, max_iter=config.max_iter, tol=1e-4)
+        weights = "balanced" if is_balanced else None
+        model = LogisticRegression(C=c, max_iter=config.max_iter, tol=1e-4, class_weight=weights)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(train_x, train_y)
