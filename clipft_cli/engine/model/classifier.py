@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...config.model import HeadName
 from ...errors import ModelError
+from .compiled import CompiledOrPlain
 from .layers import HEAD, STEM, TEXT
 from .lora import LoraAdapters
 from .lora_linear import LinearAdapters
@@ -182,7 +183,7 @@ class Classifier(nn.Module):
         if isinstance(self._tower, FastViT):
             self._tower.compile()
         else:
-            self._tower = torch.compile(self._tower)
+            self._tower = CompiledOrPlain(self._tower)
 
 
 def image_tower(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import block_forward, embed_patches, last_block_forward
+from .compiled import CompiledOrPlain
 from .image_tower import VisionTransformer, is_named
 from .layers import text_tower
 from .lora import LoraAdapters
@@ -95,7 +96,7 @@ class FastViT:
     def compile(self) -> None:
         """torch.compile of the three parts, whole or cut."""
         for part in ("_embed", "_blocks", "_top"):
-            setattr(self, part, torch.compile(getattr(self, part)))
+            setattr(self, part, CompiledOrPlain(getattr(self, part)))
 
     def _embed(self, images: Tensor) -> Tensor:
         """Patches, class token, positions: (B, N, W)."""
