@@ -6,24 +6,22 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ..config.commands import EvaluateConfig
 from ..config.model import TrainedIn
 from ..errors import DataError, ModelError
-from .checkpoint.card import card_of
+from .checkpoint.card import Card, card_of
 from .checkpoint.class_match import ClassMatch, listed, match_classes
-from .checkpoint.load import Loaded, load_base
 from .checkpoint.opened import opened
 from .checkpoint.seen_images import n_trained_on
-from .checkpoint.subject import Subject, choose_subject, data_dir_of, is_other_data, reports_dir
+from .checkpoint.subject import Subject, data_dir_of, is_other_data, reports_dir
 from .events import Note, OnEvent
+from .exports.measurable import Measurable, measurable_export, subject_of
 from .files.publish import publish, staging_folder
 from .files.visible import visible
-from .images.loader import Loader
 from .images.measured_split import MeasuredSplit
 from .labels.templates import choose_templates
 from .machine.hardware import worker_count
@@ -33,17 +31,21 @@ from .metrics.metrics import measure
 from .metrics.never_answered import never_answered, told_of
 from .metrics.present import top1_among_present
 from .metrics.scores import Scores
-from .model.inference import split_logits, usual_batch
-from .model.precision import Precision, device_label, set_up
 from .pages.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .pages.model_card import Measured, add_figures
 from .preparation.changes import find_changes
 from .preparation.in_memory import MeasuredData, measured_data
+from .run_dir import is_export
+
+if TYPE_CHECKING:
+    import torch
+
+    from .checkpoint.load import Loaded
 
 
 def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> Evaluation:
     """Measure on one split, and write the reports. Raises ClipftError of the kind of what is wrong."""
-    subject = choose_subject(config)
+    subject = subject_of(config)
     with measured_data(data_dir_of(config, subject), config.seed) as data:
         evaluation = _measure(config, subject, data, on_event)
     _note_on_card(subject, evaluation)
@@ -58,38 +60,39 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
     notes = _notes(config, subject, data, rows, on_event)
     target = reports_dir(config, subject, manifest)
     with staging_folder(target) as staging:
-        precision = set_up(config.hardware, _trained_in(subject))
-        loaded = _load(subject, config, manifest, precision.device)
-        match = match_classes(manifest, loaded.classes, subject)
+        model = _model(subject, config, manifest)
+        match = match_classes(manifest, model.classes, subject)
         known = _of_known_classes(rows, match, manifest)  # (N,) positions in rows
-        notes += _class_notes(rows, match, manifest, loaded, on_event)
-        on_event(Note(f"measuring on {device_label(precision.device)}, {precision.name}"))
+        notes += _class_notes(rows, match, manifest, model, on_event)
+        on_event(Note(f"measuring on {model.device}, {model.precision}"))
         measured = [rows[position] for position in known]
-        images = MeasuredSplit(manifest, measured, loaded.preprocess, max_bad_share=config.data.max_bad_share)
-        logits, seconds = _logits(config, loaded, images, precision, on_event)
+        images = MeasuredSplit(manifest, measured, model.preprocess, max_bad_share=config.data.max_bad_share)
+        started = time.perf_counter()
+        logits = model.logits(images, config.evaluate.batch_size, on_event)
+        seconds = time.perf_counter() - started
         images.refuse_too_many()
         facts = {
-            **_facts(subject, loaded, data),
+            **_facts(subject, model, data),
             "classes_unknown_to_the_model": list(match.unknown),
-            "device": device_label(precision.device),
-            "precision": precision.name,
+            "device": model.device,
+            "precision": model.precision,
             "seconds": round(seconds, 3),
             "images_per_second": round(len(measured) / max(seconds, 1e-9), 1),
         }
         labels = match.index[images.labels]
-        scores = _scores(logits, labels, known, images, loaded, {**facts, "split": split})
-        names = [(info.name, info.readable) for info in loaded.classes]
+        scores = _scores(logits, labels, known, images, model, {**facts, "split": split})
+        names = [(info.name, info.readable) for info in model.classes]
         if never := never_answered(scores.logits, scores.labels, [name for name, _ in names]):
             notes += (told_of(never, split),)
             on_event(Note(notes[-1], is_warning=True))
         evaluation = Evaluation(
             split=split,
-            metrics=measure(Answers(scores.logits, scores.labels, loaded.temperature), names, seed=config.seed),
+            metrics=measure(Answers(scores.logits, scores.labels, model.temperature), names, seed=config.seed),
             scores=scores,
             paths=tuple(rows[index].path for index in scores.indexes),
             unreadable=tuple(images.unreadable),
             notes=notes,
-            temperature=loaded.temperature,
+            temperature=model.temperature,
             facts=facts,
             output_dir=target,
             top1_among_present=top1_among_present(scores),
@@ -119,7 +122,7 @@ def _of_known_classes(rows: Sequence[Row], match: ClassMatch, manifest: Manifest
 
 
 def _class_notes(
-    rows: Sequence[Row], match: ClassMatch, manifest: Manifest, loaded: Loaded, on_event: OnEvent
+    rows: Sequence[Row], match: ClassMatch, manifest: Manifest, model: Measurable, on_event: OnEvent
 ) -> tuple[str, ...]:
     """How the classes of the data set and of the model meet, where they are not the same; said now."""
     notes = list(match.notes)
@@ -129,11 +132,11 @@ def _class_notes(
             f"the model does not know {listed(match.unknown)}: {n_unknown:,} of {len(rows):,} images are in no figure"
         )
     present = {int(match.index[row.label]) for row in rows}
-    missing = [info.name for number, info in enumerate(loaded.classes) if number not in present]
+    missing = [info.name for number, info in enumerate(model.classes) if number not in present]
     if missing:
         notes.append(
             f"this split has no image of {listed(missing)}; macro means leave out what has none, and top-1 is given"
-            f" among all {len(loaded.classes)} classes of the model and among the {len(loaded.classes) - len(missing)}"
+            f" among all {len(model.classes)} classes of the model and among the {len(model.classes) - len(missing)}"
             " that have images"
         )
     for text in notes:
@@ -141,8 +144,40 @@ def _class_notes(
     return tuple(notes)
 
 
+def _model(subject: Subject, config: EvaluateConfig, manifest: Manifest) -> Measurable:
+    """The model to measure. Raises CheckpointError or ModelError."""
+    if subject.checkpoint is not None and is_export(subject.checkpoint):
+        return measurable_export(subject.checkpoint, config)
+
+    from .images.loader import Loader  # torch, which an export does without
+    from .model.inference import split_logits, usual_batch
+    from .model.precision import device_label, set_up
+
+    precision = set_up(config.hardware, _trained_in(subject))
+    loaded = _load(subject, config, manifest, precision.device)
+
+    def logits(images: MeasuredSplit, batch_size: int | None, on_event: OnEvent) -> np.ndarray:
+        size = batch_size or usual_batch(precision.device)
+        with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
+            return split_logits(
+                loaded.classifier, images, loader, precision, size, on_event, config.evaluate.split
+            ).numpy()
+
+    return Measurable(
+        loaded.classes,
+        loaded.preprocess,
+        loaded.temperature,
+        _card_facts(loaded.card, subject),
+        device_label(precision.device),
+        precision.name,
+        logits,
+    )
+
+
 def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
     """The classifier to measure. Raises CheckpointError or ModelError."""
+    from .checkpoint.load import load_base
+
     if subject.checkpoint is not None and not subject.is_zero_shot:
         with opened(subject.checkpoint, config.evaluate.base) as files:
             return files.load(device)
@@ -197,25 +232,12 @@ def _seen_before(n_seen: int | None, n: int, manifest: Manifest) -> list[str]:
     return [f"{n_seen:,} of these {n:,} images were trained on: the figures are too good"] if n_seen else []
 
 
-def _logits(
-    config: EvaluateConfig, loaded: Loaded, images: MeasuredSplit, precision: Precision, on_event: OnEvent
-) -> tuple[np.ndarray, float]:
-    """(N, C) float32, and the seconds it took."""
-    batch_size = config.evaluate.batch_size or usual_batch(precision.device)
-    started = time.perf_counter()
-    with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
-        logits = split_logits(
-            loaded.classifier, images, loader, precision, batch_size, on_event, config.evaluate.split
-        ).numpy()
-    return logits, time.perf_counter() - started
-
-
 def _scores(
     logits: np.ndarray,
     labels: np.ndarray,
     positions: np.ndarray,
     images: MeasuredSplit,
-    loaded: Loaded,
+    model: Measurable,
     facts: Mapping[str, Any],
 ) -> Scores:
     """What could be read, in manifest order; `positions` (N,) are those of the images in it.
@@ -228,29 +250,35 @@ def _scores(
             "the model gives scores that are not finite",
             hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
         )
-    facts = {**facts, "temperature": loaded.temperature, "classes": [info.name for info in loaded.classes]}
+    facts = {**facts, "temperature": model.temperature, "classes": [info.name for info in model.classes]}
     return Scores(logits[kept], labels[kept], positions[kept], facts)
 
 
-def _facts(subject: Subject, loaded: Loaded, data: MeasuredData) -> dict[str, Any]:
-    card, manifest = loaded.card, data.manifest
+def _facts(subject: Subject, model: Measurable, data: MeasuredData) -> dict[str, Any]:
+    manifest = data.manifest
+    return {
+        **model.facts,
+        "is_zero_shot": subject.is_zero_shot,
+        "checkpoint": str(subject.checkpoint) if subject.checkpoint is not None else None,
+        "checkpoint_digest": subject.digest,
+        "data_dir": str(manifest.root),
+        "data_name": manifest.name,
+        "is_prepared": data.is_prepared,
+        "manifest_digest": manifest.digest,
+        "is_training_data_set": not is_other_data(subject, manifest),
+    }
+
+
+def _card_facts(card: Card, subject: Subject) -> dict[str, Any]:
     return {
         "method": card.method,
         "label": "zero-shot" if subject.is_zero_shot else card.label,
         "kept": card.kept.to_json() if card.kept is not None and not subject.is_zero_shot else None,
         "model": card.base.name,
         "pretrained": card.base.pretrained,
-        "is_zero_shot": subject.is_zero_shot,
-        "checkpoint": str(subject.checkpoint) if subject.checkpoint is not None else None,
-        "checkpoint_digest": subject.digest,
         "weights_digest": card.base.weights_sha256,
         "epoch": card.epoch,
         "selected_on": card.selected_on,
-        "data_dir": str(manifest.root),
-        "data_name": manifest.name,
-        "is_prepared": data.is_prepared,
-        "manifest_digest": manifest.digest,
-        "is_training_data_set": not is_other_data(subject, manifest),
     }
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from .optim.groups import Group
-
 if TYPE_CHECKING:
     from .metrics.val import ValMetrics  # scipy, which `predict` starts without
+    from .optim.groups import Group
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from .exports.base import Format
 from .exports.checks import Check, checked
 from .exports.formats import FORMATS
 from .exports.probe import Probe, data_set_of, read_probe
-from .exports.record import NOT_SIGNED, is_export, read_export, write_record
+from .exports.record import NOT_SIGNED, read_export, write_record
 from .exports.source import Source, open_source
 from .files.visible import visible
 from .files.write import replaced_folder
 from .images.decode import read_image_bytes
-from .run_dir import find_checkpoint
+from .run_dir import find_checkpoint, is_export
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..config.commands import PredictOptions
 from ..config.load import options_of
 from ..config.model import HardwareConfig
 from ..errors import DataError, ModelError
-from .checkpoint.answers import unit_features
+from .checkpoint.answers import probabilities, unit_features
 from .checkpoint.load import Loaded
 from .checkpoint.opened import opened
 from .images.decode import ImageError, rgb_of
@@ -73,7 +74,8 @@ class LoadedModel:
         options = options_of(PredictOptions, top_k=top_k, threshold=threshold, batch_size=batch_size)
         found: list[Prediction] = []
         for batch in self._batches(images, options.batch_size):
-            found += classify(batch, self._loaded, self._precision, options)
+            answer = partial(probabilities, self._loaded, precision=self._precision)
+            found += classify(batch, self._loaded.classes, answer, options)
         return found
 
     def embed(self, images: Iterable[Picture], *, batch_size: int = 32) -> np.ndarray:

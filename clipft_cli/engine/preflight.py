@@ -11,7 +11,8 @@ from ..config.commands import CompareConfig, EvaluateConfig, ExportConfig, Train
 from ..config.recipes import is_run_name
 from ..errors import DataError
 from .checkpoint.run_config import run_config
-from .checkpoint.subject import choose_subject, data_dir_of
+from .checkpoint.subject import data_dir_of
+from .exports.measurable import subject_of
 from .files.places import read_places
 from .manifest import require_data_set
 from .run_dir import find_checkpoint, interrupted_run, refuse_taken
@@ -69,7 +70,7 @@ def check_resumption(path: Path | None, data_dir: Path | None = None) -> None:
 
 def check_evaluation(config: EvaluateConfig) -> None:
     """Raises CheckpointError where there is no checkpoint to measure, DataError where there is no data set."""
-    data_dir = data_dir_of(config, choose_subject(config))
+    data_dir = data_dir_of(config, subject_of(config))
     if not is_unprepared(data_dir):
         require_data_set(data_dir)
 

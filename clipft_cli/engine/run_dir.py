@@ -155,6 +155,11 @@ class RunDir:
         return self.summary.is_file()
 
 
+def is_export(folder: Path) -> bool:
+    """Whether a folder says that it is an export."""
+    return (folder / EXPORT_FILE).is_file()
+
+
 def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool]:
     """A fresh directory, made: the wish, or outputs/NAME, with the next free number where that is taken.
 
@@ -258,7 +263,7 @@ def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
     run = RunDir(path)
     if run.best.is_file():
         return _follow(run.best)
-    if (path / EXPORT_FILE).is_file():
+    if is_export(path):
         raise CheckpointError(f"{path}: is an export, no run or checkpoint", hint=_runs_hint(outputs))
     if run.config.is_file():
         raise CheckpointError(f"{path}: this run has no checkpoint yet", hint=_unfinished_hint(run))

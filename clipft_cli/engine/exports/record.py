@@ -81,11 +81,6 @@ class _Record(pydantic.BaseModel):
         return value
 
 
-def is_export(folder: Path) -> bool:
-    """Whether a folder says that it is an export."""
-    return (folder / EXPORT_FILE).is_file()
-
-
 def read_export(folder: Path) -> Export:
     """The record of an export. Raises CheckpointError where it is missing, damaged or of another version."""
     path = folder / EXPORT_FILE
@@ -149,6 +144,8 @@ def model_facts(card: Card) -> dict[str, Any]:
     base = card.base.to_json()
     return {
         "method": card.method,
+        "label": card.label,
+        "kept": card.kept.to_json() if card.kept is not None else None,
         "epoch": card.epoch,
         "selected_on": card.selected_on,
         "base": base["name"],

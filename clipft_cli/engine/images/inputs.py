@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from ...errors import DataError
 from ..files.pictures import N_BYTES, is_binary, is_picture, starts_like_image
-from ..sources.tree import READ_ALREADY, Tree, walk
 from .decode import MAX_BYTES, ImageError, decode_image
+
+if TYPE_CHECKING:
+    from ..sources.tree import Tree
 
 STANDARD_INPUT = "-"
 _ADDRESS = re.compile(r"(https?|ftp|s3|gs|file)://", re.IGNORECASE)
@@ -75,6 +78,8 @@ class Inputs:
                 yield from self._folder(name)
 
     def _folder(self, name: str) -> Iterator[ImageInput]:
+        from ..sources.tree import READ_ALREADY, walk  # every kind of source, which one image does without
+
         try:
             tree = walk(Path(name))
         except DataError as error:

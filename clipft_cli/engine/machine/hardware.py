@@ -9,8 +9,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -34,6 +32,8 @@ class Machine:
 def find_machine() -> Machine:
     """This machine. The GPU is asked for through nvidia-smi; where that is missing there is none."""
     cores = _core_count()
+    import psutil  # a tenth of a second, which an answer does without
+
     ram_gb = psutil.virtual_memory().total / 2**30
     gpu = _nvidia_gpu()
     if gpu is not None:

@@ -18,7 +18,6 @@ from ..checkpoint.card import Card, versions
 from ..files.regular import regular_text
 from ..files.visible import quoted
 from ..files.write import write_text
-from ..methods import METHODS
 from ..metrics import HEADLINES
 from ..metrics.answers import Answers
 from ..metrics.metrics import Metrics, measure
@@ -129,6 +128,8 @@ def _front_matter(card: Card) -> str:
 
 
 def _usage(card: Card, folder: str) -> str:
+    from ..methods import METHODS  # torch, which adding figures does without
+
     needs_base = not METHODS[card.method].writes_whole_model
     base = (
         "\n\nThis folder does not hold the base model: open_clip fetches it by its name, or give its file"

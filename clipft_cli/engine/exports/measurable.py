@@ -1,0 +1,100 @@
+"""What `clipft evaluate` measures, whoever computes it: a checkpoint by torch, an export by onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...config.commands import EvaluateConfig
+from ...errors import ConfigError
+from ..checkpoint.subject import Subject, choose_subject
+from ..events import OnEvent, Progress
+from ..files.digest import file_digest
+from ..images.measured_split import MeasuredSplit
+from ..images.transforms import Preprocess
+from ..labels.class_names import ClassInfo
+from ..machine.hardware import worker_count
+from ..run_dir import EXPORT_FILE, is_export
+from .record import read_export
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Measurable:
+    """A model ready to be measured. `facts` say what it is; `logits(images, batch size, on_event)` are (N, C) float32
+    in the order of the images, before the `temperature`.
+    """
+
+    classes: tuple[ClassInfo, ...]
+    preprocess: Preprocess
+    temperature: float
+    facts: Mapping[str, Any]
+    device: str
+    precision: str
+    logits: Callable[[MeasuredSplit, int | None, OnEvent], np.ndarray]
+
+
+def subject_of(config: EvaluateConfig) -> Subject:
+    """The export that was named, or what `choose_subject` finds.
+
+    Raises CheckpointError where there is none, ConfigError where an export has no untouched model to be measured.
+    """
+    folder = config.evaluate.checkpoint
+    if folder is None or not is_export(folder):
+        return choose_subject(config)
+    if config.evaluate.zero_shot:
+        raise ConfigError(
+            f"--zero-shot: {folder} is an export, and does not hold the untouched model", hint="name the run"
+        )
+    export = read_export(folder)
+    return Subject(folder, {"data": dict(export.model.get("data") or {})}, file_digest(folder / EXPORT_FILE), False)
+
+
+def measurable_export(folder: Path, config: EvaluateConfig) -> Measurable:
+    """The ONNX export in a folder, run without torch.
+
+    Raises CheckpointError where it is damaged or of another format, MissingExtraError without onnxruntime.
+    """
+    from .runtime import open_onnx
+
+    model = open_onnx(folder)
+    known = model.export.model
+    facts = {
+        "method": known.get("method"),
+        "label": known.get("label") or known.get("method"),
+        "kept": known.get("kept"),
+        "model": known.get("base"),
+        "pretrained": known.get("pretrained"),
+        "weights_digest": known.get("weights_digest"),
+        "epoch": known.get("epoch"),
+        "selected_on": known.get("selected_on"),
+    }
+
+    def logits(images: MeasuredSplit, batch_size: int | None, on_event: OnEvent) -> np.ndarray:
+        rows, step = [], batch_size or BATCH
+        with ThreadPoolExecutor(worker_count(config.data.num_workers) or 1, thread_name_prefix="clipft-decode") as pool:
+            batches = [range(start, min(start + step, len(images))) for start in range(0, len(images), step)]
+            waiting = [[pool.submit(images.eval_pixels, index) for index in batch] for batch in batches[:2]]
+            for number, batch in enumerate(batches):
+                pixels = np.stack([future.result() for future in waiting.pop(0)])
+                if number + 2 < len(batches):  # decoded while this one is computed
+                    waiting.append([pool.submit(images.eval_pixels, index) for index in batches[number + 2]])
+                rows.append(model.logits(pixels))
+                on_event(Progress(config.evaluate.split, batch.stop, len(images)))
+        return np.concatenate(rows)
+
+    return Measurable(
+        model.classes,
+        model.preprocess,
+        model.export.temperature,
+        facts,
+        "cpu (onnxruntime)",
+        model.precision,
+        logits,
+    )
