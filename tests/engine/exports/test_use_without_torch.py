@@ -55,7 +55,7 @@ def test_evaluate_measures_what_the_run_measures(folder, runs, tiny, tmp_path):
         both.append(json.loads(outcome.stdout))
     for key in ("method", "model", "weights_digest", "temperature", "is_training_data_set", "label"):
         assert both[0][key] == both[1][key], key
-    assert both[0]["accuracy"] == pytest.approx(both[1]["accuracy"], abs=1e-5)
+    assert both[0]["top1"] == pytest.approx(both[1]["top1"], abs=1e-5)
     assert (both[0]["device"], both[0]["precision"]) == ("cpu (onnxruntime)", "fp32")
 
 
