@@ -83,7 +83,7 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
         scores = _scores(logits, labels, known, images, model, {**facts, "split": split})
         names = [(info.name, info.readable) for info in model.classes]
         if never := never_answered(scores.logits, scores.labels, [name for name, _ in names]):
-            notes += (told_of(never, split),)
+            notes += (told_of(never, split, balance_may_help=not subject.is_zero_shot),)
             on_event(Note(notes[-1], is_warning=True))
         evaluation = Evaluation(
             split=split,

@@ -198,7 +198,9 @@ def _tell_of_never_answered(material: Material, logits: torch.Tensor, on_event: 
     names = [info.name for info in material.manifest.classes]
     never = never_answered(logits.detach().cpu().float().numpy(), material.val_set.labels, names)
     if never:
-        on_event(Note(told_of(never, "val", material.config.data.class_balance), is_warning=True))
+        learns = METHODS[material.config.method].learns
+        may_help = learns and material.config.data.class_balance == "none"
+        on_event(Note(told_of(never, "val", balance_may_help=may_help), is_warning=learns))
 
 
 def _known_start(material: Material, run_dir: RunDir, on_event: OnEvent) -> Start | None:

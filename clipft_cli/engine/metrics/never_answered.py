@@ -15,9 +15,9 @@ def never_answered(logits: np.ndarray, labels: np.ndarray, names: Sequence[str])
     return [visible(names[label]) for label in np.unique(labels) if label not in right]
 
 
-def told_of(never: Sequence[str], split: str, class_balance: str = "none") -> str:
+def told_of(never: Sequence[str], split: str, *, balance_may_help: bool) -> str:
     """The sentence, with the way out where it was not taken."""
     named = ", ".join(never[:5]) + (", ..." if len(never) > 5 else "")
     verb, it = ("is", "it") if len(never) == 1 else ("are", "them")
-    ways = "" if class_balance != "none" else ": where they have few images, train with `--set data.class_balance=loss`"
+    ways = "" if not balance_may_help else ": where they have few images, train with `--set data.class_balance=loss`"
     return f"{named} {verb} never predicted for an image of {split} that shows {it}{ways}"
