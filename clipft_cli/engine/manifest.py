@@ -155,6 +155,17 @@ def require_data_set(data_dir: Path) -> None:
     _read_header(Path(data_dir))
 
 
+def require_training_images(data_dir: Path) -> None:
+    """Raises DataError where `data_dir` holds no data set, or one that is for measuring only."""
+    counts = _read_header(Path(data_dir)).get("counts")
+    if isinstance(counts, dict) and not counts.get("train") and counts.get("test"):
+        raise DataError(
+            f"{data_dir}: is for measuring only: all {counts['test']:,} images are test, there are none to train on",
+            hint=f"`clipft evaluate --data-dir {quoted(data_dir)}` measures a model on them; prepared anew without"
+            " --split 0/0/1 they are divided into train, val and test",
+        )
+
+
 def read_manifest(data_dir: Path, *, with_edited_names: bool = True) -> Manifest:
     """The data set in `data_dir`, checked field by field and against its digest.
 

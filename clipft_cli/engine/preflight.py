@@ -14,7 +14,7 @@ from .checkpoint.run_config import run_config
 from .checkpoint.subject import data_dir_of
 from .exports.measurable import subject_of
 from .files.places import read_places
-from .manifest import require_data_set
+from .manifest import require_data_set, require_training_images
 from .run_dir import find_checkpoint, interrupted_run, refuse_taken
 from .sources.unprepared import is_unprepared
 
@@ -23,7 +23,7 @@ def check_training(config: TrainConfig, *, is_written: bool = True) -> None:
     """Raises DataError where there is no data set to train on, ResourceError where the run is to be written to a folder
     that is taken.
     """
-    require_data_set(config.data.dir)
+    require_training_images(config.data.dir)
     if config.output_dir is not None and is_written:
         refuse_taken(config.output_dir)
 
@@ -48,7 +48,7 @@ def check_comparison(config: CompareConfig) -> None:
     """Raises DataError where the data set that was named is none, ResourceError where its folder is taken."""
     has_runs = any(is_run_name(name) for name in config.compare.names)  # whose own data set it is then
     if "dir" in config.data.model_fields_set or not has_runs:
-        require_data_set(config.data.dir)
+        require_training_images(config.data.dir)
     if config.compare.output_dir is not None:
         refuse_taken(config.compare.output_dir)
 

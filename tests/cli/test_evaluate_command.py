@@ -279,3 +279,13 @@ def _renew_header(data: Path) -> None:
     header["digest"] = digest_of([ClassInfo(**info) for info in header["classes"]], rows)
     header["counts"] = {split: sum(row.split == split for row in rows) for split in header["counts"]}
     (data / "dataset.json").write_text(json.dumps(header))
+
+
+@pytest.mark.parametrize("place", ["", "tables/"])
+def test_a_table_that_was_never_prepared_is_measured(world, place):
+    shutil.copytree(world.data / "test" / "red", Path(place) / "field")
+    lines = [f"field/{path.name},red" for path in sorted((Path(place) / "field").iterdir())]
+    Path(f"{place}new.csv").write_text("\n".join(["image,label", *lines]))
+    outcome = evaluate("--data-dir", f"{place}new.csv", "--json")
+    assert outcome.exit_code == 0, outcome.output
+    assert (json.loads(outcome.stdout)["n_images"], json.loads(outcome.stdout)["top1"]) == (6, 1.0)

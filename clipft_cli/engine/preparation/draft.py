@@ -78,7 +78,7 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing, earlier)
     if not is_test_only(shares):
         pictures, groups = _only_with_train(pictures, groups, problems)
-        pictures = decided_anew(pictures, warnings)
+        pictures = decided_anew(pictures, items, warnings)
     groups = _with_groups(pictures, groups, config, target, listing, warnings)
     small = small_classes(kept, pictures, groups, options.min_per_class, warnings)
     pictures, groups = _without(small, "its class is too small", pictures, groups, problems)

@@ -58,7 +58,7 @@ def _prepared(path: Path, work: Path, seed: int) -> MeasuredData:
     config = PrepareConfig(seed=seed, prepare=options.model_copy(update={"split": shares}))
     root = path if path.is_dir() else path.parent
     draft = make_draft(config, Target(root, str(path), kind, evidence, stays=True), listing, no_word)
-    rows = sorted_rows(_rows(draft, root))
+    rows = sorted_rows(_rows(draft, path))
     classes = tuple(draft.classes)
     origin = Origin(str(path), seed, draft.shares, in_place=True)
     manifest = Manifest(path, listing.name, classes, rows, digest_of(classes, rows), origin)
@@ -66,10 +66,10 @@ def _prepared(path: Path, work: Path, seed: int) -> MeasuredData:
 
 
 def _rows(draft: Draft, root: Path) -> Iterator[Row]:
-    """Paths are relative to `root` where the images lie below it."""
+    """Paths are relative to `root` where it is a folder and the images lie in it; a table holds none."""
     for picture, split, label in zip(draft.pictures, draft.splits, draft.labels(), strict=True):
         file = picture.item.file
-        path = file.relative_to(root) if file.is_relative_to(root) else file.absolute()
+        path = file.relative_to(root) if root.is_dir() and file.is_relative_to(root) else file.absolute()
         yield Row(path.as_posix(), label, split, picture.sha256, picture.bytes, picture.item.group)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from ...config.commands import PrepareConfig
 from ...errors import ConfigError, DataError
@@ -66,13 +67,25 @@ def check_columns_were_read(listing: Listing, target: Target, config: PrepareCon
         )
 
 
-def decided_anew(pictures: list[Picture], warnings: list[str]) -> list[Picture]:
-    """Pictures without their given splits where those that are left are train alone: val and test lost their images."""
+def decided_anew(pictures: list[Picture], items: Sequence[Item], warnings: list[str]) -> list[Picture]:
+    """Pictures whose split is open where val or test was given to `items` and has lost all its images.
+
+    Train is opened then, so that the lost split is cut from it; of a lost val alone that is done in any case.
+    """
     given = {picture.item.split for picture in pictures}
-    if given != {"train"}:
+    lost = sorted({item.split for item in items if item.split in ("val", "test")} - given, reverse=True)
+    if not lost or "train" not in given:
         return pictures
-    warnings.append("of the given splits only train has usable images: val and test are cut from it by --split")
-    return [dataclasses.replace(p, item=dataclasses.replace(p.item, split=None)) for p in pictures]
+    n = {split: sum(item.split == split for item in items) for split in lost}
+    named = " and ".join(f"{split} ({n[split]:,} image{'s' if n[split] > 1 else ''})" for split in lost)
+    cut = "val and test are" if len(lost) > 1 else f"{lost[0]} is"
+    warnings.append(f"of the given {named} no image can be used: {cut} cut from train, by --split")
+    if lost == ["val"]:
+        return pictures
+    return [
+        dataclasses.replace(p, item=dataclasses.replace(p.item, split=None)) if p.item.split == "train" else p
+        for p in pictures
+    ]
 
 
 def _of_last_time(items: list[Item], target: Target) -> list[Item]:

@@ -36,7 +36,8 @@ def warn_about_splits(
         if split in found and without:
             named = ", ".join(shown(name, 40) for name in without[:_N_NAMED])
             more = ", ..." if len(without) > _N_NAMED else ""
-            warnings.append(f"{len(without)} classes have no {split} images: {named}{more}")
+            lead = "1 class has" if len(without) == 1 else f"{len(without)} classes have"
+            warnings.append(f"{lead} no {split} images: {named}{more}")
     if all(is_number(info.readable) for info in classes):
         warnings.append("class names are numbers, which say nothing to CLIP: edit classes.txt")
 

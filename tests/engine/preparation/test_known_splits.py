@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from prepare_cases import config, folders
 
+from clipft_cli.config.commands import TrainConfig
 from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.preflight import check_training
 from clipft_cli.engine.prepare import prepare, validate_dataset
 from clipft_cli.errors import DataError
 
@@ -62,3 +64,26 @@ def test_val_and_test_without_train_are_refused_with_a_way_out() -> None:
 def test_how_exactly_accuracy_will_be_known_is_said() -> None:
     folders(Path("set"), 20)
     assert any("6 test images: accuracy will be known to" in note for note in prepare(config(source="set")).notes)
+
+
+@pytest.mark.parametrize("lost", [("val",), ("test",), ("val", "test")])
+def test_given_splits_that_lose_all_their_images_are_decided_anew_and_said(
+    lost: tuple[str, ...], tmp_path: Path
+) -> None:
+    for start, split in enumerate(("train", "val", "test")):
+        folders(tmp_path / "set" / split, 20 if split == "train" else 4, start=50 * start)
+        if split in lost:
+            for path in (tmp_path / "set" / split).rglob("*.jpg"):
+                path.write_bytes(b"broken")
+    result = prepare(config(source=str(tmp_path / "set"), output_dir=str(tmp_path / "d")))
+    assert all(result.counts.values())
+    assert sum(result.counts.values()) == 40 + 8 * (2 - len(lost))
+    assert any(f"{lost[-1]} (8 images)" in text and "no image can be used" in text for text in result.warnings)
+
+
+def test_a_set_for_measuring_is_refused_for_training_with_the_way_to_use_it() -> None:
+    folders(Path("field"), 5)
+    prepare(config(source="field", split="0/0/1"))
+    with pytest.raises(DataError, match="is for measuring only: all 10 images are test") as refused:
+        check_training(TrainConfig.model_validate({"data": {"dir": "data/field"}}))
+    assert "`clipft evaluate --data-dir data/field`" in str(refused.value.hint)
