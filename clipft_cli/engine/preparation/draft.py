@@ -16,7 +16,7 @@ from ..sources.listing import Item, Listing, choose_classes
 from ..sources.problems import Problem
 from .checks import Picture, look_at_all
 from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes, small_classes
-from .duplicates import remove_duplicates
+from .duplicates import Deduplicated, remove_duplicates
 from .earlier import Earlier, kept_names, with_earlier_splits
 from .group_hints import burst_pairs, suggest_groups
 from .grouped_split import assign_grouped
@@ -34,10 +34,13 @@ OnProgress = Callable[[str, int, int | None], None]
 
 @dataclass
 class Draft:
-    """A data set on its way: what is kept, where each picture goes, and what was left out."""
+    """A data set on its way: what is kept, where each picture goes, and what was left out.
+
+    `near`: the number of the group of near duplicates that each picture is in.
+    """
 
     pictures: list[Picture]
-    groups: list[int]
+    near: list[int]
     splits: list[SplitName]
     classes: list[ClassInfo]
     problems: list[Problem]
@@ -91,7 +94,13 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     classes = _class_infos(names, target, kept_names(target.earlier, names, pictures, warnings))
     warn_about_splits(pictures, splits, classes, warnings, shares)
     warn_about_pictures(pictures, warnings)
-    return Draft(pictures, groups, splits, classes, problems, warnings, shares)
+    return Draft(pictures, _near_groups(found, pictures), splits, classes, problems, warnings, shares)
+
+
+def _near_groups(found: Deduplicated, pictures: list[Picture]) -> list[int]:
+    """The number of the group of near duplicates of each picture."""
+    groups = dict(zip((picture.sha256 for picture in found.kept), found.groups, strict=True))
+    return [groups[picture.sha256] for picture in pictures]
 
 
 def _with_groups(

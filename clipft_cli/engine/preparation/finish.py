@@ -118,7 +118,7 @@ def describe(
     result.left_out = summarise(draft.problems)
     result.n_left_out = sum(problem.action == "left out" for problem in draft.problems)
     result.ignored = listing.ignored
-    result.near_duplicate_groups = sum(n > 1 for n in Counter(draft.groups).values())
+    result.near_duplicate_groups = sum(n > 1 for n in Counter(draft.near).values())
     result.notes = listing.notes
     result.warnings += draft.warnings
     if result.counts["test"]:

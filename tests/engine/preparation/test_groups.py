@@ -57,6 +57,7 @@ def test_a_group_is_in_one_split_and_classes_keep_their_shares() -> None:
         for n, share in ((one.train, 0.7), (one.val, 0.15), (one.test, 0.15)):
             assert abs(n / one.total - share) <= 0.02
     assert any("60 groups of 2 to 6 images, each in one split" in note for note in result.notes)
+    assert result.near_duplicate_groups == 0
 
 
 def test_a_patient_of_two_classes_is_in_one_split_too() -> None:
