@@ -57,11 +57,12 @@ def test_a_folder_with_foreign_files_is_never_touched_not_even_by_force() -> Non
     assert tree(Path("mine")).keys() == {"thesis.txt"}
 
 
-def test_in_place_writes_four_files_and_touches_nothing_else() -> None:
+def test_in_place_writes_its_own_files_and_touches_nothing_else() -> None:
     before = tree(folders(Path("pets")))
     prepare(config(source="pets", in_place=True))
     after = tree(Path("pets"))
-    assert after.keys() - before.keys() == {"dataset.json", "manifest.jsonl", "classes.txt", "problems.csv"}
+    own = {"dataset.json", "manifest.jsonl", "classes.txt", "problems.csv", "reading.html"}
+    assert after.keys() - before.keys() == own
     assert {name: after[name] for name in before} == before
     assert read_manifest(Path("pets")).rows[0].path.startswith("cat/")
 
