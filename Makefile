@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(abspath $(VENV))/bin
 DEMO ?= demo-run
 
-.PHONY: demo test installed check lint types pytest docs pictures slow robustness bench gpu wheel clean
+.PHONY: demo test installed check lint types pytest docs pictures lowest slow robustness bench gpu wheel clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
@@ -31,6 +31,12 @@ types:
 # one torch thread a process: two processes on two cores are faster than two threads in one
 pytest:
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+
+# the suite with the lowest versions that pyproject.toml allows (needs uv): a bound that does not hold is found here
+lowest:
+	uv venv --clear -q .venv-lowest
+	uv pip install -q --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
+	PATH="$(abspath .venv-lowest)/bin:$$PATH" $(MAKE) pytest
 
 slow:
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow

@@ -92,7 +92,7 @@ CASES = {
         (("one-class",), 3, "only one class"),
         (("one-image",), 3, "one-image"),
         (("one-each",), 3, ""),
-        (("bad.csv",), 2, "column"),
+        (("bad.csv",), 3, "column"),
         (("empty.csv",), 3, "empty.csv"),
         (("gone.csv",), 3, ""),
         (("bad.zip",), 3, "bad.zip"),

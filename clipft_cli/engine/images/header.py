@@ -35,6 +35,8 @@ NOTHING_SAID = Header()
 
 def read_header(data: bytes) -> Header:
     """The header of an image that can be decoded. What is damaged in it counts as not there."""
+    if _says_nothing(data):
+        return NOTHING_SAID
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -44,6 +46,17 @@ def read_header(data: bytes) -> Header:
                 return Header(_n_pages(image), is_transparent, taken, camera, bits_used(data, image))
     except Exception:  # of whatever kind a damaged header raises: the pixels could be read
         return Header()
+
+
+def _says_nothing(data: bytes) -> bool:
+    """Whether the first bytes rule out all that is asked here: most files are not opened a second time."""
+    start = data[:65536]
+    if data.startswith(b"\xff\xd8"):
+        return b"Exif" not in start
+    if data.startswith(b"\x89PNG"):
+        has_eight_bits, is_opaque = data[24:25] <= b"\x08", data[25:26] in (b"\0", b"\2") and b"tRNS" not in start
+        return has_eight_bits and is_opaque and b"acTL" not in start and b"eXIf" not in start
+    return False
 
 
 def _n_pages(image: Image.Image) -> int:
