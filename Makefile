@@ -58,6 +58,7 @@ gpu:
 
 docs:
 	python docs/make_reference.py
+	python docs/make_layouts.py
 
 # real runs of a few minutes, photographed: the terminal as SVG, compare.html by chromium; writes docs/pictures/
 pictures:

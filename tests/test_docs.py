@@ -19,3 +19,8 @@ def reference() -> dict[str, object]:
 def test_reference_pages_are_up_to_date(reference, page, function):
     written = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert written == reference[function](), "run `make docs`"
+
+
+def test_the_layouts_are_read_as_the_page_says():
+    page = runpy.run_path(str(ROOT / "docs" / "make_layouts.py"))["layouts_page"]()
+    assert page == (ROOT / "docs" / "layouts.md").read_text(encoding="utf-8")
