@@ -16,7 +16,7 @@ from ..errors import DataError, ModelError
 from .checkpoint.card import Card, card_of
 from .checkpoint.class_match import ClassMatch, listed, match_classes
 from .checkpoint.opened import opened
-from .checkpoint.seen_images import n_trained_on
+from .checkpoint.seen_images import NO_LIST, list_of, n_trained_on
 from .checkpoint.subject import Subject, data_dir_of, is_other_data, reports_dir
 from .events import Note, OnEvent
 from .exports.measurable import Measurable, measurable_export, subject_of
@@ -214,6 +214,11 @@ def _notes(
         warnings += _seen_before(
             n_trained_on(config, subject, rows, is_own=not is_other_data(subject, manifest)), len(rows), manifest
         )
+        known = list_of(subject)
+        if known is None and subject.checkpoint is not None:
+            on_event(Note(f"{subject.checkpoint} {NO_LIST}"))
+        elif known is not None and not known.is_whole:
+            warnings.append(f"a run before {subject.checkpoint} {NO_LIST}")
     for text in warnings:
         on_event(Note(text, is_warning=True))
     if config.evaluate.split == "train":

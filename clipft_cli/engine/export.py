@@ -12,6 +12,7 @@ from ..config.commands import ExportConfig
 from ..config.export import ExportOptions, FormatName
 from ..errors import ConfigError, ModelError, ResourceError
 from .checkpoint.subject import place_in_run
+from .checkpoint.trained_on import trained_on
 from .events import Note, OnEvent
 from .exports.base import Format
 from .exports.checks import Check, checked
@@ -22,7 +23,7 @@ from .exports.source import Source, open_source
 from .files.visible import visible
 from .files.write import replaced_folder
 from .images.decode import read_image_bytes
-from .run_dir import find_checkpoint, is_export
+from .run_dir import TRAINED_ON_FILE, find_checkpoint, is_export
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def export(config: ExportConfig, on_event: OnEvent = lambda event: None) -> Expo
         form.write(source, folder, options)
         on_event(Note(f"written; read back on {probe.where}"))
         checks = _checks(form, folder, probe, options)
+        if known := trained_on(checkpoint):
+            (folder / TRAINED_ON_FILE).write_text(known.text, encoding="utf-8")
         if options.with_sample:
             add_sample(folder, config, source)
         write_record(folder, form.name, source.card, [check.to_json() for check in checks], probe.where)

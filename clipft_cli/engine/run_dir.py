@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 ADAPTER_FILE = "adapter.safetensors"
 TEXT_ADAPTER_FILE = "text_adapter.safetensors"
 HEAD_FILE = "head.safetensors"
+TRAINED_ON_FILE = "trained_on.txt"
+"""In a run, and in each checkpoint and export of it: the images that the model was trained on."""
+
 PAGE_FILE = "README.md"
 """The model card of a checkpoint that is the result of a run."""
 
@@ -49,7 +52,7 @@ class RunDir:
         self.path = path
         self.config = path / "config.yaml"
         self.inputs = path / "inputs.json"
-        self.trained_on = path / "trained_on.txt"
+        self.trained_on = path / TRAINED_ON_FILE
         self.base = path / "base"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
@@ -160,10 +163,16 @@ def is_export(folder: Path) -> bool:
     return (folder / EXPORT_FILE).is_file()
 
 
-def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool]:
+def new_run_dir(
+    wish: Path | None,
+    name: str,
+    config: str,
+    beside: Callable[[RunDir], Mapping[Path, str]] = lambda run: {},
+) -> tuple[RunDir, bool]:
     """A fresh directory, made: the wish, or outputs/NAME, with the next free number where that is taken.
 
-    It appears with its config.yaml in it: whenever a process is killed, what it leaves can be resumed.
+    It appears with its config.yaml in it, and with the files that `beside` gives for it: whenever a process is killed,
+    what it leaves can be resumed, and is held against what it began with, or it has not begun.
     Returns the directory, and whether it had to be numbered. Raises ResourceError where a wish is taken: whoever
     reads that name later would take an older run for this one.
     """
@@ -172,7 +181,7 @@ def new_run_dir(wish: Path | None, name: str, config: str) -> tuple[RunDir, bool
         try:
             refuse_taken(path)
             _make_parents(path)
-            _make_with(path, config)
+            _make_with(path, {**beside(RunDir(path)), RunDir(path).config: config})
         except FileExistsError:
             if wish is not None:
                 raise _taken(path) from None
@@ -227,19 +236,28 @@ def _is_free(path: Path) -> bool:
     """Whether nothing is there, or what a run leaves that ends before its first update."""
     if not path.is_dir():
         return not os.path.lexists(path)
-    return {child.name for child in path.iterdir()} <= {".lock", "problems.csv"}
+    run = RunDir(path)
+    own = {file.name for file in (run.lock, run.problems, run.inputs, run.trained_on)} | {PLACES_FILE}
+    begun = {*own, run.config.name}  # which is written last: without it no run has begun
+    return all(child.name in own or half_written(child.name) in begun for child in path.iterdir())
 
 
-def _make_with(path: Path, config: str) -> None:
-    """The folder with its config, at once. Raises OSError, FileExistsError where it is there and not empty."""
+def _make_with(path: Path, files: Mapping[Path, str]) -> None:
+    """The folder with these files, at once. Raises OSError, FileExistsError where it is there and not empty.
+
+    The last of `files` is what makes a run of it.
+    """
     if not _is_free(path):
         raise FileExistsError  # by another process, since it was looked at
     if path.is_symlink() or os.path.ismount(path) or (path.is_dir() and any(path.iterdir())):
-        return write_text(RunDir(path).config, config)  # such a folder's place no other can take
+        for file, text in files.items():  # such a folder's place no other can take
+            write_text(file, text)
+        return
     begun = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         begun.mkdir()
-        write_text(RunDir(begun).config, config)
+        for file, text in files.items():
+            write_text(begun / file.name, text)
         os.rename(begun, path)
     except OSError as error:
         raise (FileExistsError if error.errno in (errno.ENOTEMPTY, errno.EEXIST) else error) from None

@@ -19,11 +19,12 @@ from ..errors import CheckpointError, InterruptedRun
 from .checkpoint.card import with_result
 from .checkpoint.kept import Kept
 from .checkpoint.parent import write_model
-from .checkpoint.run_config import keep_places, run_config
+from .checkpoint.run_config import places_of, run_config
 from .checkpoint.save import save_classifier
-from .checkpoint.trained_on import keep_trained_on, n_seen, trained_on
+from .checkpoint.trained_on import TrainedOn, trained_before
 from .checkpoint.zero_shot import text_head
 from .events import EpochDone, Event, Note, OnEvent
+from .files.places import PLACES_FILE
 from .files.visible import quoted
 from .files.write import write_text
 from .frozen.feature_cache import FeatureCache
@@ -36,7 +37,7 @@ from .loop.dry_run import measure, rehearsed
 from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
 from .loop.going_on import going_on
-from .loop.inputs import read_inputs, write_inputs
+from .loop.inputs import inputs_text
 from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
 from .loop.records import append_metrics, begin_metrics, start_record, zero_shot_record
@@ -44,15 +45,14 @@ from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
 from .loop.run import Run
 from .loop.start import (
-    RESTORE_HINT,
     DamagedStart,
     Start,
-    cannot_resume,
     choose_start,
     read_start,
     refuse_changed,
     save_start,
 )
+from .loop.unchanged import refuse_other_inputs
 from .machine.energy import EnergyMeter, joules_of
 from .machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from .machine.signals import Stopped, StopRequest
@@ -80,14 +80,16 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
     name = config.preset or config.method
     # Signals are heard from before the folder is there: one that comes as it appears leaves a run to go on with.
     with contextlib.closing(material.loader), StopRequest() as stop:
-        run_dir, is_numbered = new_run_dir(config.output_dir, name, dump_yaml(material.config))
+        before = _before(material)
+        run_dir, is_numbered = new_run_dir(
+            config.output_dir, name, dump_yaml(material.config), lambda run: _began_with(run, material, config, before)
+        )
         if is_numbered:
             on_event(Note(f"that name is taken: this run is {run_dir.path}"))
         stop.farewell = _farewell(run_dir)
         with disk_errors(run_dir), _freed_if_nothing_trained(run_dir), run_dir.locked():
-            material = _with_own_base(material, run_dir, on_event)
-            write_inputs(run_dir, material.inputs)
-            keep_places(run_dir, config, material.backbone.base.file)
+            material = _with_own_base(material, run_dir)
+            _tell_of_seen(material, before, on_event)
             pack_images(material, run_dir, on_event, stop)
             start = _measured_start(material, run_dir, on_event, stop)
             return _run(material, start, run_dir, on_event, stop, began, meter, is_rehearsed=is_rehearsed)
@@ -111,8 +113,11 @@ def resume(
             on_event(Note(sentence))
         with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
             material = load_material(config, _read_data(config, on_event), run_dir.base)
-            material = _with_own_base(material, run_dir, on_event)
-        _refuse_other_inputs(run_dir, material)
+            material = _with_own_base(material, run_dir)
+            before = _before(material)
+            write_text(run_dir.trained_on, _after(material, before).text)
+            _tell_of_seen(material, before, on_event)
+        refuse_other_inputs(run_dir, material.inputs, on_event)
         with contextlib.closing(material.loader):
             pack_images(material, run_dir, on_event, stop)
             start = _known_start(material, run_dir, on_event) or _measured_start(material, run_dir, on_event, stop)
@@ -145,21 +150,42 @@ def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
         return measure(material, _text_start(material), on_event)
 
 
-def _with_own_base(material: Material, run_dir: RunDir, on_event: OnEvent) -> Material:
-    """With a base model that is nowhere else on disk written into the run; and what the runs before it were trained
-    on held against val and test.
-    """
-    material = replace(material, backbone=write_model(run_dir.base, material.backbone))
-    parent = material.parent
-    before = (trained_on(parent.checkpoint.parent) if parent is not None else None) or frozenset()
-    learns = METHODS[material.config.method].learns
-    keep_trained_on(run_dir, material.train_set.rows if learns else (), before)
+def _began_with(run: RunDir, material: Material, config: TrainConfig, before: TrainedOn) -> dict[Path, str]:
+    """What a run has from its beginning besides its config: all that a resume is held against."""
+    return {
+        run.inputs: inputs_text(material.inputs),
+        run.path / PLACES_FILE: places_of(run, config, material.backbone.base.file),
+        run.trained_on: _after(material, before).text,
+    }
+
+
+def _with_own_base(material: Material, run_dir: RunDir) -> Material:
+    """With a base model that is nowhere else on disk written into the run."""
+    return replace(material, backbone=write_model(run_dir.base, material.backbone))
+
+
+def _before(material: Material) -> TrainedOn:
+    """What the runs before this one were trained on."""
+    parent = material.parent.checkpoint if material.parent is not None else None
+    return trained_before(material.config.model, parent) or TrainedOn(is_whole=False)
+
+
+def _after(material: Material, before: TrainedOn) -> TrainedOn:
+    """What this run is trained on, too."""
+    return before.and_then(material.train_set.rows if METHODS[material.config.method].learns else ())
+
+
+def _tell_of_seen(material: Material, before: TrainedOn, on_event: OnEvent) -> None:
+    """What the runs before it were trained on, held against val and test."""
+    named = material.parent.checkpoint.parent if material.parent is not None else material.config.model.name
     for split in ("val", "test"):
         rows = [row for row in material.manifest.rows if row.split == split]
-        if parent is not None and (seen := n_seen(rows, before)):
-            told = f"{seen} of the {len(rows)} {split} images were trained on by {parent.checkpoint.parent} or a run"
-            on_event(Note(f"{told} before it: figures on them are too good", is_warning=True))
-    return material
+        if seen := before.n_of(rows):
+            told = f"{seen} of the {len(rows)} {split} images were trained on by {named} or a run before it"
+            on_event(Note(f"{told}: figures on them are too good", is_warning=True))
+    if not before.is_whole:
+        told = f"{named} or a run before it keeps no list of the images that it was trained on (an earlier version)"
+        on_event(Note(f"{told}: whether they are among val and test could not be checked", is_warning=True))
 
 
 def _read_data(config: TrainConfig, on_event: OnEvent) -> Manifest:
@@ -249,17 +275,6 @@ def _stopping_at_once(run_dir: RunDir, stop: StopRequest, when: str) -> Iterator
             f"interrupted {when}",
             hint=f"go on with `clipft train --resume {quoted(run_dir.path)}`",
         ) from None
-
-
-def _refuse_other_inputs(run_dir: RunDir, material: Material) -> None:
-    """Raises CheckpointError where what decides the result is not what the run started with, and says what."""
-    then = read_inputs(run_dir)
-    if then is None:
-        return  # the saved state and the start have digests of their own
-    changed = [what for what, digest in material.inputs.digests.items() if then.digests[what] != digest]
-    if changed:
-        told = "; ".join(material.inputs.differing(then))
-        raise CheckpointError(f"{run_dir.path}: {cannot_resume(changed)}: {told}", hint=RESTORE_HINT)
 
 
 def _text_start(material: Material) -> Start:

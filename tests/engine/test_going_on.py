@@ -15,6 +15,7 @@ from tiny_world import read_metrics, write_colours
 
 from clipft_cli.config.commands import EvaluateConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.evaluate import evaluate
 from clipft_cli.engine.events import Note, StepDone
@@ -182,6 +183,60 @@ def test_images_that_an_ancestor_was_trained_on_are_counted(tiny, tmp_path, pare
     assert len(told) == 2
     assert told[0].startswith("2 of the 17 val images")
     assert told[1].startswith("3 of the 15 test images")
-    flags = {"evaluate.checkpoint": tmp_path / "third", "evaluate.output_dir": tmp_path / "out"}
-    notes = evaluate(load_config(EvaluateConfig, flags={**flags, "hardware.device": "cpu"})).notes
-    assert any("3 of these 15 images were trained on" in note for note in notes)
+    away = shutil.copytree(find_checkpoint(tmp_path / "third"), tmp_path / "away" / "model")
+    shutil.copy(tmp_path / "second" / "base" / "open_clip_model.safetensors", away)
+    for checkpoint in (tmp_path / "third", away):  # given away alone it knows as much
+        assert any("3 of these 15 images were trained on" in note for note in measured(checkpoint, data, tmp_path))
+
+
+def measured(checkpoint: Path, data: Path, folder: Path, watch: Watch | None = None) -> tuple[str, ...]:
+    """The notes of an evaluation on `data`."""
+    flags = {"checkpoint": checkpoint, "output_dir": folder / "out", "data_dir": data}
+    named = {f"evaluate.{key}": value for key, value in flags.items()}
+    config = load_config(EvaluateConfig, flags={**named, "hardware.device": "cpu"})
+    return evaluate(config, watch or Watch()).notes
+
+
+@pytest.mark.parametrize("how", ["checkpoint", "weights"])
+def test_a_checkpoint_that_was_given_away_tells_what_it_was_trained_on(tiny, tmp_path, parents, how):
+    """As the start of a run elsewhere, whether it is named itself or the file of its weights."""
+    data = shutil.copytree(tiny.data, tmp_path / "data")
+    manifest = read_manifest(data)
+    moved = {row.path: "val" for row in manifest.split("train")[:2]}
+    rows = sorted_rows(replace(row, split=moved.get(row.path, row.split)) for row in manifest.rows)
+    write_manifest(replace(manifest, rows=rows, digest=digest_of(manifest.classes, rows)))
+    away = shutil.copytree(find_checkpoint(parents["full"]), tmp_path / "away" / "model")
+    named = {"model.name": str(away)}
+    if how == "weights":
+        named = {"model.name": str(tiny.architecture), "model.pretrained": str(away / "open_clip_model.safetensors")}
+    watch = Watch()
+    train(tiny.config("linear_probe", tmp_path / "run", {**SHORT, **named, "data.dir": data}), watch)
+    assert any(note.startswith("2 of the 17 val images were trained on by") for note in watch.notes)
+
+
+def test_where_no_list_of_its_images_goes_with_a_model_it_is_said_by_it_and_by_all_after_it(tiny, tmp_path, parents):
+    """As of a checkpoint that an earlier version wrote."""
+    old = shutil.copytree(parents["full"], tmp_path / "old")
+    for file in (old / "trained_on.txt", *old.glob("*/trained_on.txt")):
+        file.unlink()
+    for card in old.glob("*/checkpoint.json"):
+        content = json.loads(card.read_text())
+        del content["files"]["trained_on.txt"]
+        card.write_text(signed_json(content))
+    watch = Watch()
+    child(tiny, old, tmp_path / "second", "linear_probe", watch)
+    assert any("keeps no list of the images" in note and "could not be checked" in note for note in watch.notes)
+    assert any("has no list of the images" in note for note in measured(tmp_path / "second", tiny.data, tmp_path))
+    watch = Watch()
+    measured(old, tiny.data, tmp_path, watch)
+    assert any("could not be checked" in note for note in watch.notes)
+
+
+def test_a_damaged_list_of_what_was_trained_on_is_refused(tiny, tmp_path, parents):
+    run = shutil.copytree(parents["full"], tmp_path / "run")
+    file = find_checkpoint(run) / "trained_on.txt"
+    file.write_text(file.read_text()[:-4] + "\n")
+    with pytest.raises(CheckpointError, match=r"trained_on\.txt: is damaged"):
+        child(tiny, run, tmp_path / "second", "linear_probe")
+    with pytest.raises(CheckpointError, match=r"trained_on\.txt: is damaged"):
+        measured(run, tiny.data, tmp_path)

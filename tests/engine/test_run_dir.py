@@ -80,6 +80,41 @@ def test_one_of_two_that_start_at_once_gets_the_name(tmp_path, monkeypatch):
     assert (tmp_path / "wish" / "config.yaml").read_text() == "seed: 1\n"
 
 
+class Killed(BaseException):
+    """A process that ends in the middle."""
+
+
+@pytest.mark.parametrize("place", ["new", "empty", "link"])
+@pytest.mark.parametrize("n_written", range(4))
+def test_killed_while_it_is_made_it_has_begun_with_all_its_files_or_not_at_all(tmp_path, monkeypatch, place, n_written):
+    wish, real, written = tmp_path / "wish", run_dir.write_text, []
+    if place == "empty":
+        wish.mkdir()
+    if place == "link":
+        (tmp_path / "elsewhere").mkdir()
+        wish.symlink_to(tmp_path / "elsewhere")
+
+    def beside(run: RunDir) -> dict[Path, str]:
+        return {run.inputs: "{}", run.path / "places.json": "{}", run.trained_on: ""}
+
+    def write(path: Path, text: str) -> None:
+        if len(written) == n_written:
+            path.with_name(f".{path.name}.1-01234567.tmp").touch()  # half of it
+            raise Killed
+        written.append(path)
+        real(path, text)
+
+    monkeypatch.setattr(run_dir, "write_text", write)
+    with pytest.raises(Killed):
+        new_run_dir(wish, "x", "seed: 1\n", beside)
+    assert not RunDir(wish).config.exists()
+    monkeypatch.setattr(run_dir, "write_text", real)
+    run, _ = new_run_dir(wish, "x", "seed: 2\n", beside)
+    there = {file.name for file in run.path.iterdir() if not file.name.startswith(".")}
+    assert there == {"config.yaml", "inputs.json", "places.json", "trained_on.txt"}
+    assert run.config.read_text() == "seed: 2\n"
+
+
 @pytest.mark.parametrize("wish", ["file", "file/inner"])
 def test_a_file_in_the_way_is_named(tmp_path, wish):
     (tmp_path / "file").write_text("")

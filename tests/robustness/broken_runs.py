@@ -199,7 +199,8 @@ def resumed_to_the_end(folder: Path, run: str, train: Sequence[str]) -> Ended:
         return clipft_in(folder, "train", "--resume", run)
     if (folder / run).is_dir():
         names = {path.name for path in (folder / run).iterdir()}
-        assert all(name == ".lock" or name.startswith(".config.yaml.") for name in names)
+        made = (".lock", "inputs.json", "places.json", "trained_on.txt")
+        assert all(name in made or name.startswith(".") for name in names)
         for path in (folder / run).iterdir():
             path.unlink()
     return clipft_in(folder, "train", "-o", run, *train)

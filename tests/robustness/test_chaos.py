@@ -161,6 +161,8 @@ def n_operations(place: Path, whole_run) -> int:
 def killed_before_operation(place: Path, n: int, run: str) -> None:
     breakage = Breakage("kill", n, str(place / run))
     assert clipft_in(place, "train", "-o", run, *TRAIN, breakage=breakage).code == -9
+    if (place / run / "config.yaml").is_file():  # a run has begun, with all that a resume is held against
+        assert all((place / run / name).is_file() for name in ("inputs.json", "places.json", "trained_on.txt")), n
     if (place / run / "summary.json").is_file():
         assert clipft_in(place, "train", "--resume", run).code == 5
     else:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from ...config.commands import TrainConfig
 from ...config.load import load_config
-from ..files.places import read_places, where, write_places
+from ..files.places import places_text, read_places, where
 from ..run_dir import RunDir
 
 KEYS = ("data.dir", "model.name", "model.pretrained", "model.cache_dir", "cache.dir")
 BASE_FILE = "base file"
 
 
-def keep_places(run: RunDir, config: TrainConfig, base_file: str | None) -> None:
-    """Keep in the run where it found its data set and its model. Raises OSError."""
+def places_of(run: RunDir, config: TrainConfig, base_file: str | None) -> str:
+    """Where the run finds its data set and its model, as it keeps it."""
     given = {key: Path(value) for key in KEYS if (value := _value(config, key)) is not None}
-    write_places(run.path, {**given, BASE_FILE: Path(base_file) if base_file else None})
+    return places_text(run.path, {**given, BASE_FILE: Path(base_file) if base_file else None})
 
 
 def run_config(run: RunDir, named: Mapping[str, Path | None] | None = None) -> tuple[TrainConfig, list[str]]:

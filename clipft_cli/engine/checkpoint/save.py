@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from ..files.digest import file_digest
@@ -19,12 +20,16 @@ from ..run_dir import (
     TEXT_ADAPTER_FILE,
     TOWER_FILE,
     TRAINED_FILE,
+    RunDir,
 )
 from .card import Card, signed_json
 
 
 def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
-    """Write the checkpoint `folder`, replacing one of the same name only when the new one is whole."""
+    """Write the checkpoint `folder`, replacing one of the same name only when the new one is whole.
+
+    What its run was trained on goes with it.
+    """
     method = METHODS[card.method]
     with replaced_folder(folder) as new:
         write_tensors(new / HEAD_FILE, classifier.head.state_dict())
@@ -38,5 +43,8 @@ def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:
             write_tensors(new / TEXT_ADAPTER_FILE, classifier.text_adapters.state_dict())
         config = {"model_cfg": card.base.model_cfg, "preprocess_cfg": card.preprocess.to_json()}
         (new / OPEN_CLIP_CONFIG_FILE).write_text(json.dumps(config, indent=2), encoding="utf-8")
+        known = RunDir(folder.parent).trained_on
+        if known.is_file():
+            shutil.copyfile(known, new / known.name)
         files = {file.name: file_digest(file) for file in sorted(new.iterdir())}
         (new / CHECKPOINT_FILE).write_text(signed_json({**card.to_json(), "files": files}), encoding="utf-8")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .regular import regular_text
-from .write import write_text
 
 PLACES_FILE = "places.json"
 
@@ -27,14 +26,14 @@ class Place:
         return [Path(os.path.normpath(run.resolve() / self.relative)), Path(self.absolute), Path(self.given)]
 
 
-def write_places(run: Path, given: Mapping[str, Path | None]) -> None:
-    """Keep what is there of `given`, by key. Raises OSError."""
+def places_text(run: Path, given: Mapping[str, Path | None]) -> str:
+    """What is there of `given`, by key, as the run in the folder `run` keeps it."""
     places = {
         key: {"given": str(path), "absolute": str(path.resolve()), "relative": _relative(path.resolve(), run.resolve())}
         for key, path in given.items()
         if path is not None and path.exists()
     }
-    write_text(run / PLACES_FILE, json.dumps(places, indent=2) + "\n")
+    return json.dumps(places, indent=2) + "\n"
 
 
 def read_places(run: Path) -> dict[str, Place]:

@@ -17,7 +17,6 @@ from ...errors import CheckpointError
 from ..checkpoint.card import signed_json
 from ..files.digest import file_digest
 from ..files.regular import regular_text
-from ..files.write import write_text
 from ..manifest import Manifest
 from ..methods import METHODS
 from ..run_dir import CHECKPOINT_FILE, TOWER_FILE, RunDir, find_checkpoint
@@ -168,24 +167,26 @@ def _digest_of(file: Path, n_bytes: int, mtime_ns: int) -> str:
     return file_digest(file)
 
 
-def write_inputs(run_dir: RunDir, inputs: Inputs) -> None:
-    """Into the run, when it starts."""
-    write_text(run_dir.inputs, signed_json(asdict(inputs)))
+def inputs_text(inputs: Inputs) -> str:
+    """As the run keeps it from its beginning."""
+    return signed_json(asdict(inputs))
 
 
 def read_inputs(run_dir: RunDir) -> Inputs | None:
-    """What the run started with; None for a run of an earlier version, or where the file is damaged."""
+    """What the run started with; None for a run of an earlier version. Raises CheckpointError where it is damaged."""
     try:
         text = regular_text(run_dir.inputs)
         content = json.loads(text)
         if text != signed_json(content):
-            return None
+            raise ValueError("its checksum differs")
         del content["sha256"]
         content["words"] = tuple((str(name), str(words)) for name, words in content["words"])
         content["templates"] = tuple(content["templates"])
         return Inputs(**content)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise CheckpointError(f"{run_dir.inputs}: is damaged") from None
 
 
 def _file_of(path: Path) -> Path | None:

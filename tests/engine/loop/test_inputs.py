@@ -228,6 +228,52 @@ def test_a_run_that_another_process_ended_meanwhile_is_not_trained_again(tiny, t
     assert (run / "metrics.jsonl").read_text() == before
 
 
+def test_a_run_begins_with_all_that_a_resume_is_held_against(tiny, tmp_path, monkeypatch):
+    """Killed right after its folder has appeared, and its names edited: they are found."""
+    data = write_colours(tmp_path / "data").root
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*rest: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr("clipft_cli.engine.train._with_own_base", killed)
+    with pytest.raises(Killed):
+        train(tiny.config("full", tmp_path / "run", {**COMMON, "data.dir": data}), ignore)
+    monkeypatch.undo()
+    names = data / "classes.txt"
+    names.write_text(names.read_text().replace("red patch", "scarlet square"))
+    with pytest.raises(CheckpointError, match="class 'red' called 'scarlet square'"):
+        resume(tmp_path / "run", ignore)
+    names.write_text(names.read_text().replace("scarlet square", "red patch"))
+    assert resume(tmp_path / "run", ignore).epochs == 3
+
+
+def test_what_cannot_be_checked_of_an_earlier_versions_run_is_said(tiny, tmp_path):
+    config = tiny.config("full", tmp_path / "run", COMMON)
+    run, _ = new_run_dir(tmp_path / "run", "x", dump_yaml(config))
+    watcher = Stop(-1)
+    resume(run.path, watcher)
+    told = [note for note in watcher.notes if "could not be checked" in note]
+    assert len(told) == 1
+    assert "data set" in told[0]
+
+
+def test_a_damaged_list_of_inputs_is_refused_unless_the_state_knows_as_much(tiny, tmp_path):
+    run = interrupted_run(tiny, tmp_path / "run", 9)
+    (run / "inputs.json").write_text((run / "inputs.json").read_text()[:-9])
+    shutil.copytree(run, tmp_path / "bare")
+    watcher = Stop(-1)
+    resume(run, watcher)
+    assert any("inputs.json: is damaged: what the saved state says of it is taken" in note for note in watcher.notes)
+    shutil.rmtree(tmp_path / "bare" / "resume")
+    shutil.rmtree(tmp_path / "bare" / "start")
+    with pytest.raises(CheckpointError, match=r"inputs\.json: is damaged") as caught:
+        resume(tmp_path / "bare", ignore)
+    assert "data set" in caught.value.hint
+
+
 def test_what_is_killed_before_anything_is_written_can_be_resumed_or_begun_again(tiny, tmp_path):
     config = tiny.config("zero_shot", tmp_path / "run")
     run, _ = new_run_dir(tmp_path / "run", "x", dump_yaml(config))
