@@ -16,6 +16,7 @@ from .checkpoint.trained_on import trained_on
 from .events import Note, OnEvent
 from .exports.base import Format
 from .exports.checks import Check, checked
+from .exports.export_card import write_export_card
 from .exports.formats import FORMATS
 from .exports.probe import Probe, data_set_of, read_probe
 from .exports.record import NOT_SIGNED, read_export, write_record
@@ -80,6 +81,7 @@ def export(config: ExportConfig, on_event: OnEvent = lambda event: None) -> Expo
             (folder / TRAINED_ON_FILE).write_text(known.text, encoding="utf-8")
         if options.with_sample:
             add_sample(folder, config, source)
+        write_export_card(folder, form, source, probe, checks)
         write_record(folder, form.name, source.card, [check.to_json() for check in checks], probe.where)
     return ExportResult(form.name, checkpoint, target, checks, probe.where, _sizes(target))
 

@@ -61,7 +61,7 @@ from .methods import METHODS
 from .methods.base import Method, MethodSettings
 from .metrics.never_answered import never_answered, told_of
 from .metrics.val import ValMetrics
-from .pages.model_card import on_val, write_model_card
+from .pages.model_card import on_val, recipe_of, write_model_card
 from .preparation.changes import find_changes
 from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished, write_pointer
 
@@ -326,7 +326,7 @@ def _run(
         _tell_of_never_answered(material, finished.logits, on_event)
         board.add_mistakes(run.val_set, finished.logits, state.step)
     measured = on_val(finished.card, finished.logits.numpy(), run.val_set.labels)
-    write_model_card(finished.checkpoint, finished.card, [measured], len(run.train_set))
+    write_model_card(finished.checkpoint, finished.card, [measured], len(run.train_set), recipe_of(run.config))
     result = result_of(run, state, start, finished, time.perf_counter() - began, joules_of(meter))
     _close(run_dir, result)
     return result

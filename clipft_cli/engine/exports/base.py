@@ -41,8 +41,8 @@ class Format:
     `why_not(source)` is None, or the reason why this model has no equal there, in a few words. `require()` raises
     MissingExtraError where a package is missing. `write(source, folder, options)` fills an empty folder.
     `readers(folder)` load what lies there with the format's own runtime. `usage` is how it is called, five lines or so
-    of Python, for the model card; `packages` is what must be installed for it. `has_int8`: eight-bit weights can be
-    asked for.
+    of a `language`, for the model card; `packages` is what must be installed for it, or `needs` says it in a sentence.
+    `library` and `tags` are a hub's words. `has_int8`: eight-bit weights can be asked for.
     """
 
     name: FormatName
@@ -51,6 +51,10 @@ class Format:
     readers: Callable[[Path], tuple[Reader, ...]]
     usage: str
     packages: tuple[str, ...]
+    library: str
+    tags: tuple[str, ...] = ()
+    language: str = "python"
+    needs: str = ""
     has_int8: bool = False
     why_not: Callable[[Source], str | None] = lambda source: None
     require: Callable[[], None] = lambda: None

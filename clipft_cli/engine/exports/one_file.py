@@ -92,4 +92,6 @@ SAFETENSORS = Format(
     readers,
     USAGE,
     packages=("safetensors", "numpy"),
+    library="open_clip",
+    tags=("safetensors",),
 )

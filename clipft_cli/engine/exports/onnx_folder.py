@@ -154,6 +154,8 @@ ONNX = Format(
     readers,
     USAGE,
     packages=("onnxruntime", "numpy", "pillow"),
+    library="onnx",
+    tags=("onnx",),
     has_int8=True,
     why_not=why_not,
     require=require,

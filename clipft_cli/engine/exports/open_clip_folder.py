@@ -66,4 +66,6 @@ OPEN_CLIP = Format(
     readers,
     USAGE,
     packages=("open_clip_torch",),
+    library="open_clip",
+    tags=("open_clip",),
 )

@@ -30,13 +30,16 @@ N_DRAWN = 32
 class Probe:
     """Pictures, on disk or drawn here. `labels` (N,) are numbers of the model's classes, None where nobody knows them.
 
-    `where` says in words what they are; `expected` (N, C) are the model's own probabilities, in float32.
+    `where` says in words what they are; `expected` (N, C) are the model's own probabilities, in float32. `data_name`
+    and `data_digest` are of the data set, empty for drawn ones.
     """
 
     pictures: tuple[Path | Image.Image, ...]
     labels: np.ndarray | None
     where: str
     expected: np.ndarray
+    data_name: str = ""
+    data_digest: str = ""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -53,14 +56,13 @@ def read_probe(config: ExportConfig, source: Source, on_event: OnEvent) -> Probe
     Raises DataError where a data set was named and has other classes, or cannot be read.
     """
     try:
-        found = _of_val(config, source)
+        return _of_val(config, source)
     except DataError as error:
         if config.export.data_dir is not None:
             raise
         on_event(Note(f"{error.message}; the export is checked on drawn pictures instead", is_warning=True))
-        found = _drawn(source), None, f"{N_DRAWN} drawn pictures"
-    pictures, labels, where = found
-    return Probe(pictures, labels, where, _expected(source.loaded, pictures))
+        pictures = _drawn(source)
+        return Probe(pictures, None, f"{N_DRAWN} drawn pictures", _expected(source.loaded, pictures))
 
 
 def data_set_of(config: ExportConfig, source: Source) -> Manifest:
@@ -73,7 +75,7 @@ def _subject(source: Source) -> Subject:
     return Subject(source.checkpoint, source.loaded.meta, None, False)
 
 
-def _of_val(config: ExportConfig, source: Source) -> tuple[tuple[Path | Image.Image, ...], np.ndarray | None, str]:
+def _of_val(config: ExportConfig, source: Source) -> Probe:
     manifest = data_set_of(config, source)
     index = match_classes(manifest, source.loaded.classes, _subject(source)).index
     rows = [row for row in manifest.split("val") if index[row.label] >= 0]
@@ -85,7 +87,9 @@ def _of_val(config: ExportConfig, source: Source) -> tuple[tuple[Path | Image.Im
     if not readable:
         raise DataError(f"{manifest.root}: none of the images of val can be read")
     labels = index[np.array([row.label for row in readable])]
-    return tuple(manifest.file(row) for row in readable), labels, _val_in_words(manifest, len(readable), len(rows))
+    files = tuple(manifest.file(row) for row in readable)
+    where = _val_in_words(manifest, len(files), len(rows))
+    return Probe(files, labels, where, _expected(source.loaded, files), manifest.name, manifest.digest)
 
 
 def _val_in_words(manifest: Manifest, n: int, n_all: int) -> str:

@@ -23,6 +23,16 @@ _OWN = {"clipft-tiny": "MIT, as clipft itself"}
 UNKNOWN = "not known to clipft: see where the weights came from"
 
 
+HUB_NAMES = {
+    "MIT": "mit",
+    "MIT, as clipft itself": "mit",
+    "Apache-2.0": "apache-2.0",
+    "CC-BY-NC-4.0, not for commercial use": "cc-by-nc-4.0",
+    "Apple's own (apple-amlr), for research": "apple-amlr",
+}
+"""What the hub calls a licence; one that is not known has no name there."""
+
+
 def licence_of(name: str, pretrained: str | None) -> str:
     """The licence of a base model's weights; UNKNOWN for a file or a tag that is not listed."""
     if name in _OWN:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 
+from ...config.commands import TrainConfig
 from ..checkpoint.card import Card, versions
 from ..files.regular import regular_text
 from ..files.visible import quoted
@@ -24,11 +25,14 @@ from ..metrics.metrics import Metrics, measure
 from ..model.licences import licence_of
 from ..preparation.layout import markdown_text
 from ..run_dir import PAGE_FILE
+from .card_header import card_header
+from .weak_points import weak_points
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 """Between these `clipft evaluate` writes a row of figures; all else of the page is its owner's to change."""
 
 N_LISTED = 40
+N_TEMPLATES = 3
 MAX_BYTES = 1 << 20
 
 
@@ -62,10 +66,28 @@ class Measured:
         return f"| {' | '.join(cells)} |"
 
 
+@dataclass(frozen=True)
+class Form:
+    """In what form a model is handed on. `library` and `tags` are for a hub's header, `usage` is Markdown that ends
+    with how it is called, `checked` says in Markdown how its answers were compared with the model's."""
+
+    library: str
+    tags: tuple[str, ...]
+    usage: str
+    checked: str = ""
+
+
 def model_card(
-    card: Card, folder: str, measured: Sequence[Measured], *, n_train: int | None = None, day: date | None = None
+    card: Card,
+    form: Form,
+    measured: Sequence[Measured],
+    *,
+    n_train: int | None = None,
+    recipe: Mapping[str, str] | None = None,
+    day: date | None = None,
 ) -> str:
-    """The page of a model in a folder called `folder`. `measured` stands in the table of figures, in this order."""
+    """The page of a model. `measured` stands in the table of figures, in this order, and the last of them says what
+    the model is bad at; `recipe` names settings of its training."""
     day = day or datetime.now(UTC).date()
     given = card.base.to_json()  # files by their names: no place of this machine
     base = f"{given['name']} ({given['pretrained']})" if given["pretrained"] else str(given["name"])
@@ -73,14 +95,21 @@ def model_card(
     name = markdown_text(str(card.data.get("name") or "images"))
     digest = str(card.data.get("manifest_digest") or "unknown")
     images = f" ({n_train:,} images to train on)" if n_train is not None else ""
+    figures = [(item.split, item.data, item.digest, item.metrics) for item in measured]
+    weak = [weak_points(item.split, item.data, item.metrics) for item in measured[-1:]]
     parts = [
-        _front_matter(card),
+        card_header(card, form.library, form.tags, figures),
         f"# {name}: which of {len(card.classes)} classes an image shows",
         f"{markdown_text(base)}, fine-tuned with clipft by the method {card.label}{kept}. Made on {day.isoformat()}.",
-        "## How to use it\n\n" + _usage(card, folder),
+        f"## How to use it\n\n{form.usage}",
+        *([f"## Checked\n\n{form.checked}"] if form.checked else []),
+        "## Intended use\n\nTo sort images like those it was trained on into the classes below, where a person can"
+        " correct a mistake. Not for images of anything else, and not for decisions about people.",
         "## Figures\n\n" + _figures(measured),
+        *(f"## What it is bad at\n\n{text}" for text in weak),
         f"## Classes\n\n{_classes(card)}",
         f"## Data\n\n`{name}`{images}; digest of its manifest `{digest}`.",
+        f"## How it was trained\n\n{_training(card, recipe or {})}",
         f"## Base model and licence\n\n{markdown_text(base)}. Licence of its weights, as its publisher states it:"
         f" {licence_of(card.base.name, card.base.pretrained)}. Check it before you hand this model on."
         f" SHA-256 of its tensors: `{card.base.weights_sha256}`.",
@@ -91,6 +120,22 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
+def checkpoint_form(card: Card, folder: str) -> Form:
+    """A checkpoint in a folder of this name, as clipft itself writes it."""
+    return Form("clipft", ("clip", "open_clip", "clipft"), _usage(card, folder))
+
+
+def recipe_of(config: TrainConfig) -> dict[str, str]:
+    """What of a run's settings a reader of its card asks for."""
+    return {
+        "epochs": str(config.training.num_epochs),
+        "peak learning rate": str(config.training.learning_rate),
+        "batch": str(config.data.batch_size),
+        "augmentation": config.data.augmentation,
+        "seed": str(config.seed),
+    }
+
+
 def on_val(card: Card, logits: np.ndarray, labels: np.ndarray) -> Measured:
     """Figures of a run's own model on val: logits (N, C) before its temperature, labels (N,)."""
     names = [(info.name, info.readable) for info in card.classes]
@@ -98,9 +143,12 @@ def on_val(card: Card, logits: np.ndarray, labels: np.ndarray) -> Measured:
     return Measured("val", data, digest, measure(Answers(logits, labels, card.temperature), names))
 
 
-def write_model_card(folder: Path, card: Card, measured: Sequence[Measured], n_train: int) -> None:
+def write_model_card(
+    folder: Path, card: Card, measured: Sequence[Measured], n_train: int, recipe: Mapping[str, str] | None = None
+) -> None:
     """README.md beside the weights; no digest of it is kept, since its owner may change it."""
-    write_text(folder / PAGE_FILE, model_card(card, folder.name, measured, n_train=n_train))
+    form = checkpoint_form(card, folder.name)
+    write_text(folder / PAGE_FILE, model_card(card, form, measured, n_train=n_train, recipe=recipe))
 
 
 def add_figures(folder: Path, measured: Measured) -> None:
@@ -119,12 +167,20 @@ def add_figures(folder: Path, measured: Measured) -> None:
         write_text(page, f"{before}{BEGIN}\n" + "\n".join([*rows, measured.row]) + f"\n{END}{after}")
 
 
-def _front_matter(card: Card) -> str:
-    lines = ["library_name: clipft", "pipeline_tag: image-classification", "tags: [clip, open_clip, clipft]"]
-    given = card.base.to_json()
-    if given["pretrained"]:
-        lines.append("base_model: " + json.dumps(f"{given['name']}/{given['pretrained']}"))
-    return "\n".join(["---", *lines, "---"])
+def _training(card: Card, recipe: Mapping[str, str]) -> str:
+    own = card.settings.model_dump(mode="json") if card.settings is not None else {}
+    facts = {
+        "method": card.method,
+        **{f"{card.method}.{key}": json.dumps(value) for key, value in own.items()},
+        "objective": card.objective,
+        "head": card.head,
+        "prompts of the start": "; ".join(card.templates[:N_TEMPLATES]),
+        "epoch that was kept": f"{card.epoch}, chosen on {card.selected_on}",
+        "precision": card.precision or "unknown",
+        "temperature": f"{card.temperature:.4g}, fitted on val",
+        **recipe,
+    }
+    return "\n".join(f"- {key}: {markdown_text(value)}" for key, value in facts.items())
 
 
 def _usage(card: Card, folder: str) -> str:

@@ -13,6 +13,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
@@ -150,6 +151,34 @@ def test_open_clip_alone_gives_the_models_probabilities(runs, tmp_path):
     )
     top = {item["class"]: item["probability"] for item in json.loads(outcome.stdout)["results"][0]["top"]}
     assert found == pytest.approx(top, abs=1e-4)
+
+
+@pytest.mark.parametrize("to", TESTED)
+def test_a_model_card_says_what_it_is_how_good_and_how_it_is_called(runs, tmp_path, to):
+    result = exported(runs["full"], to, tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    data = ModelCard(text).data
+    assert data.library_name == FORMATS[to].library
+    assert data.eval_results[0].dataset_split == "val"
+    assert FORMATS[to].usage in text
+    assert all(f"| {check.name} |" in text and f"{check.n_equal} of 15" in text for check in result.checks)
+    assert "- red: red patch" in text
+    assert "- epochs: 2" in text
+    assert str(tmp_path) not in text
+    assert "README.md" not in read_export(tmp_path / "out").files  # it is there to be edited
+
+
+def test_a_card_has_what_evaluate_found_of_this_very_checkpoint(tiny, runs, tmp_path):
+    run = Path(shutil.copytree(runs["full"], tmp_path / "run"))
+    outcome = CliRunner().invoke(app, ["evaluate", "--checkpoint", str(run), "--data-dir", str(tiny.data)])
+    assert outcome.exit_code == 0, outcome.output
+    exported(run, "safetensors", tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    rows = [line.split(" (")[0] for line in text.splitlines() if line.startswith(("| val of", "| test of"))]
+    assert rows == [f"| val of {tiny.data.name}", f"| test of {tiny.data.name}"]
+    assert f"Measured on 12 images of test of {tiny.data.name}." in text
+    exported(runs["lora"], "safetensors", tmp_path / "other")
+    assert "| test of" not in (tmp_path / "other" / "README.md").read_text()
 
 
 def read_data(run: Path) -> str:

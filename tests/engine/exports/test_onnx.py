@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from bare_environment import bare_python, run_bare
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -103,6 +104,7 @@ def test_eight_bit_weights_are_measured_and_written_down(folder):
     assert (eight_bit["beside"], eight_bit["bound"], eight_bit["n_images"]) == ("model.onnx", None, 15)
     assert set(eight_bit["paired"]) == {"top1", "top1_fp32", "nll", "nll_fp32", "p"}
     assert 0 <= eight_bit["paired"]["p"] <= 1
+    assert "model_int8.onnx beside model.onnx: top-1 " in (folder / "README.md").read_text()
     assert (folder / "model_int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
 
 
@@ -183,3 +185,14 @@ def test_the_script_refuses_a_damaged_graph_in_one_line(folder, tmp_path, damage
         done = run_script(copy, "photo.jpg")
         assert len(done.stderr.strip().splitlines()) == 1
         assert "cannot be loaded" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_script_runs_where_nothing_but_its_three_packages_is_installed(folder, tiny, tmp_path):
+    python = bare_python(tmp_path / "venv", "onnxruntime", "numpy", "pillow")
+    for absent in ("clipft_cli", "torch", "onnx", "yaml"):
+        assert run_bare(python, "-c", f"import {absent}", folder=tmp_path).returncode == 1
+    picture = str(tiny.data / "test" / "red" / "red-01.png")
+    alone = run_bare(python, str(folder / "predict.py"), picture, folder=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    assert alone.stdout == run_script(folder, picture).stdout

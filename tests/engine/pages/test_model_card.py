@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
 from clipft_cli.engine.checkpoint.card import Card
 from clipft_cli.engine.checkpoint.kept import Kept
@@ -15,7 +16,7 @@ from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.model.base_model import BaseModel
 from clipft_cli.engine.model.licences import UNKNOWN, licence_of
-from clipft_cli.engine.pages.model_card import add_figures, model_card, on_val, write_model_card
+from clipft_cli.engine.pages.model_card import add_figures, checkpoint_form, model_card, on_val, write_model_card
 
 BASE = BaseModel("ViT-B-32", "laion2b_s34b_b79k", False, "ab" * 32, {}, file="/home/me/secret/w.safetensors")
 CARD = Card(
@@ -34,7 +35,7 @@ MEASURED = on_val(CARD, LOGITS, np.array([0, 1, 2, 0]))
 
 
 def test_it_says_all_that_who_gets_it_must_know():
-    page = model_card(CARD, "checkpoint-final", [MEASURED], n_train=120, day=date(2026, 1, 2))
+    page = model_card(CARD, checkpoint_form(CARD, "checkpoint-final"), [MEASURED], n_train=120, day=date(2026, 1, 2))
     for told in (
         "ViT-B-32 (laion2b",
         "lora, its start kept (linear probe)",
@@ -51,19 +52,42 @@ def test_it_says_all_that_who_gets_it_must_know():
         assert told in page
     assert "/home/me" not in page
     assert "<script>" not in page
-    assert yaml.safe_load(page.split("---")[1])["base_model"] == "ViT-B-32/laion2b_s34b_b79k"
+
+
+def test_a_hub_reads_its_header():
+    """With the hub's own reader: licence, base model by its name there, figures with their intervals."""
+    data = ModelCard(model_card(CARD, checkpoint_form(CARD, "m"), [MEASURED])).data
+    assert (data.license, data.base_model) == ("mit", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K")
+    assert (data.library_name, data.pipeline_tag) == ("clipft", "image-classification")
+    accuracy = data.eval_results[0]
+    assert (accuracy.dataset_name, accuracy.dataset_split, accuracy.dataset_revision) == ("pets", "val", "cd" * 32)
+    assert (accuracy.metric_type, accuracy.metric_value) == ("accuracy", 0.75)
+    assert accuracy.metric_args["interval_95"] == pytest.approx([0.301, 0.954], abs=1e-3)
+    unknown = replace(CARD, base=replace(BASE, pretrained="/home/me/weights.safetensors"))
+    header = yaml.safe_load(model_card(unknown, checkpoint_form(unknown, "m"), []).split("---")[1])
+    assert not {"license", "base_model", "model-index"} & set(header)
+
+
+def test_it_says_what_the_model_is_bad_at_and_how_it_was_trained():
+    page = model_card(CARD, checkpoint_form(CARD, "m"), [MEASURED], recipe={"epochs": "4"})
+    assert "| cat taken for owl | 1 | 50% |" in page
+    assert "| cat | 66.7% | 100.0% | 50.0% (9.5% to 90.5%) | 2 |" in page
+    assert "Measured on 4 images of val of pets." in page
+    assert "- epochs: 4" in page
+    right = on_val(CARD, LOGITS[:3], np.array([0, 1, 2]))
+    assert "made no mistake" in model_card(CARD, checkpoint_form(CARD, "m"), [right])
 
 
 def test_a_base_from_a_file_is_named_without_its_place():
     given = replace(CARD, base=replace(BASE, name="/home/me/arch.json", pretrained="/home/me/weights.safetensors"))
-    page = model_card(given, "m", [])
+    page = model_card(given, checkpoint_form(given, "m"), [])
     assert "arch.json (weights.safetensors)" in page
     assert "/home/me" not in page
 
 
 def test_hundreds_of_classes_fold_away():
     many = replace(CARD, classes=tuple(ClassInfo(f"c{i}", f"c {i}") for i in range(300)))
-    assert "<details><summary>300 classes</summary>" in model_card(many, "m", [])
+    assert "<details><summary>300 classes</summary>" in model_card(many, checkpoint_form(many, "m"), [])
 
 
 def test_an_evaluation_adds_its_row_once_and_leaves_the_rest_to_its_owner(tmp_path):
