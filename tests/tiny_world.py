@@ -133,6 +133,12 @@ def row_of(root: Path, path: Path, label: int, split: Any) -> Row:
     return Row(path.relative_to(root).as_posix(), label, split, hashlib.sha256(content).hexdigest(), len(content))
 
 
+def flip_last_byte(path: Path) -> None:
+    """Change one byte of a file, near its end."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+
+
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """metrics.jsonl without what depends on the clock."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -15,10 +15,10 @@ from tiny_world import read_metrics, write_colours
 
 from clipft_cli.config.commands import EvaluateConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.evaluate import evaluate
 from clipft_cli.engine.events import Note, StepDone
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.manifest import digest_of, read_manifest, sorted_rows, write_manifest
 from clipft_cli.engine.run_dir import find_checkpoint

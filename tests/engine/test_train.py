@@ -22,9 +22,9 @@ from tiny_world import read_metrics, row_of, trained_epochs, write_colours, writ
 from clipft_cli.cli.interrupt import signals_raise
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.events import EpochDone, Note, Plan, StepDone
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.images.decode import decode_image
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.methods import METHODS as METHODS_BUILT

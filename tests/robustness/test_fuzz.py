@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from clipft_cli.cli.app import app
 from clipft_cli.config.commands import FileConfig
 from clipft_cli.config.load import dump_yaml, load_config
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.images.decode import ImageError, decode_image
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.errors import CheckpointError, ClipftError, ConfigError, DataError

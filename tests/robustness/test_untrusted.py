@@ -17,8 +17,8 @@ from broken_runs import clipft_in
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.errors import ClipftError
 
 VISION, TEXT = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import platform
 import threading
@@ -21,7 +20,7 @@ from ...config.methods import METHOD_FACTS, MethodName, ObjectiveName
 from ...config.model import HeadName, TrainedIn
 from ...errors import CheckpointError, ClipftError
 from ..files.digest import GivenUp, file_digest
-from ..files.regular import regular_bytes
+from ..files.signed import read_signed
 from ..images.transforms import Preprocess
 from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
@@ -29,7 +28,6 @@ from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir
 from .kept import Kept, kept_of_card
 
 FORMAT = 1
-MAX_CARD_BYTES = 64 << 20
 LEAST_FACTOR, LARGEST_FACTOR = 1e-4, 1e4
 """Between these lies every temperature that is fitted and every scale of logits: beyond them all probabilities are
 equal, or one of them is 1."""
@@ -230,24 +228,16 @@ def others_hint(checkpoint: Path) -> str:
     return f"whole checkpoints of this run: {', '.join(whole)}" if whole else "this run has no other whole checkpoint"
 
 
-def signed_json(content: Mapping[str, Any]) -> str:
-    """JSON text that ends with a checksum over the rest, so that a flipped bit in it shows."""
-    body = {key: value for key, value in content.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
-    return json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n"
-
-
 def _read_card(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / CHECKPOINT_FILE
     try:
-        content = regular_bytes(path, MAX_CARD_BYTES)
-        meta = json.loads(content)
+        meta = read_signed(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
-    except (OSError, ValueError, RecursionError):
-        raise CheckpointError(f"{path}: is damaged") from None
-    if not isinstance(meta, dict) or content != signed_json(meta).encode("utf-8", "replace"):
-        raise CheckpointError(f"{path}: is damaged (its checksum differs)")
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     if meta.get("format") != FORMAT:
         raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
     return meta

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..files.digest import file_digest
+from ..files.signed import signed_json
 from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
 from ..methods import METHODS
@@ -22,7 +23,7 @@ from ..run_dir import (
     TRAINED_FILE,
     RunDir,
 )
-from .card import Card, signed_json
+from .card import Card
 
 
 def save_classifier(folder: Path, classifier: Classifier, card: Card) -> None:

@@ -142,7 +142,7 @@ def tensor_reader(path: Path, runtime: str, beside: str | None = None) -> Reader
 
     def answer(pictures: Sequence[Image.Image]) -> np.ndarray:
         pixels = np.stack([preprocess.pixels(picture) for picture in pictures])
-        return tensor_outputs(session, preprocess, pixels)
+        return tensor_outputs(session, preprocess, pixels, each_alone=beside is not None)
 
     return Reader(path.name, runtime, answer, TENSOR_BOUND, beside)
 

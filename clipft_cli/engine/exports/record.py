@@ -12,15 +12,14 @@ import pydantic
 
 from ...config.export import FormatName
 from ...errors import CheckpointError, ClipftError
-from ..checkpoint.card import LARGEST_FACTOR, LEAST_FACTOR, Card, signed_json, versions
+from ..checkpoint.card import LARGEST_FACTOR, LEAST_FACTOR, Card, versions
 from ..files.digest import file_digest
-from ..files.regular import regular_bytes
+from ..files.signed import read_signed, signed_json
 from ..images.transforms import Preprocess
 from ..labels.class_names import ClassInfo
 from ..run_dir import EXPORT_FILE
 
 FORMAT = 1
-MAX_RECORD_BYTES = 64 << 20
 NOT_SIGNED = frozenset({EXPORT_FILE, "README.md"})
 """Files without a digest: the model card is there to be edited."""
 
@@ -85,14 +84,13 @@ def read_export(folder: Path) -> Export:
     """The record of an export. Raises CheckpointError where it is missing, damaged or of another version."""
     path = folder / EXPORT_FILE
     try:
-        content = regular_bytes(path, MAX_RECORD_BYTES)
-        found = json.loads(content)
+        found = read_signed(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file, this is no export") from None
-    except (OSError, ValueError, RecursionError):
-        raise CheckpointError(f"{path}: is damaged", hint=_AGAIN) from None
-    if not isinstance(found, dict) or content != signed_json(found).encode("utf-8", "replace"):
-        raise CheckpointError(f"{path}: is damaged (its checksum differs)", hint=_AGAIN)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}", hint=_AGAIN) from None
     if found.get("format") != FORMAT or found.get("kind") not in get_args(FormatName):
         raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
     try:

@@ -53,15 +53,25 @@ def picture_probabilities(session: onnxruntime.InferenceSession, pictures: Seque
 
 
 def tensor_outputs(
-    session: onnxruntime.InferenceSession, preprocess: Preprocess, pixels: np.ndarray, output: str = "probabilities"
+    session: onnxruntime.InferenceSession,
+    preprocess: Preprocess,
+    pixels: np.ndarray,
+    output: str = "probabilities",
+    *,
+    each_alone: bool = False,
 ) -> np.ndarray:
-    """(B, C) of pixels (B, 3, H, W) uint8 as `preprocess` gives them."""
+    """(B, C) of pixels (B, 3, H, W) uint8 as `preprocess` gives them.
+
+    `each_alone`: for a graph of eight-bit weights, which takes one range for the activations of all that it is given
+    at once, so that the answer for an image would depend on its neighbours in the batch.
+    """
     std = np.array(preprocess.std, dtype=np.float32).reshape(1, 3, 1, 1)
     mean = np.array(preprocess.mean, dtype=np.float32).reshape(1, 3, 1, 1)
     normalised = np.ascontiguousarray(pixels, dtype=np.float32)
     normalised *= 1 / (255 * std)
     normalised -= mean / std
-    return np.asarray(session.run([output], {"pixel_values": normalised})[0])
+    batches = [image[None] for image in normalised] if each_alone else [normalised]
+    return np.concatenate([np.asarray(session.run([output], {"pixel_values": batch})[0]) for batch in batches])
 
 
 class OnnxClassifier:
@@ -91,14 +101,17 @@ class OnnxClassifier:
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """(B, C) float64 of pixels (B, 3, H, W) uint8; rows add up to 1."""
-        logits = tensor_outputs(self._session, self.preprocess, pixels, "logits").astype(np.float64)
+        logits = self._outputs(pixels).astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """(B, C) float32 of pixels (B, 3, H, W) uint8, before the temperature."""
-        logits = tensor_outputs(self._session, self.preprocess, pixels, "logits")
-        return np.asarray(logits * np.float32(self.export.temperature))
+        return np.asarray(self._outputs(pixels) * np.float32(self.export.temperature))
+
+    def _outputs(self, pixels: np.ndarray) -> np.ndarray:
+        is_int8 = self.file == PREPARED_INT8_FILE
+        return tensor_outputs(self._session, self.preprocess, pixels, "logits", each_alone=is_int8)
 
 
 def open_onnx(folder: Path, n_threads: int | None = None) -> OnnxClassifier:

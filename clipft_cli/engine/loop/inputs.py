@@ -14,9 +14,9 @@ from ...config.commands import TrainConfig
 from ...config.load import load_config
 from ...config.methods import METHOD_SECTIONS
 from ...errors import CheckpointError
-from ..checkpoint.card import signed_json
 from ..files.digest import file_digest
 from ..files.regular import regular_text
+from ..files.signed import signed_json
 from ..manifest import Manifest
 from ..methods import METHODS
 from ..run_dir import CHECKPOINT_FILE, TOWER_FILE, RunDir, find_checkpoint

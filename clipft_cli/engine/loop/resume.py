@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...errors import CheckpointError
-from ..checkpoint.card import signed_json
 from ..files.digest import file_digest
+from ..files.signed import signed_json
 from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
 from ..optim.ema import EMA, copy_into

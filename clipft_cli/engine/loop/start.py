@@ -14,11 +14,11 @@ from torch import Tensor
 from ...config.commands import TrainConfig
 from ...config.metrics import SelectionMetric
 from ...errors import CheckpointError, ModelError
-from ..checkpoint.card import signed_json
 from ..checkpoint.load import read_head
 from ..checkpoint.parent import Parent
 from ..events import Note, OnEvent
 from ..files.digest import file_digest
+from ..files.signed import signed_json
 from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
 from ..frozen.feature_cache import FeatureCache

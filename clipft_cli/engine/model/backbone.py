@@ -34,6 +34,7 @@ from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
 from . import transformers_folder
 from .base_model import BaseModel
 from .foreign import check_model_cfg
+from .listed import refuse_damaged
 from .names import ModelName, near_names, resolve_name
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
@@ -55,6 +56,7 @@ def load_backbone(config: ModelConfig) -> Backbone:
     Raises ModelError for an unknown name, tag or unfitting file, DownloadError where weights cannot be fetched.
     """
     name = resolve_name(config.name, config.pretrained)
+    refuse_damaged(*_local_files(name))
     _register(name, config.cache_dir)
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)
@@ -176,6 +178,14 @@ def _holds(file: Path, model: nn.Module) -> bool:
             )
     except (OSError, SafetensorError, RuntimeError):
         return False
+
+
+def _local_files(name: ModelName) -> tuple[Path, ...]:
+    """Those on this disk that the model is read from by their place."""
+    schema, _, place = name.open_clip_name.partition(":")
+    if schema == "local-dir":
+        return Path(place) / TOWER_FILE, Path(place) / OPEN_CLIP_CONFIG_FILE
+    return (Path(name.weights),) if name.weights and not name.is_tag else ()
 
 
 def _register(name: ModelName, cache_dir: Path | None) -> None:

@@ -12,8 +12,8 @@ from tiny_world import TinyWorld, write_model
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.train import train
 
 CPU = torch.device("cpu")

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.opened import opened
 from clipft_cli.engine.files.digest import file_digest
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.train import train
 from clipft_cli.errors import CheckpointError, ClipftError
 

@@ -17,11 +17,12 @@ from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.methods import LoraConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.demo import tiny as embedded
-from clipft_cli.engine.checkpoint.card import Card, signed_json
+from clipft_cli.engine.checkpoint.card import Card
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.opened import opened
 from clipft_cli.engine.checkpoint.save import save_classifier
 from clipft_cli.engine.files.digest import file_digest
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.methods.base import MethodSettings

@@ -22,6 +22,7 @@ from clipft_cli.config.load import load_config
 from clipft_cli.engine.export import export
 from clipft_cli.engine.exports.onnx_pixels import pixels_graph, why_not_in_a_graph
 from clipft_cli.engine.exports.record import read_export
+from clipft_cli.engine.exports.runtime import open_onnx
 from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.errors import ConfigError, ModelError
 
@@ -196,3 +197,15 @@ def test_the_script_runs_where_nothing_but_its_three_packages_is_installed(folde
     alone = run_bare(python, str(folder / "predict.py"), picture, folder=tmp_path)
     assert alone.returncode == 0, alone.stderr
     assert alone.stdout == run_script(folder, picture).stdout
+
+
+def test_eight_bit_weights_give_an_image_the_same_answer_alone_and_among_others(folder):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (9, 3, 32, 32), dtype=np.uint8)
+    pixels[4:] //= 40  # dark neighbours: another range of activations
+    model = open_onnx(folder)
+    assert model.precision == "int8"
+    for answer in (model.probabilities, model.logits):
+        alone = np.concatenate([answer(image[None]) for image in pixels])
+        assert np.array_equal(answer(pixels), alone)
+        assert np.array_equal(answer(pixels[::-1])[::-1], alone)

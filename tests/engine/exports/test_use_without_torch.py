@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from clipft_cli.cli.app import app
 from clipft_cli.config.commands import ExportConfig
 from clipft_cli.config.load import load_config
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.export import export
 from clipft_cli.engine.exports import runtime
 from clipft_cli.engine.files.digest import file_digest
+from clipft_cli.engine.files.signed import signed_json
 
 FLOAT32 = ("--set", "hardware.mixed_precision=no")
 

@@ -15,8 +15,8 @@ from tiny_world import read_metrics, write_colours
 
 from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import dump_yaml, load_config
-from clipft_cli.engine.checkpoint.card import signed_json
 from clipft_cli.engine.events import Note, StepDone
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.loop.inputs import DECIDES_NOTHING, Inputs, settings_of
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.run_dir import RunDir, find_checkpoint, new_run_dir
