@@ -88,6 +88,9 @@ class Screen:
     @contextlib.contextmanager
     def loading(self) -> Iterator[None]:
         """A block in which the heavy libraries are imported: seconds in which a screen would be empty."""
+        from ..engine.machine.thread_waits import settle_threads
+
+        settle_threads()
         told = "loading the libraries (PyTorch and what it needs)"
         if self.is_live:
             with self.err.status(f"{told} ..."):

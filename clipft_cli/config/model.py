@@ -86,7 +86,13 @@ class HardwareConfig(Config):
         "auto", description="torch.compile of the image tower; auto: on CUDA, in runs of 2,000 updates and more."
     )
     deterministic: bool = Field(False, description="Deterministic CUDA kernels: exact resume, slower.")
-    num_threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: torch's choice.")
+    num_threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="CPU threads; none: one a processor that affinity and the container's quota allow. A run keeps its"
+        " number when it is resumed.",
+    )
 
     @field_validator("mixed_precision", mode="before", json_schema_input_type=PrecisionName | PrecisionWord | bool)
     @classmethod

@@ -44,6 +44,7 @@ from .loop.records import append_metrics, begin_metrics, start_record, zero_shot
 from .loop.result import TrainResult, result_of
 from .loop.resume import TrainState, generations
 from .loop.run import Run
+from .loop.slowed import kept_threads
 from .loop.start import (
     DamagedStart,
     Start,
@@ -109,7 +110,7 @@ def resume(
         refuse_finished(run_dir)
         run_dir.sweep()
         config, moved = run_config(run_dir, {"data.dir": data_dir, "model.pretrained": base})
-        for sentence in moved:
+        for sentence in (*moved, *filter(None, [kept_threads(config.hardware.num_threads)])):
             on_event(Note(sentence))
         with _stopping_at_once(run_dir, stop, "while model and data were read; the run is as it was saved"):
             material = load_material(config, _read_data(config, on_event), run_dir.base)

@@ -115,6 +115,9 @@ def load_material(config: TrainConfig, manifest: Manifest, kept: Path | None = N
     METHODS[config.method].prepare(backbone.model, MethodSettings.of(config))
     unused = unused_settings(config)
     config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
+    # sums in another number of threads are added in another order: a resume keeps the number, so it is written down
+    hardware = config.hardware.model_copy(update={"num_threads": torch.get_num_threads()})
+    config = config.model_copy(update={"hardware": hardware})
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
         config=config,

@@ -21,12 +21,14 @@ from ..images.dataset import ImageDataset
 from ..images.loader import epoch_order, in_batches
 from ..machine.memory import peak_memory_gib
 from ..machine.signals import Stopped, StopRequest
+from ..machine.thread_waits import WAITS
 from ..metrics.val import ValMetrics, metrics_of
 from ..model.layers import describe_layers
 from ..run_dir import write_pointer
 from .records import append_metrics
 from .resume import TrainState
 from .run import Run
+from .slowed import SpeedWatch
 from .step import Update, set_trainable
 from .waiting import WAIT_LIMIT, waiting_advice
 
@@ -39,13 +41,16 @@ def fit(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> Tr
     Raises InterruptedRun after a signal, once the state is saved, and TrainingError where the loss stays
     non-finite.
     """
+    watch = SpeedWatch(run.run_dir.path)
     _prune(run, state)  # a kill right before it leaves one checkpoint too many
     while state.epoch < run.config.training.epochs and not state.is_stopped_early:
         names = frozenset(name for i in run.plan.trains(state.epoch) for name in run.layers[i].parameters)
         set_trainable(run.parameters, names)
         run.stepper.freeze_below(run.prefix.stage_of(state.epoch).cut)
+        if state.epoch in run.plan.stages:
+            watch.new_stage()
         try:
-            _train_epoch(run, state, on_event, stop)
+            _train_epoch(run, state, watch, on_event, stop)
             _close_epoch(run, state, on_event, stop)
         except _NonFinite as trouble:
             state = _roll_back(run, state, trouble, on_event)
@@ -93,7 +98,7 @@ def _where(run: Run, state: TrainState, dataset: ImageDataset, indexes: np.ndarr
     return f" ({f'images: {paths}; ' if paths else ''}training: {training})"
 
 
-def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopRequest) -> None:
+def _train_epoch(run: Run, state: TrainState, watch: SpeedWatch, on_event: OnEvent, stop: StopRequest) -> None:
     data, training = run.config.data, run.config.training
     order = epoch_order(run.train_set.labels, seed=run.config.seed, epoch=state.epoch, balance=data.class_balance)
     updates = [
@@ -119,6 +124,9 @@ def _train_epoch(run: Run, state: TrainState, on_event: OnEvent, stop: StopReque
             seconds = time.perf_counter() - started
             state.epoch_seconds += seconds
             _tell(run, state, done, seconds, run.loader.waited_seconds - waited, on_event)
+            slowed = watch.after(done.n_images, seconds, WAITS.others)
+            if slowed is not None:
+                on_event(Note(slowed, is_warning=True))
             stop.check()
             if _is_save_due(run, state, time.monotonic() - saved_at):
                 run.save(state)

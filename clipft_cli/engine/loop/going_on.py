@@ -29,4 +29,6 @@ def going_on(config: TrainConfig, run: Path, num_epochs: int) -> TrainConfig:
     training = config.training.model_copy(update={"num_epochs": num_epochs, "progressive_unfreezing": unfreezing})
     checkpoint = str(find_checkpoint(run))
     model = config.model.model_copy(update={"name": checkpoint, "pretrained": None, "head_start": "auto"})
-    return config.model_copy(update={"output_dir": free_beside(run), "model": model, "training": training})
+    hardware = config.hardware.model_copy(update={"num_threads": None})  # those of this machine, as for any new run
+    changes = {"output_dir": free_beside(run), "model": model, "training": training, "hardware": hardware}
+    return config.model_copy(update=changes)

@@ -17,6 +17,7 @@ from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import device_label
 from .assemble import Material
 from .run import Run
+from .slowed import beside_others
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def _material_facts(material: Material) -> tuple[tuple[str, str], ...]:
             f" {material.backbone.preprocess.size[0]} px{', QuickGELU' if base.quick_gelu else ''}",
         ),
         ("device", f"{device_label(material.precision.device)}, {material.precision.name}"),
+        *((("shared", shared),) if (shared := beside_others()) is not None else ()),
         *_unused_fact(material),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from .processors import usable_processors
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Machine:
 
 def find_machine() -> Machine:
     """This machine. The GPU is asked for through nvidia-smi; where that is missing there is none."""
-    cores = _core_count()
+    cores = usable_processors()
     import psutil  # a tenth of a second, which an answer does without
 
     ram_gb = psutil.virtual_memory().total / 2**30
@@ -45,12 +46,7 @@ def find_machine() -> Machine:
 
 def worker_count(requested: int | str) -> int:
     """Decoding threads: as requested, or one a core and 16 at most."""
-    return min(16, _core_count()) if requested == "auto" else int(requested)
-
-
-def _core_count() -> int:
-    """Those this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(16, usable_processors()) if requested == "auto" else int(requested)
 
 
 def _nvidia_gpu() -> tuple[str, float, float] | None:

@@ -12,6 +12,8 @@ import torch
 
 from ...config.model import DeviceName, HardwareConfig, PrecisionName, TrainedIn
 from ...errors import ResourceError
+from ..machine.processors import usable_processors
+from ..machine.thread_waits import WAITS
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ def set_up(hardware: HardwareConfig, trained_in: TrainedIn | None = None) -> Pre
     `trained_in` is that of the classifier to be measured or used.
     """
     device = choose_device(hardware.device)
-    if hardware.num_threads is not None:
-        torch.set_num_threads(hardware.num_threads)
+    n_threads = hardware.num_threads or _usual_threads()
+    torch.set_num_threads(n_threads)  # told its own number too: from then on MKL never takes fewer, as after a resume
+    WAITS.watch(n_threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # what a library makes on "the" GPU is made there
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -106,6 +109,12 @@ def set_up(hardware: HardwareConfig, trained_in: TrainedIn | None = None) -> Pre
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     return precision_of(hardware.mixed_precision, trained_in, device)
+
+
+def _usual_threads() -> int:
+    """torch's choice, by affinity; within the quota of a container, which torch does not know of."""
+    n = torch.get_num_threads()
+    return n if "OMP_NUM_THREADS" in os.environ else min(n, usable_processors())
 
 
 def device_label(device: torch.device) -> str:
