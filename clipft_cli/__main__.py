@@ -1,6 +1,6 @@
 """`python -m clipft_cli` is `clipft`."""
 
-from .cli.app import main
+from .cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import EXIT_CODES
 from .boundary import ErrorBoundary
-from .interrupt import leave_if_interrupted
+from .interrupt import leave_if_interrupted, settle_ending
 from .streams import settle_streams, write_result
 
 COMMANDS = {
@@ -100,7 +100,7 @@ def root(
 
 
 def main() -> None:
-    """Entry point of the `clipft` script."""
+    """The command, from its arguments to its exit code."""
     # At exit the collector walks over all that torch and its kin have made, several times, to free what the
     # system takes back at once: a quarter of a second after the answer is there.
     atexit.register(gc.freeze)
@@ -109,6 +109,7 @@ def main() -> None:
         app(prog_name="clipft")
     except SystemExit as end:
         leave_if_interrupted(end.code)
+        settle_ending(end.code)
         raise
 
 

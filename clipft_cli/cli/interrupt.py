@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from ..errors import SIGNAL_CODES, SIGNALS, InterruptedRun
+from .entry import Ending
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,9 +41,19 @@ def signals_raise() -> Iterator[None]:
         signal.signal(number, on_signal)
     try:
         yield
+    except InterruptedRun as error:
+        Ending.code = error.exit_code  # all is saved: a signal while that is told changes nothing
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def settle_ending(code: object) -> None:
+    """All is said: from here on, while the interpreter is taken down, a signal changes no exit code."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        Ending.code = code if isinstance(code, int) else int(code is not None)
 
 
 def leave_if_interrupted(code: object) -> None:
