@@ -17,14 +17,11 @@ if TYPE_CHECKING:
     from .api import resume as resume
     from .api import train as train
     from .config.cache import CacheConfig as CacheConfig
-    from .config.commands import CompareConfig as CompareConfig
-    from .config.commands import CompareOptions as CompareOptions
-    from .config.commands import EvaluateConfig as EvaluateConfig
-    from .config.commands import EvaluateOptions as EvaluateOptions
-    from .config.commands import PrepareConfig as PrepareConfig
-    from .config.commands import PrepareOptions as PrepareOptions
-    from .config.commands import TrainConfig as TrainConfig
+    from .config.compare import CompareConfig as CompareConfig
+    from .config.compare import CompareOptions as CompareOptions
     from .config.data import DataConfig as DataConfig
+    from .config.evaluate import EvaluateConfig as EvaluateConfig
+    from .config.evaluate import EvaluateOptions as EvaluateOptions
     from .config.load import load_config as load_config
     from .config.methods import LinearProbeConfig as LinearProbeConfig
     from .config.methods import LoraConfig as LoraConfig
@@ -32,6 +29,9 @@ if TYPE_CHECKING:
     from .config.model import ModelConfig as ModelConfig
     from .config.optim import CheckpointConfig as CheckpointConfig
     from .config.optim import TrainingConfig as TrainingConfig
+    from .config.prepare import PrepareConfig as PrepareConfig
+    from .config.prepare import PrepareOptions as PrepareOptions
+    from .config.train import TrainConfig as TrainConfig
     from .engine.events import EpochDone as EpochDone
     from .engine.events import Note as Note
     from .engine.events import StepDone as StepDone
@@ -52,20 +52,15 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "api": ("load", "prepare", "train", "resume", "evaluate", "compare"),
     "config.cache": ("CacheConfig",),
-    "config.commands": (
-        "PrepareConfig",
-        "PrepareOptions",
-        "TrainConfig",
-        "EvaluateConfig",
-        "EvaluateOptions",
-        "CompareConfig",
-        "CompareOptions",
-    ),
+    "config.compare": ("CompareConfig", "CompareOptions"),
     "config.data": ("DataConfig",),
+    "config.evaluate": ("EvaluateConfig", "EvaluateOptions"),
     "config.load": ("load_config",),
     "config.methods": ("LinearProbeConfig", "LoraConfig"),
     "config.model": ("HardwareConfig", "ModelConfig"),
     "config.optim": ("CheckpointConfig", "TrainingConfig"),
+    "config.prepare": ("PrepareConfig", "PrepareOptions"),
+    "config.train": ("TrainConfig",),
     "engine.events": ("EpochDone", "Note", "StepDone"),
     "engine.load": ("LoadedModel",),
     "engine.pages.prediction": ("Answer", "Prediction"),

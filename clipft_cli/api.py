@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config.commands import CompareConfig, EvaluateConfig, PrepareConfig, TrainConfig
+from .config.compare import CompareConfig
+from .config.evaluate import EvaluateConfig
 from .config.load import options_of, with_preset
 from .config.methods import MethodName
 from .config.model import DeviceName, HardwareConfig, PrecisionName
+from .config.prepare import PrepareConfig
 from .config.recipes import check_names, preset_recipes
+from .config.train import TrainConfig
 
 if TYPE_CHECKING:
     from .engine.comparison.comparison import Comparison

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clipft_cli.cli.app import COMMANDS
 from clipft_cli.config.base import Config
-from clipft_cli.config.commands import FileConfig
+from clipft_cli.config.file import FileConfig
 from clipft_cli.config.reference import all_keys, presets_in_words
 from clipft_cli.errors import EXIT_CODES
 

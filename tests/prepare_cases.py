@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clipft_cli.config.commands import PrepareConfig
+from clipft_cli.config.prepare import PrepareConfig
 from clipft_cli.engine.preparation.summary import PrepareResult
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clipft_cli.config.commands import PrepareOptions
+from clipft_cli.config.prepare import PrepareOptions
 from clipft_cli.engine.sources.source import SourceRequest
 
 

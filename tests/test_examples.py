@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 import yaml
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.data import AugmentationName, DataConfig, TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
 from clipft_cli.config.methods import METHOD_FACTS, MethodName
 from clipft_cli.config.metrics import MetricName, SelectionMetric
 from clipft_cli.config.optim import ScheduleName
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.augmentations import AUGMENTATIONS
 from clipft_cli.engine.labels.templates import TEMPLATE_SETS
 from clipft_cli.engine.methods import METHODS

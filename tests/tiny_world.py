@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.data import DataConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.augmentations import Augmentation, augmentation_of
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.manifest import Manifest, Origin, Row, digest_of, sorted_rows, write_manifest

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import typer
 
-from ..config.commands import PrepareConfig
+from ..config.prepare import PrepareConfig
 from ..errors import Answer, Question
 from .render import Screen
 

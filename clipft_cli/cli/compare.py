@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config.commands import CompareConfig
+from ..config.compare import CompareConfig
 from ..config.load import load_config
 from ..config.recipes import check_names, method_recipes
 from .compare_view import CompareView, show_compared

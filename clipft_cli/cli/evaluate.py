@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config.commands import EvaluateConfig
+from ..config.evaluate import EvaluateConfig
 from ..config.load import load_config
 from .completion import devices, runs, splits
 from .evaluate_view import EvaluateView, show_evaluated

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config.commands import ExportConfig
+from ..config.export import ExportConfig
 from ..config.load import load_config
 from .completion import runs
 from .evaluate_view import EvaluateView

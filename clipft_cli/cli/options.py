@@ -46,7 +46,7 @@ def _remember(name: str) -> Callable[[typer.Context, bool], bool]:
 
 def help_of(key: str) -> str:
     """Description of a dotted config key, with the key itself, so that help and file use one name."""
-    from ..config.commands import FileConfig  # `clipft --help` needs no word of it
+    from ..config.file import FileConfig  # `clipft --help` needs no word of it
 
     model: type[Config] = FileConfig
     *sections, last = key.split(".")

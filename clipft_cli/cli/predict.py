@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..config.commands import PredictConfig
 from ..config.load import load_config
+from ..config.predict import PredictConfig
 from .completion import devices, runs
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .predict_view import named_images, open_sink, show_outcome

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config.commands import WRITTEN_AS, PredictOptions
+from ..config.predict import WRITTEN_AS, PredictOptions
 from ..errors import ConfigError
 from .render import Screen, show_error
 from .streams import need_standard_output, standard_input, write_result

@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ..config.commands import PrepareConfig
 from ..config.load import load_config
+from ..config.prepare import PrepareConfig
 from .asking import with_answers
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .prepare_view import PrepareView, show_prepared, show_skeleton, show_validated

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from ..config.commands import TrainConfig
 from ..config.load import dump_yaml, load_config, resolve
 from ..config.reference import explained, json_schema
+from ..config.train import TrainConfig
 from ..errors import ConfigError
 from .completion import devices, methods, presets, runs
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, Verbose, config_file, help_of

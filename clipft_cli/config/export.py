@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from .base import Config
+from .data import DataConfig
 
 FormatName = Literal["safetensors", "open_clip", "onnx"]
 
@@ -45,3 +46,11 @@ class ExportOptions(Config):
     @classmethod
     def _all_is_none(cls, value: object) -> object:
         return None if value == "all" else value
+
+
+class ExportConfig(Config):
+    """The slice of the file that `clipft export` takes."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
+    export: ExportOptions = ExportOptions()
+    data: DataConfig = DataConfig()

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from ..errors import ConfigError
 from .base import Config, canonical_keys
-from .commands import FileConfig, TrainConfig
+from .file import FileConfig
 from .methods import MethodName
 from .paths import anchored
 from .source import Path_, read_yaml
+from .train import TrainConfig
 
 C = TypeVar("C", bound=Config)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..errors import ConfigError
-from .commands import CompareConfig, TrainConfig
+from .compare import CompareConfig
 from .load import load_config
 from .methods import CONTRASTIVE_METHODS, METHOD_SECTIONS, MethodName
 from .paths import anchored_value
 from .source import read_yaml
+from .train import TrainConfig
 
 OBJECTIVE = "training.objective="
 OWN_SECTIONS = {"training", *METHOD_SECTIONS}

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError
 from .base import Config, may_be_open
-from .commands import FileConfig
+from .file import FileConfig
 from .load import PRESETS_DIR, Resolved, preset_names, yaml_value
 from .source import read_yaml
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.commands import CompareConfig, TrainConfig
+from ..config.compare import CompareConfig
 from ..config.methods import MethodName
 from ..config.recipes import check_names
+from ..config.train import TrainConfig
 from ..errors import ConfigError
 from .comparison.comparison import Comparison, build_pairs, build_row
 from .comparison.comparison import Row as TableRow

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config.commands import EvaluateConfig
+from ..config.evaluate import EvaluateConfig
 from ..config.model import TrainedIn
 from ..errors import DataError, ModelError
 from .checkpoint.card import Card, card_of

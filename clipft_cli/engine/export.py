@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config.commands import ExportConfig
-from ..config.export import ExportOptions, FormatName
+from ..config.export import ExportConfig, ExportOptions, FormatName
 from ..errors import ConfigError, ModelError, ResourceError
 from .checkpoint.subject import place_in_run
 from .checkpoint.trained_on import trained_on

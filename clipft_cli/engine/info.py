@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config.commands import TrainConfig
 from ..config.load import load_config
+from ..config.train import TrainConfig
 from ..errors import CheckpointError, ConfigError
 from .files.amounts import size
 from .files.regular import regular_text

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..config.commands import PredictOptions
 from ..config.load import options_of
 from ..config.model import HardwareConfig
+from ..config.predict import PredictOptions
 from ..errors import DataError, ModelError
 from .checkpoint.answers import probabilities, unit_features
 from .checkpoint.load import Loaded

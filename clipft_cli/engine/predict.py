@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..config.commands import PredictConfig, PredictOptions
+from ..config.predict import PredictConfig, PredictOptions
 from ..errors import ClipftError, DataError, PartialError
 from .checkpoint.answers import probabilities
 from .checkpoint.opened import opened

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..config.commands import CompareConfig, EvaluateConfig, ExportConfig, TrainConfig
+from ..config.compare import CompareConfig
+from ..config.evaluate import EvaluateConfig
+from ..config.export import ExportConfig
 from ..config.recipes import is_run_name
+from ..config.train import TrainConfig
 from ..errors import DataError
 from .checkpoint.run_config import run_config
 from .checkpoint.subject import data_dir_of

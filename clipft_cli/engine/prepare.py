@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config.commands import PrepareConfig, PrepareOptions
+from ..config.prepare import PrepareConfig, PrepareOptions
 from ..errors import ConfigError
 from .manifest import Origin
 from .pages.contact_sheet import write_sheet

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from ..config.commands import TrainConfig
 from ..config.load import dump_yaml
+from ..config.train import TrainConfig
 from ..errors import CheckpointError, InterruptedRun
 from .checkpoint.card import with_result
 from .checkpoint.kept import Kept

@@ -11,9 +11,9 @@ import torch
 from job import Clock, Job, Outcome, calibrated_loss
 from tower import architecture_in, weights_in
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.data import SplitName
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.events import EpochDone, Event, Note, StepDone
 from clipft_cli.engine.images.dataset import ImageDataset

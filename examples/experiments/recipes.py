@@ -24,8 +24,8 @@ from own import PRESETS, run_own
 from peers import PEERS
 from tower import backbone_in, disagreement
 
-from clipft_cli.config.commands import PrepareConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.prepare import PrepareConfig
 from clipft_cli.engine.manifest import Manifest, read_manifest
 from clipft_cli.engine.model.classifier import image_tower
 from clipft_cli.engine.prepare import prepare

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.loader import Batch, in_batches
 from clipft_cli.engine.loop.assemble import assemble, load_material
 from clipft_cli.engine.loop.run import Run

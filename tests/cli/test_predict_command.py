@@ -214,7 +214,7 @@ def test_an_explicit_file_is_tried_whatever_its_suffix(world):
 
 
 def test_memory_does_not_grow_with_the_number_of_images(world):
-    from clipft_cli.config.commands import PredictConfig
+    from clipft_cli.config.predict import PredictConfig
     from clipft_cli.engine.predict import predict as run
 
     Image.fromarray(np.zeros((200, 200, 3), dtype=np.uint8)).save("big.png")

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
 from clipft_cli.cli.train_view import _alike, _epoch_header, _epoch_line, _outcome, _what_to_try
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.checkpoint.kept import Kept
 
 

@@ -11,9 +11,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipft_cli.config.commands import EvaluateConfig, FileConfig, PredictConfig, PrepareConfig, TrainConfig
+from clipft_cli.config.evaluate import EvaluateConfig
+from clipft_cli.config.file import FileConfig
 from clipft_cli.config.load import PRESETS_DIR, dump_yaml, load_config, preset_names
+from clipft_cli.config.predict import PredictConfig
+from clipft_cli.config.prepare import PrepareConfig
 from clipft_cli.config.reference import json_schema
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from clipft_cli.config.base import Config
-from clipft_cli.config.commands import FileConfig
+from clipft_cli.config.file import FileConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.config.paths import READ, WRITTEN
 

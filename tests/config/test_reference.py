@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from clipft_cli.config.base import may_be_open
-from clipft_cli.config.commands import FileConfig, TrainConfig
+from clipft_cli.config.file import FileConfig
 from clipft_cli.config.load import load_config, preset_names, resolve
 from clipft_cli.config.reference import all_keys, explained, find_key, json_schema, presets_in_words
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.errors import ConfigError
 
 OPEN = [key for key in all_keys().values() if may_be_open(key.model, key.name.rpartition(".")[2])]

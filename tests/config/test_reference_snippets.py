@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.config.optim import UnfreezeStep
+from clipft_cli.config.train import TrainConfig
 
 FULL = """
 data: {batch_size: 16}

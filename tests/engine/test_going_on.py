@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_world import read_metrics, write_colours
 
-from clipft_cli.config.commands import EvaluateConfig
+from clipft_cli.config.evaluate import EvaluateConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.evaluate import evaluate

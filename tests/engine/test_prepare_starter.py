@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from prepare_cases import config, folders, tree
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.machine.method_tree import pick_method
 from clipft_cli.engine.preparation.starter import pick_batch_size
 from clipft_cli.engine.preparation.summary import PrepareResult

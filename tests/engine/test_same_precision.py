@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clipft_cli.config.commands import EvaluateConfig, PredictConfig
+from clipft_cli.config.evaluate import EvaluateConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.config.model import HardwareConfig
+from clipft_cli.config.predict import PredictConfig
 from clipft_cli.engine.evaluate import evaluate
 from clipft_cli.engine.load import load
 from clipft_cli.engine.model.precision import choose_precision

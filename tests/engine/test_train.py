@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from tiny_world import read_metrics, row_of, trained_epochs, write_colours, write_model
 
 from clipft_cli.cli.interrupt import signals_raise
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.events import EpochDone, Note, Plan, StepDone
 from clipft_cli.engine.files.signed import signed_json

@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import load_file
 from tiny_world import write_model
 
-from clipft_cli.config.commands import PrepareConfig, TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.prepare import PrepareConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.metrics.scores import SCORES_FILE
 from clipft_cli.engine.prepare import prepare
 from clipft_cli.engine.train import dry_run, train

@@ -18,8 +18,8 @@ from benchmarks.shapes import flops_of_step
 from benchmarks.work import Task, Work
 from benchmarks.world import World, build_world
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.train import train
 
 from .tier import Machine

@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.config.commands import FileConfig
+from clipft_cli.config.file import FileConfig
 from clipft_cli.config.load import dump_yaml, load_config
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.files.signed import signed_json

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...config.commands import TrainConfig
+from ...config.train import TrainConfig
 from ...demo.tiny import MODEL_NAME, WEIGHTS_PATH
 from ...errors import CheckpointError, ConfigError
 from ..files.digest import file_digest

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...config.commands import TrainConfig
 from ...config.load import load_config
+from ...config.train import TrainConfig
 from ..files.places import places_text, read_places, where
 from ..run_dir import RunDir
 

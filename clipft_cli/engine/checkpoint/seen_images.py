@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...config.commands import EvaluateConfig
+from ...config.evaluate import EvaluateConfig
 from ...errors import DataError
 from ..manifest import Row, read_manifest
 from .subject import Subject, data_dir_of, is_other_data

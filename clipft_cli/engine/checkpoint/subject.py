@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...config.commands import EvaluateConfig, TrainConfig
+from ...config.evaluate import EvaluateConfig
 from ...config.load import load_config
+from ...config.train import TrainConfig
 from ...errors import CheckpointError, ConfigError, DataError
 from ..files.digest import file_digest
 from ..files.places import where

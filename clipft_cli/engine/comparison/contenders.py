@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...config.commands import CompareConfig, TrainConfig
+from ...config.compare import CompareConfig
 from ...config.methods import BASELINES, MethodName
 from ...config.recipes import is_run_name
+from ...config.train import TrainConfig
 from ...errors import CheckpointError, DataError
 from ..events import Note, OnEvent
 from ..files.visible import quoted, visible

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...config.commands import TrainConfig
+from ...config.train import TrainConfig
 from ...errors import CheckpointError, ConfigError
 from ..checkpoint.card import read_card, verify_files
 from ..checkpoint.run_config import run_config

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...config.commands import CompareConfig
+from ...config.compare import CompareConfig
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.load import Loaded, load_base, load_classifier
 from ..checkpoint.zero_shot import text_head, tuned_text_head

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from ...config.commands import TrainConfig
 from ...config.load import load_config
+from ...config.train import TrainConfig
 from ...errors import CheckpointError, ConfigError
 from ..checkpoint.card import read_card
 from ..images.subset import draw_subset

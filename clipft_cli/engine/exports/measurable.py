@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...config.commands import EvaluateConfig
+from ...config.evaluate import EvaluateConfig
 from ...errors import ConfigError
 from ..checkpoint.subject import Subject, choose_subject
 from ..events import OnEvent, Progress

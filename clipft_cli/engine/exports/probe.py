@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...config.commands import EvaluateConfig, EvaluateOptions, ExportConfig
+from ...config.evaluate import EvaluateConfig, EvaluateOptions
+from ...config.export import ExportConfig
 from ...errors import DataError
 from ..checkpoint.answers import probabilities
 from ..checkpoint.class_match import match_classes

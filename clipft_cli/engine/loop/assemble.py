@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ...config.commands import TrainConfig
+from ...config.train import TrainConfig
 from ...errors import DataError, ModelError
 from ..checkpoint.card import Card, data_facts
 from ..checkpoint.parent import Parent, open_parent, parent_of

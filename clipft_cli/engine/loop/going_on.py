@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...config.commands import TrainConfig
+from ...config.train import TrainConfig
 from ...errors import ConfigError
 from ..files.visible import quoted
 from ..methods import METHODS

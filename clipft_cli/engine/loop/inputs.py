@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...config.commands import TrainConfig
 from ...config.load import load_config
 from ...config.methods import METHOD_SECTIONS
+from ...config.train import TrainConfig
 from ...errors import CheckpointError
 from ..files.digest import file_digest
 from ..files.regular import regular_text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...config.commands import TrainConfig
+from ...config.train import TrainConfig
 from ..checkpoint.card import Card
 from ..frozen.prefix_cache import PrefixCache
 from ..images.dataset import ImageDataset

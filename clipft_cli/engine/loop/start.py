@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...config.commands import TrainConfig
 from ...config.metrics import SelectionMetric
+from ...config.train import TrainConfig
 from ...errors import CheckpointError, ModelError
 from ..checkpoint.load import read_head
 from ..checkpoint.parent import Parent

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ...config.base import Config
-from ...config.commands import TrainConfig
 from ...config.methods import METHOD_FACTS, MethodFacts, MethodName
+from ...config.train import TrainConfig
 from ..model.classifier import Classifier, Head
 from ..model.layers import Layer
 

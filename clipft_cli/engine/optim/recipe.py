@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ...config.commands import TrainConfig
 from ...config.methods import MethodName
+from ...config.train import TrainConfig
 from ..methods import METHODS
 from ..methods.base import TINY_PARAMETERS
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...config.commands import TrainConfig
+from ...config.train import TrainConfig
 from ..checkpoint.card import Card, versions
 from ..files.regular import regular_text
 from ..files.visible import quoted

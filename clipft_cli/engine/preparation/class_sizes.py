@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ...errors import DataError
 from ..files.visible import shown
 from ..sources.listing import Listing

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ..files.visible import safe_cell, shown
 from ..manifest import Manifest
 from ..sources.listing import Listing, choose_classes

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...config.commands import PrepareConfig
 from ...config.data import SplitName
+from ...config.prepare import PrepareConfig
 from ..labels.class_names import CLASSES_FILE, ClassInfo, edited_names, listed_names
 from ..labels.folder_names import storable
 from ..labels.names import class_name

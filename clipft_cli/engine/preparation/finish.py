@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...config.commands import PrepareConfig, TrainConfig
+from ...config.prepare import PrepareConfig
+from ...config.train import TrainConfig
 from ...errors import ConfigError, ResourceError
 from ..files.visible import quoted
 from ..labels.folder_names import storable

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ..files.visible import shown
 from ..sources.same_again import same_again
 from .checks import Picture

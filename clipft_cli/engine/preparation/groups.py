@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ...errors import DataError
 from ..files.visible import shown
 from ..sources.same_again import same_again

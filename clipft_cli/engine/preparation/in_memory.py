@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config.commands import PrepareConfig, PrepareOptions
+from ...config.prepare import PrepareConfig, PrepareOptions
 from ..files.visible import shown
 from ..manifest import Manifest, Origin, Row, digest_of, read_manifest, sorted_rows
 from ..sources import source_of

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ...errors import ConfigError, DataError
 from ..files.visible import shown
 from ..labels.alike import alike, difference, sounds_missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ...errors import ConfigError, DataError
 from ..sources.listing import Item, Listing
 from ..sources.same_again import same_again

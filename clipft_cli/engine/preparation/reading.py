@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...config.commands import PrepareConfig
 from ...config.data import SplitName
+from ...config.prepare import PrepareConfig
 from ..labels.names import class_order
 from ..manifest import SPLITS
 from ..sources.listing import Item, Listing

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ..sources.listing import Item
 
 _NOT_ASKED_FOR = ("output_dir", "source", "archive")

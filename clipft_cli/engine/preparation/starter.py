@@ -97,7 +97,7 @@ def _method_comment(method: MethodName) -> str:
 
 def _preset_comments(method: MethodName) -> str:
     """The keys people change first, with the value the method's preset gives them."""
-    from ...config.commands import TrainConfig
+    from ...config.train import TrainConfig
 
     training = load_config(TrainConfig, None, flags={"method": method}).training
     lines = [

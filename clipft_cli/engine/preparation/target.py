@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...config.commands import PrepareConfig, PrepareOptions
+from ...config.prepare import PrepareConfig, PrepareOptions
 from ...errors import ConfigError, DataError
 from ..files.visible import quoted
 from ..labels.class_names import CLASSES_FILE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from ...config.commands import PrepareOptions
+from ...config.prepare import PrepareOptions
 from ...errors import ConfigError, DataError
 from .annotations import FORMATS
 from .annotations.format import as_source

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
 from pathlib import Path
 
-from ...config.commands import PrepareOptions
+from ...config.prepare import PrepareOptions
 from ...errors import ConfigError
 from ..machine.hardware import worker_count
 from ..manifest import DRAWN_ORIGIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...config.commands import PrepareConfig
+from ...config.prepare import PrepareConfig
 from ...errors import ConfigError
 from ..files.visible import shown
 from ..tables.cells import label_text

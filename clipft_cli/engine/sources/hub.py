@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...config.commands import PrepareOptions
+from ...config.prepare import PrepareOptions
 from ...errors import ConfigError, DataError, DownloadError, MissingExtraError
 from ..labels.names import class_name
 from ..tables.cells import ManyLabels, label_text

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ...config.commands import PrepareConfig
 from ...config.load import yaml_value
+from ...config.prepare import PrepareConfig
 
 FLAGS = (
     "output_dir",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config.commands import PrepareConfig, PrepareOptions
+from ...config.prepare import PrepareConfig, PrepareOptions
 from ...errors import Answer, Question
 from ..labels.folder_names import folder_name
 from .listing import Listing

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_world import EMBED_DIM, FAMILIES, TEXT, VIT, write_model
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.methods import LoraConfig
 from clipft_cli.config.model import ModelConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.demo import tiny as embedded
 from clipft_cli.engine.checkpoint.card import Card
 from clipft_cli.engine.checkpoint.load import load_classifier

@@ -118,7 +118,7 @@ def test_evaluate_finds_the_data_of_a_moved_project(project, tmp_path, monkeypat
     finished(Path("outputs/run"))
     monkeypatch.chdir("/")
     moved = project.rename(tmp_path / "elsewhere")
-    from clipft_cli.config.commands import EvaluateConfig
+    from clipft_cli.config.evaluate import EvaluateConfig
     from clipft_cli.config.load import load_config
 
     config = load_config(EvaluateConfig, flags={"evaluate.checkpoint": moved / "outputs/run"})

@@ -17,8 +17,7 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.config.commands import ExportConfig
-from clipft_cli.config.export import FormatName
+from clipft_cli.config.export import ExportConfig, FormatName
 from clipft_cli.config.load import load_config
 from clipft_cli.engine import export as verb
 from clipft_cli.engine.export import export

@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.config.commands import ExportConfig
+from clipft_cli.config.export import ExportConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.export import export
 from clipft_cli.engine.exports.onnx_pixels import pixels_graph, why_not_in_a_graph

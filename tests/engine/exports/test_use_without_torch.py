@@ -12,7 +12,7 @@ from fresh_process import modules_loaded_by
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.config.commands import ExportConfig
+from clipft_cli.config.export import ExportConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.export import export
 from clipft_cli.engine.exports import runtime

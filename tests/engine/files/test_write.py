@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from clipft_cli.config.commands import EvaluateConfig
+from clipft_cli.config.evaluate import EvaluateConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.evaluate import evaluate
 from clipft_cli.engine.files.output_file import replaced_file

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from tiny_world import row_of
 
-from clipft_cli.config.commands import EvaluateConfig
 from clipft_cli.config.data import DataConfig
+from clipft_cli.config.evaluate import EvaluateConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.evaluate import evaluate
 from clipft_cli.engine.events import Note

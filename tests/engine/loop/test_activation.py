@@ -9,8 +9,9 @@ import open_clip.pretrained
 import pytest
 import torch
 
-from clipft_cli.config.commands import PrepareConfig, TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.prepare import PrepareConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.demo import tiny
 from clipft_cli.engine.loop.activation import (
     is_clearly_better,

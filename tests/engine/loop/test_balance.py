@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.config.methods import LinearProbeConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.events import Note, Plan
 from clipft_cli.engine.loop.inputs import DECIDES_NOTHING, settings_of, unused_settings
 from clipft_cli.engine.manifest import digest_of, read_manifest, write_manifest

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from tiny_world import read_metrics, trained_epochs, write_model
 
-from clipft_cli.config.commands import CompareConfig, TrainConfig
+from clipft_cli.config.compare import CompareConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
 from clipft_cli.config.recipes import method_recipes
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.zero_shot import tuned_text_head
 from clipft_cli.engine.comparison.finished_run import open_run

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from tiny_world import read_metrics, write_colours
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import dump_yaml, load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.events import Note, StepDone
 from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.loop.inputs import DECIDES_NOTHING, Inputs, settings_of

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from tiny_world import write_colours
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.loader import Batch, epoch_order, in_batches
 from clipft_cli.engine.images.subset import draw_subset
 from clipft_cli.engine.loop.step import Stepper, set_trainable

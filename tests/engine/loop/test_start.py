@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.events import Note
 from clipft_cli.engine.frozen.feature_cache import FeatureCache
 from clipft_cli.engine.images.dataset import ImageDataset

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from tiny_world import write_model
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.config.optim import TrainingConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.loader import Batch
 from clipft_cli.engine.loop.step import Stepper, set_trainable
 from clipft_cli.engine.methods import METHODS

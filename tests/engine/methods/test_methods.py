@@ -15,9 +15,9 @@ from tiny_world import write_model
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.methods import LoraConfig
 from clipft_cli.config.model import ModelConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.checkpoint.card import Card
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.save import save_classifier

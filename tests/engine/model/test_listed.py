@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_world import flip_last_byte
 
-from clipft_cli.config.commands import ExportConfig
+from clipft_cli.config.export import ExportConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.engine.export import export

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.model import ModelConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.backbone import load_backbone

@@ -10,8 +10,8 @@ import torch
 from tiny_world import EMBED_DIM, FAMILIES, TEXT
 from torch import nn
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.optim import LayerwiseLRConfig, ProgressiveUnfreezingConfig, TrainingConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.model.classifier import Classifier, CosineHead

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clipft_cli.config.commands import TrainConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.optim.recipe import epochs, learning_rate, resolve
 
 

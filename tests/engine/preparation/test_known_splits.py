@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prepare_cases import config, folders
 
-from clipft_cli.config.commands import TrainConfig
+from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.preflight import check_training
 from clipft_cli.engine.prepare import prepare, validate_dataset

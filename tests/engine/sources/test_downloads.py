@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from small_pictures import save_picture
 
-from clipft_cli.config.commands import PrepareOptions
+from clipft_cli.config.prepare import PrepareOptions
 from clipft_cli.engine.sources.downloads import Remote, download
 from clipft_cli.engine.sources.oxford_pets import list_oxford_pets
 from clipft_cli.engine.sources.source import SourceRequest

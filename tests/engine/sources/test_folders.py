@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_pictures import class_folders, save_picture
 
-from clipft_cli.config.commands import PrepareOptions
+from clipft_cli.config.prepare import PrepareOptions
 from clipft_cli.engine.sources.folders import A_MASK, BESIDE_SPLITS, UNLABELLED, list_folder
 from clipft_cli.engine.sources.listing import Listing
 from clipft_cli.engine.sources.source import SourceRequest

@@ -7,7 +7,7 @@ import pytest
 from prepare_cases import config
 from small_pictures import save_picture
 
-from clipft_cli.config.commands import PrepareConfig
+from clipft_cli.config.prepare import PrepareConfig
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.prepare import prepare
 from clipft_cli.errors import ConfigError

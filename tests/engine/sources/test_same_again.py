@@ -4,8 +4,8 @@ import inspect
 import shlex
 
 from clipft_cli.cli.prepare import prepare as command
-from clipft_cli.config.commands import PrepareConfig
 from clipft_cli.config.load import load_config
+from clipft_cli.config.prepare import PrepareConfig
 from clipft_cli.engine.sources.same_again import FLAGS, same_again
 
 

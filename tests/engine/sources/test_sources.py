@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_pictures import save_picture
 
-from clipft_cli.config.commands import PrepareOptions
+from clipft_cli.config.prepare import PrepareOptions
 from clipft_cli.engine.sources import SOURCES, source_of
 from clipft_cli.errors import ClipftError, ConfigError, DataError
 

@@ -1,0 +1,63 @@
+"""What `clipft predict` takes: what is shown for each image, and how it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import Config
+from .model import HardwareConfig
+
+_PICTURES = frozenset((".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif"))
+OutputFormat = Literal["table", "json", "jsonl", "csv", "txt"]
+WRITTEN_AS: dict[str, OutputFormat] = {
+    ".txt": "txt",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".log": "txt",
+    "": "txt",
+}
+"""The form of predictions that each suffix of `predict.output` stands for."""
+
+
+class PredictOptions(Config):
+    """What is shown for each image."""
+
+    checkpoint: Path | None = Field(None, description="Run, checkpoint or pointer; none: newest finished run's best.")
+    base: Path | None = Field(
+        None,
+        description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
+    )
+    top_k: int = Field(5, ge=1, description="Classes shown for each image.")
+    threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
+    format: OutputFormat = Field("table", description="How results are written.")
+    output: Path | None = Field(None, description="File the results are written to.")
+    batch_size: int = Field(32, ge=1, description="Images in one batch.")
+
+    @field_validator("output")
+    @classmethod
+    def _never_over_a_picture(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix.lower() in _PICTURES:
+            raise ValueError(f"'{value.name}' is an image's name; results go to .txt, .csv, .json or .jsonl")
+        return value
+
+    @model_validator(mode="after")
+    def _suffix_says_what_is_written(self) -> PredictOptions:
+        suffix = self.output.suffix.lower() if self.output else ""
+        if self.output and suffix not in WRITTEN_AS and "format" not in self.model_fields_set:
+            known = ", ".join(name for name in WRITTEN_AS if name)
+            raise ValueError(
+                f"'{self.output.name}': nothing is known to be written as {suffix} ({known} are; or say --format)"
+            )
+        return self
+
+
+class PredictConfig(Config):
+    """The slice of the file that `clipft predict` takes."""
+
+    predict: PredictOptions = PredictOptions()
+    hardware: HardwareConfig = HardwareConfig()
