@@ -135,10 +135,12 @@ def prepare(
         look = partial(read, sheet=sheet)
         reading = with_answers(screen, settings, lambda config: _watched(screen, config, look))
         screen.result(reading.to_json(), lambda console: show_reading(console, reading))
+        screen.warn_of(reading.warnings)
     else:
         prepare_it = partial(run, force=force, update=update)
         result = with_answers(screen, settings, lambda config: _watched(screen, config, prepare_it))
         screen.result(result.to_json(), lambda console: show_prepared(console, result))
+        screen.warn_of(result.warnings)
 
 
 def _watched(screen: Screen, config: PrepareConfig, run: Callable[..., T]) -> T:

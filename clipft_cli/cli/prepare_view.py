@@ -97,8 +97,6 @@ def show_prepared(console: Console, result: PrepareResult) -> None:
     print_prose(console, "prompts of the first class: " + ", ".join(f'"{prompt}"' for prompt in result.prompts()[0]))
     print_prose(console, f"the words for each class can be edited in {result.data_dir / 'classes.txt'}", "dim")
     _show_left_out(console, result)
-    for warning in result.warnings:
-        print_warning(console, warning)
     _show_next(console, result)
 
 

@@ -8,8 +8,6 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from .render import print_warning
-
 if TYPE_CHECKING:
     from ..engine.preparation.reading import Reading
 
@@ -57,10 +55,8 @@ def print_reading(console: Console, reading: Reading) -> None:
 
 
 def show_reading(console: Console, reading: Reading) -> None:
-    """The reading, its notes and warnings, as the result of `--plan`."""
+    """The reading and its notes, as the result of `--plan`."""
     print_reading(console, reading)
     for note in reading.notes:
         console.print(Text(note), soft_wrap=True)
-    for warning in reading.warnings:
-        print_warning(console, warning)
     console.print(Text("no data set was written: leave --plan out to prepare it", style="dim"), soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import typer
@@ -84,6 +84,11 @@ class Screen:
         """A warning: shown with --quiet too."""
         with contextlib.suppress(OSError):
             print_warning(self.err, text)
+
+    def warn_of(self, texts: Iterable[str]) -> None:
+        """Several warnings, each shown with --quiet too."""
+        for text in texts:
+            self.warn(text)
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[None]:

@@ -25,6 +25,7 @@ from .preparation.update import write_update
 from .preparation.validate import ValidationReport, validate
 from .sources.folders import READING_PAGE
 from .sources.listing import Listing
+from .sources.losses import warn_of_losses
 from .sources.source import OnProgress, SourceRequest
 
 
@@ -66,12 +67,13 @@ def prepare(
         room = make_room(target, asked, config, listing, wish)
         if room.existing is not None:
             return describe_existing(room.existing, config, time.monotonic() - started)
-        listing = listing or target.kind.read(source)
+        listing = listing or _listing(target, source)
         listing.notes += [room.note] if room.note else []
         target = replace(target, earlier=room.earlier)
         reading = reading_of(config, target, listing)
         on_event(reading)
         draft = make_draft(config, target, listing, on_progress)
+        reading = replace(reading, notes=tuple(listing.notes), warnings=tuple(draft.warnings))
         write = write_in_place if target.stays else write_update if update and room.earlier else write_layout
         origin = replace(_origin(config, target, asked, draft.shares), reading=reading.to_json())
         manifest = write(target, work, listing, draft, origin, on_progress)
@@ -91,11 +93,18 @@ def plan(
     target = choose_target(config.prepare)
     with tempfile.TemporaryDirectory(prefix="clipft-") as work:
         source = _request(config, target, Path(work), lambda stage, done, total: on_event(Progress(stage, done, total)))
-        listing = target.kind.read(source)
+        listing = _listing(target, source)
         reading = reading_of(config, target, listing)
         if sheet is not None:
             write_sheet(sheet, reading, listing.items)
     return reading
+
+
+def _listing(target: Target, source: SourceRequest) -> Listing:
+    """All of the source, with a warning of what its reading leaves out."""
+    listing = target.kind.read(source)
+    warn_of_losses(listing)
+    return listing
 
 
 def _request(config: PrepareConfig, target: Target, work: Path, on_progress: OnProgress) -> SourceRequest:
@@ -131,7 +140,7 @@ def _what_is_asked(config: PrepareConfig, target: Target, source: SourceRequest)
     content = target.kind.content(source.options)
     if content is not None:
         return fingerprint(config, content), None
-    listing = target.kind.read(source)
+    listing = _listing(target, source)
     check_stays(target, listing, source.work)
     return fingerprint(config, identities(listing.items)), listing
 

@@ -170,7 +170,7 @@ def test_a_folder_that_was_never_prepared_is_measured_whole_and_left_as_it_is(wo
     content = json.loads(outcome.stdout)
     assert (content["n_images"], content["is_prepared"]) == (12, False)
     assert content["top1_among_present"]["value"] >= content["top1"]
-    assert "1 x exact copy of another image, left out: red/zz.png" in said(outcome)
+    assert "1 image left out, exact copy of another image: red/zz.png" in said(outcome)
     assert "this split has no image of green;" in said(outcome)
     assert sorted(Path("field").rglob("*")) == before
     rows = list(csv.DictReader((world.run / "evaluation-test-on-field" / "predictions.csv").open()))

@@ -20,6 +20,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def count(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,200 images`, `2 classes`: a number with its noun, of which `many` is the plural."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def size(n_bytes: int) -> str:
     """`1.2 MB`, in powers of ten."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

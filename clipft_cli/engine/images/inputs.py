@@ -78,7 +78,8 @@ class Inputs:
                 yield from self._folder(name)
 
     def _folder(self, name: str) -> Iterator[ImageInput]:
-        from ..sources.tree import READ_ALREADY, walk  # every kind of source, which one image does without
+        from ..sources.problems import READ_ALREADY
+        from ..sources.tree import walk  # every kind of source, which one image does without
 
         try:
             tree = walk(Path(name))

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from ...config.prepare import PrepareConfig
 from ...errors import DataError
+from ..files.amounts import count
 from ..files.visible import shown
 from ..sources.listing import Listing
-from ..sources.problems import Problem
+from ..sources.problems import NO_TRAINING_IMAGES, Problem
 from ..sources.same_again import same_again
 from .checks import Picture
 from .groups import has_groups
 from .split import group_units, is_test_only, needed
 
-NO_TRAINING_IMAGES = "its class has no training images"
 _N_NAMED = 20
 _N_EXCLUDED = 5
 
@@ -41,7 +41,8 @@ def small_classes(
         named = ", ".join(shown(name, 40) for name in sorted(small)[:_N_EXCLUDED])
         more = ", ..." if len(small) > _N_EXCLUDED else ""
         warnings.append(
-            f"{len(small)} classes of fewer than {fewest} images are left out, with {n} images: {named}{more}"
+            f"{count(len(small), 'class', 'classes')} of fewer than {count(fewest, 'image')}"
+            f" {'is' if len(small) == 1 else 'are'} left out, with {count(n, 'image')}: {named}{more}"
         )
     return small
 

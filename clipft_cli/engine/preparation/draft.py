@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...config.data import SplitName
@@ -13,9 +13,10 @@ from ..labels.folder_names import storable
 from ..labels.names import class_name
 from ..labels.prompt_words import readable_names
 from ..sources.listing import Item, Listing, choose_classes
-from ..sources.problems import Problem
+from ..sources.losses import class_losses, file_losses
+from ..sources.problems import NO_TRAINING_IMAGES, TOO_SMALL, Problem
 from .checks import Picture, look_at_all
-from .class_sizes import NO_TRAINING_IMAGES, check_class_sizes, small_classes
+from .class_sizes import check_class_sizes, small_classes
 from .duplicates import Deduplicated, remove_duplicates
 from .earlier import Earlier, kept_names, with_earlier_splits
 from .group_hints import burst_pairs, suggest_groups
@@ -83,18 +84,25 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
         pictures, groups = _only_with_train(pictures, groups, problems)
         pictures = decided_anew(pictures, items, warnings)
     groups = _with_groups(pictures, groups, config, target, listing, warnings)
-    small = small_classes(kept, pictures, groups, options.min_per_class, warnings)
-    pictures, groups = _without(small, "its class is too small", pictures, groups, problems)
-    kept -= small
+    kept -= (small := small_classes(kept, pictures, groups, options.min_per_class, warnings))
+    pictures, groups = _without(small, TOO_SMALL, pictures, groups, problems)
     check_class_sizes(kept, pictures, groups, config, problems, listing)
     divide = assign_grouped if has_groups(pictures) and not is_test_only(shares) else assign_splits
     splits = divide(pictures, groups, shares, config.seed)
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
     classes = _class_infos(names, target, kept_names(target.earlier, names, pictures, warnings))
+    warnings += _losses(problems, pictures, listing, small)
     warn_about_splits(pictures, splits, classes, warnings, shares)
     warn_about_pictures(pictures, warnings)
     return Draft(pictures, _near_groups(found, pictures), splits, classes, problems, warnings, shares)
+
+
+def _losses(problems: Sequence[Problem], pictures: Sequence[Picture], listing: Listing, small: set[str]) -> list[str]:
+    """Warnings of the classes and files that were lost since the source was read; `small` ones are told already."""
+    told = {problem.label for problem in listing.problems} - set(listing.labels()) | small
+    present = {picture.item.label for picture in pictures}
+    return [*class_losses(problems, present, told), *file_losses(problems, len(pictures), listing.told)]
 
 
 def _near_groups(found: Deduplicated, pictures: list[Picture]) -> list[int]:

@@ -132,6 +132,7 @@ def describe_existing(manifest: Manifest, config: PrepareConfig, seconds: float)
     """The result where the very same data set was there already."""
     result = _base_result(manifest, seconds)
     result.already_prepared = True
+    result.warnings = list(manifest.origin.reading.get("warnings", ()))
     result.notes = [DRAWN_NOTE] if result.is_drawn else []
     _write_starters(result, manifest, config)
     return result

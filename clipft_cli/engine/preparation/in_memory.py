@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from ...config.prepare import PrepareConfig, PrepareOptions
 from ..files.visible import shown
 from ..manifest import Manifest, Origin, Row, digest_of, read_manifest, sorted_rows
 from ..sources import source_of
+from ..sources.losses import warn_of_losses
 from ..sources.problems import Problem, summarise
 from ..sources.source import SourceRequest
 from ..sources.unprepared import is_unprepared
@@ -54,6 +55,7 @@ def _prepared(path: Path, work: Path, seed: int) -> MeasuredData:
     )
     kind, evidence = source_of(str(path))
     listing = kind.read(SourceRequest(options, seed, work, work, no_word))
+    warn_of_losses(listing)
     shares = TEST_ONLY if all(item.split is None for item in listing.items) else options.split
     config = PrepareConfig(seed=seed, prepare=options.model_copy(update={"split": shares}))
     root = path if path.is_dir() else path.parent
@@ -62,7 +64,7 @@ def _prepared(path: Path, work: Path, seed: int) -> MeasuredData:
     classes = tuple(draft.classes)
     origin = Origin(str(path), seed, draft.shares, in_place=True)
     manifest = Manifest(path, listing.name, classes, rows, digest_of(classes, rows), origin)
-    return MeasuredData(manifest, (*draft.warnings, *_left_out(draft.problems)), is_prepared=False)
+    return MeasuredData(manifest, (*draft.warnings, *_left_out(draft.problems, listing.told)), is_prepared=False)
 
 
 def _rows(draft: Draft, root: Path) -> Iterator[Row]:
@@ -73,7 +75,7 @@ def _rows(draft: Draft, root: Path) -> Iterator[Row]:
         yield Row(path.as_posix(), label, split, picture.sha256, picture.bytes, picture.item.group)
 
 
-def _left_out(problems: list[Problem]) -> Iterator[str]:
+def _left_out(problems: list[Problem], told: Collection[str]) -> Iterator[str]:
     for found in summarise(problems):
-        if found.action == "left out":
+        if found.action == "left out" and found.reason not in told:
             yield f"{found.count} x {found.reason}, left out: {shown(', '.join(found.examples), 200)}"

@@ -18,10 +18,11 @@ from ..labels.folder_names import folder_name
 from .archive_members import Again, Member, Unpacked, members_of
 from .folders import list_folder
 from .listing import Listing
+from .losses import hidden_warning
 from .problems import Problem
 from .source import Source, SourceRequest
 from .table_folder import holds_table, list_by_table
-from .tree import ARCHIVE_SUFFIXES, is_ignored
+from .tree import ARCHIVE_SUFFIXES, hidden_folder, is_ignored
 
 OnFiles = Callable[[int], None]
 _MAX_DEPTH = 2
@@ -78,6 +79,8 @@ def list_archive(path: Path, request: SourceRequest) -> Listing:
         for problem in unpacked.problems + listing.problems
     ]
     listing.ignored += unpacked.ignored
+    if unpacked.hidden:
+        listing.warnings.append(hidden_warning(unpacked.hidden))
     listing.notes = [text.replace(str(folder), str(path)) for text in unpacked.notes + listing.notes]
     listing.warnings = [text.replace(str(folder), str(path)) for text in unpacked.warnings + listing.warnings]
     return listing
@@ -121,6 +124,7 @@ def unpack_inner(unpacked: Unpacked, archive: Path, on_files: OnFiles, *, encodi
             unpacked.n_files += found.n_files
             unpacked.n_bytes += found.n_bytes
             unpacked.ignored += found.ignored
+            unpacked.hidden += found.hidden
             unpacked.problems += found.problems
             unpacked.notes += [f"{path.name} in {archive.name} was unpacked too", *found.notes]
             unpacked.warnings += found.warnings
@@ -175,6 +179,8 @@ def _take(member: Member, archive: Path, result: Unpacked, limits: Limits, allow
         raise _bomb(archive, f"more than {allowed >> 20} MiB unpacked")
     if any(is_ignored(part) and part != ".." for part in parts):
         result.ignored += 1
+        if folder := hidden_folder(parts):
+            result.hidden[folder] += 1
         result.n_bytes += member.size
         return
     refusal = member.refusal or _unsafe(member.name, parts)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ...errors import Answer, DataError, Question
 from ..files.pictures import is_picture
@@ -15,8 +16,9 @@ from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from .layouts import layouts
 from .listing import Item, Listing
+from .losses import hidden_warning
 from .name_patterns import class_in_names
-from .problems import PROBLEMS_FILE, Problem
+from .problems import A_MASK, BESIDE_SPLITS, EMPTY_CLASS, EMPTY_SPLIT, NOT_AN_IMAGE, PROBLEMS_FILE, UNLABELLED, Problem
 from .shape import shape_of
 from .source import Source, SourceRequest, whole_path
 from .split_words import split_word
@@ -25,14 +27,8 @@ from .tree import ARCHIVE_SUFFIXES, Tree, is_image_like, walk
 
 READING_PAGE = "reading.html"
 OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", READING_PAGE, CLASSES_FILE, PROBLEMS_FILE})
-NOT_AN_IMAGE = "not an image file"
-BESIDE_SPLITS = "in a folder beside train, val and test"
-UNLABELLED = "unlabelled: in a split, but in no class folder"
 OUTSIDE = "outside any class folder"
-A_MASK = "a mask of another image"
 _NO_FIT = "does not fit --paths"
-_MANY = 0.05
-"""Share of the images: where more are left out for one reason, that is a warning."""
 
 _split_word = lru_cache(4096)(split_word)
 
@@ -134,19 +130,28 @@ def _set_unlabelled_aside(listing: Listing) -> None:
 
 
 def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> None:
-    """A problem for each folder in the place of a class in which no image lies."""
-    if template.text.partition("{class}")[2]:
-        return
+    """A problem for each folder in the place of a class, or of a split, in which no image lies."""
     filled = {item.label for item in listing.items}
-    depth = template.text.count("/") + 1
+    seen = {parent for item in listing.items for parent in PurePosixPath(item.name).parents}
+    of_class, of_split = template.down_to("class"), template.down_to("split")
     for folder in tree.folders:
-        fields = match(template.forms[0], folder.as_posix() + "/.") if len(folder.parts) == depth else None
+        path = PurePosixPath(folder.as_posix())
+        is_known_split = of_split is not None and is_split_word(of_split, path)
+        if is_known_split and path not in seen:
+            listing.problems.append(Problem(path.as_posix(), EMPTY_SPLIT))
+        fields = match(of_class, path.as_posix()) if of_class is not None else None
         if fields is None or not _split_word(fields.get("split", "train")):
             continue
-        name = class_name(folder.name)
+        name = class_name(fields["class"])
         if name not in filled:
             filled.add(name)
-            listing.problems.append(Problem(folder.as_posix(), "class folder without images", label=name))
+            listing.problems.append(Problem(path.as_posix(), EMPTY_CLASS, label=name))
+
+
+def is_split_word(of_split: re.Pattern[str], path: PurePosixPath) -> bool:
+    """Whether a folder stands in the place of a split, and is called like one."""
+    fields = match(of_split, path.as_posix())
+    return fields is not None and _split_word(fields["split"]) is not None
 
 
 def _tell(listing: Listing, tree: Tree, template: Template, request: SourceRequest) -> None:
@@ -157,11 +162,8 @@ def _tell(listing: Listing, tree: Tree, template: Template, request: SourceReque
     if tree.system:
         names = ", ".join(shown(name, 40) for name in sorted(tree.system)[:5])
         listing.notes.append(f"folders of the system or of a network drive passed over: {names}")
-    reasons = Counter(problem.reason for problem in listing.problems if problem.reason != NOT_AN_IMAGE)
-    n_images = len(listing.items) + reasons.total()
-    for reason, n in reasons.items():
-        if reason in (UNLABELLED, BESIDE_SPLITS, A_MASK) or n > _MANY * n_images:
-            listing.warnings.append(f"{_count(n)} left out, {reason}: {_places(listing, reason)}")
+    if tree.hidden:
+        listing.warnings.append(hidden_warning(tree.hidden))
     if any(problem.reason == UNLABELLED for problem in listing.problems):
         listing.notes.append("`clipft predict` classifies unlabelled images once there is a model")
     deeper = _sub_folders(listing, template)
@@ -171,17 +173,6 @@ def _tell(listing: Listing, tree: Tree, template: Template, request: SourceReque
             f"class folders hold sub-folders ({', '.join(shown(name, 30) for name in list(deeper)[:4])}), whose images"
             f" count as the class's; `{request.again('--paths', inside)}` would make classes of them"
         )
-
-
-def _count(n: int) -> str:
-    return f"{n:,} image{'' if n == 1 else 's'}"
-
-
-def _places(listing: Listing, reason: str) -> str:
-    """The folders of what was left out for a reason, those with the most first."""
-    folders = Counter(p.file.rpartition("/")[0] or p.file for p in listing.problems if p.reason == reason)
-    more = ", ..." if len(folders) > 3 else ""
-    return ", ".join(f"{shown(name, 60)} ({n:,})" for name, n in folders.most_common(3)) + more
 
 
 def _sub_folders(listing: Listing, template: Template) -> Counter[str]:

@@ -34,7 +34,7 @@ class Item:
 class Listing:
     """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen, `warnings` such as must
     not be overlooked; `read_as` are the keys of `prepare` that would have asked for this reading, `places` says where
-    class, split and group stand, each in words."""
+    class, split and group stand, each in words; `told` are the reasons of problems that a warning counts already."""
 
     name: str
     description: str
@@ -43,6 +43,7 @@ class Listing:
     ignored: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
     read_as: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
 

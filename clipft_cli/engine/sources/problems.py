@@ -15,6 +15,19 @@ from ..files.write import write_text
 PROBLEMS_FILE = "problems.csv"
 COLUMNS = ("file", "class", "action", "reason", "detail")
 
+NOT_AN_IMAGE = "not an image file"
+BESIDE_SPLITS = "in a folder beside train, val and test"
+UNLABELLED = "unlabelled: in a split, but in no class folder"
+A_MASK = "a mask of another image"
+READ_ALREADY = "a link to a folder that is read already"
+DEAD_LINK = "a link that leads nowhere"
+NO_FOLDER = "folder cannot be read"
+EMPTY_CLASS = "class folder without images"
+EMPTY_SPLIT = "split folder without images"
+TWICE = "listed twice in the table"
+TOO_SMALL = "its class is too small"
+NO_TRAINING_IMAGES = "its class has no training images"
+
 Action = Literal["left out", "kept"]
 
 

@@ -26,8 +26,6 @@ from .tables import list_table
 from .tree import is_ignored, walk
 
 _MAX_DEPTH = 2
-_FEW = 0.05
-"""Of the images: so many may be named by no table without a warning."""
 _MAX_TABLES = 100
 _ANNOTATION_SUFFIXES = frozenset({".json", ".xml", ".txt", ".lst"})
 _NO_TABLE = re.compile(r"sample.?submission|submission|readme|requirements", re.IGNORECASE)
@@ -194,10 +192,6 @@ def _note_unlisted(listing: Listing, root: Path) -> None:
     pictures = [path for path in walk(root).files if is_picture(root / path)]
     others = [path.as_posix() for path in pictures if (root / path).resolve() not in named]
     listing.problems += [Problem(path, "image that no table names") for path in others]
-    if len(others) > _FEW * len(pictures):
-        listing.warnings.append(
-            f"{len(others):,} of {len(pictures):,} images are named by no table, such as {others[0]}"
-        )
 
 
 def _evidence(text: str) -> str:

@@ -20,12 +20,11 @@ from .column_words import IMAGE, LABEL, is_called
 from .columns import ColumnChoice, Columns
 from .image_finder import NOT_FOUND, ImageFinder, Unfound
 from .listing import Item, Listing
-from .problems import Problem
+from .problems import TWICE, Problem
 from .several_labels import refuse_several_labels
 from .source import Source, SourceRequest, whole_path
 from .split_words import split_word
 
-TWICE = "listed twice in the table"
 _FEW = 0.05
 """Of the rows: so many may be left out without a warning."""
 
@@ -76,7 +75,6 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
         roots = ", ".join(shown(str(root), 80) or "." for root in finder.roots)
         listing.notes.append(f"{finder.n_searched:,} images were found by name below {roots}")
     _check_usable(listing, columns, request)
-    _warn_of_losses(listing, len(listing.items) + len(listing.problems))
     refuse_several_labels(listing, request)
     return listing
 
@@ -221,18 +219,6 @@ def _check_usable(listing: Listing, columns: Columns, request: SourceRequest) ->
         f" the first: {first.file}" + (f" ({first.detail})" if first.detail else ""),
         hint=hints.get(reason, f"columns used: {columns.used()}"),
     )
-
-
-def _warn_of_losses(listing: Listing, n_rows: int) -> None:
-    """Warn where more than a few rows are not used, or a class with all its rows."""
-    lost = Counter(problem.reason for problem in listing.problems if problem.reason != TWICE)
-    if sum(lost.values()) > _FEW * n_rows:
-        reasons = ", ".join(f"{reason} ({n:,})" for reason, n in lost.most_common(5))
-        listing.warnings.append(f"{sum(lost.values()):,} of {n_rows:,} rows are not used: {reasons}")
-    gone = {problem.label for problem in listing.problems if problem.label} - {item.label for item in listing.items}
-    if gone:
-        named = ", ".join(shown(label, 40) for label in sorted(gone)[:5]) + (", ..." if len(gone) > 5 else "")
-        listing.warnings.append(f"{len(gone):,} classes have no row that can be used: {named}")
 
 
 def _evidence(text: str) -> str:

@@ -33,10 +33,19 @@ class Template:
     fields: frozenset[str]
     forms: tuple[re.Pattern[str], re.Pattern[str]]
 
+    def down_to(self, name: str) -> re.Pattern[str] | None:
+        """The pattern of the folder that field `name` stands in; None where it stands in the name of a file."""
+        parts = _parts(self.text)
+        level = next((n for n, part in enumerate(parts, start=1) if re.search(rf"\{{{name}[:}}]", part)), None)
+        if level is None or (level == len(parts) and _names_a_file(parts[-1])):
+            return None
+        pieces = [_pattern(token, set(), self.text)[0] for token in _tokens("/".join(parts[:level]), self.text)]
+        return _compiled("".join(pieces), self.text)
+
     def places(self) -> dict[str, str]:
         """For class, split and group: at which level of folders it stands, or that the file's name holds it."""
-        parts = re.split(r"/(?![^{]*\})", self.text.strip("/"))
-        is_file = bool(re.search(r"[*?.]|\{:", parts[-1])) and not parts[-1].startswith("{class}")
+        parts = _parts(self.text)
+        is_file = _names_a_file(parts[-1])
         found: dict[str, str] = {}
         for level, part in enumerate(parts, start=1):
             place = "the name of the file" if level == len(parts) and is_file else f"folder {level} of the path"
@@ -46,6 +55,15 @@ class Template:
     def form(self, paths: Iterable[str]) -> re.Pattern[str]:
         """The pattern for these paths: the first where it fits any of them, else the second."""
         return self.forms[0] if any(match(self.forms[0], path) for path in paths) else self.forms[1]
+
+
+def _parts(text: str) -> list[str]:
+    return re.split(r"/(?![^{]*\})", text.strip("/"))
+
+
+def _names_a_file(part: str) -> bool:
+    """Whether the last part of a template is for the names of files."""
+    return bool(re.search(r"[*?.]|\{:", part)) and not part.startswith("{class}")
 
 
 def match(pattern: re.Pattern[str], path: str) -> dict[str, str] | None:

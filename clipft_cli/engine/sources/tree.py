@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError
-from .problems import Problem
+from ..files.pictures import image_suffixes
+from .problems import DEAD_LINK, NO_FOLDER, READ_ALREADY, Problem
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-READ_ALREADY = "a link to a folder that is read already"
 SYSTEM_NAMES = frozenset(
     [
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "_ds_store", "__pycache__"),
@@ -44,10 +47,20 @@ NO_IMAGE_SUFFIXES = frozenset(
     ]
 )
 
+_PROGRAM_FOLDERS = frozenset(
+    [
+        *(".git", ".svn", ".hg", ".dvc", ".cache", ".idea", ".vscode", ".ipynb_checkpoints", ".thumbnails", ".thumbs"),
+        *(".trash", ".trashes", ".spotlight-v100", ".fseventsd", ".appledouble", ".picasaoriginals", ".xvpics"),
+        *(".documentrevisions-v100", ".temporaryitems", ".comments", ".@__thumb", ".snapshot", ".snapshots", ".venv"),
+    ]
+)
+"""Hidden folders that programs make, in small letters."""
+
 
 @dataclass
 class Tree:
-    """Files under a folder as paths relative to it. Hidden ones are only counted; `system` names folders among them."""
+    """Files under a folder as paths relative to it. Hidden ones are only counted; `system` names folders among them,
+    `hidden` those of a person's with images directly inside, with how many."""
 
     root: Path
     files: list[Path] = field(default_factory=list)
@@ -55,11 +68,24 @@ class Tree:
     problems: list[Problem] = field(default_factory=list)
     ignored: int = 0
     system: set[str] = field(default_factory=set)
+    hidden: Counter[str] = field(default_factory=Counter)
 
 
 def is_ignored(name: str) -> bool:
     """Whether a file or folder is the business of the operating system, not of a data set."""
     return name.startswith(".") or name.casefold() in SYSTEM_NAMES
+
+
+def hidden_folder(parts: Sequence[str]) -> str | None:
+    """The hidden folder on the way to an image, of the folders and the name of one; None where nobody would miss it.
+
+    `.net/1.jpg` may be of a class; thumbnails and what programs keep are not.
+    """
+    for n, part in enumerate(parts[:-1], start=1):
+        if is_ignored(part):
+            is_own = part.startswith(".") and part.casefold() not in _PROGRAM_FOLDERS
+            return "/".join(parts[:n]) if is_own and Path(parts[-1]).suffix.lower() in image_suffixes() else None
+    return None
 
 
 def is_image_like(path: Path) -> bool:
@@ -81,19 +107,34 @@ def walk(root: Path) -> Tree:
     return tree
 
 
+def _pass_over(entry: os.DirEntry[str], here: Path, tree: Tree) -> None:
+    """Count what is hidden or the system's."""
+    tree.ignored += 1
+    if not entry.is_dir():
+        return
+    if not entry.name.startswith("."):
+        tree.system.add(entry.name)
+        return
+    with contextlib.suppress(OSError):
+        names = os.listdir(entry.path)
+        n = sum(hidden_folder((*here.parts, name)) is not None for name in names if not name.startswith("."))
+        tree.hidden += Counter({here.as_posix(): n})
+
+
 def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) -> None:
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         here = relative / entry.name
         if is_ignored(entry.name):
-            tree.ignored += 1
-            if not entry.name.startswith(".") and entry.is_dir():
-                tree.system.add(entry.name)
+            _pass_over(entry, here, tree)
             continue
         try:
             if not entry.is_dir():
-                tree.files.append(here)
+                if entry.is_symlink() and not os.path.exists(entry.path):
+                    tree.problems.append(Problem(str(here), DEAD_LINK, os.readlink(entry.path)))
+                else:
+                    tree.files.append(here)
                 continue
             status = entry.stat()
         except OSError as error:  # a link to itself, say: the others are read all the same
@@ -107,4 +148,4 @@ def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) 
         try:
             _walk(folder / entry.name, here, tree, seen)
         except OSError as error:
-            tree.problems.append(Problem(str(here), "folder cannot be read", error.strerror or ""))
+            tree.problems.append(Problem(str(here), NO_FOLDER, error.strerror or ""))

@@ -10,15 +10,19 @@ import pytest
 from small_pictures import class_folders, save_picture
 
 from clipft_cli.config.prepare import PrepareOptions
-from clipft_cli.engine.sources.folders import A_MASK, BESIDE_SPLITS, UNLABELLED, list_folder
+from clipft_cli.engine.sources.folders import list_folder
 from clipft_cli.engine.sources.listing import Listing
+from clipft_cli.engine.sources.losses import warn_of_losses
+from clipft_cli.engine.sources.problems import A_MASK, BESIDE_SPLITS, UNLABELLED
 from clipft_cli.engine.sources.source import SourceRequest
 from clipft_cli.errors import DataError, Question
 
 
 def read(root: Path, paths: str | None = None) -> Listing:
     options = PrepareOptions(source=str(root), paths=paths)
-    return list_folder(root, SourceRequest(options, 0, root, root, lambda stage, done, total: None))
+    listing = list_folder(root, SourceRequest(options, 0, root, root, lambda stage, done, total: None))
+    warn_of_losses(listing)
+    return listing
 
 
 def counts(listing: Listing) -> dict[tuple[str | None, str], int]:

@@ -11,6 +11,7 @@ from source_cases import asked
 
 from clipft_cli.engine.sources import SOURCES, source_of
 from clipft_cli.engine.sources.listing import Listing
+from clipft_cli.engine.sources.losses import warn_of_losses
 from clipft_cli.errors import ClipftError, Question
 
 
@@ -68,7 +69,8 @@ def test_a_competition_gives_ids_without_suffix_and_test_images_without_classes(
     for listing in (read(), zipped()):
         assert counts(listing) == {(None, "cat"): 4, (None, "dog"): 4}
         assert Counter(problem.reason for problem in listing.problems) == {"image that no table names": 4}
-        assert listing.warnings == ["4 of 12 images are named by no table, such as test/0000.jpg"]
+        warn_of_losses(listing)
+        assert listing.warnings == ["4 images left out, image that no table names: test (4)"]
 
 
 def test_roboflow_gives_one_table_of_0_and_1_a_split() -> None:

@@ -16,6 +16,7 @@ from source_cases import asked
 
 from clipft_cli.engine.labels.names import class_name
 from clipft_cli.engine.sources.listing import Listing
+from clipft_cli.engine.sources.losses import warn_of_losses
 from clipft_cli.engine.sources.tables import list_table
 from clipft_cli.errors import ClipftError, ConfigError, DataError
 
@@ -219,9 +220,11 @@ def test_what_is_not_clear_is_refused_with_the_way_out(name: str) -> None:
 
 def test_rows_that_are_lost_are_a_warning_with_their_count_and_so_is_a_class() -> None:
     listing = read(lines("image,label", "{f},{l}") + "a.jpg,fox\nb.jpg,fox\n,cat\n")
+    warn_of_losses(listing)
     assert listing.warnings == [
-        "3 of 15 rows are not used: file not found (2), row without an image (1)",
-        "1 classes have no row that can be used: fox",
+        "1 class has no image that can be used and is left out: fox (2 files: file not found)",
+        "2 images left out, file not found: t.csv (2)",
+        "1 image left out, row without an image: t.csv, line 16",
     ]
 
 
