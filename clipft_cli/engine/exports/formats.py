@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...config.export import FormatName
 from .base import Format
+from .hf_folder import HF
 from .one_file import SAFETENSORS
 from .onnx_folder import ONNX
 from .open_clip_folder import OPEN_CLIP
@@ -12,4 +13,5 @@ FORMATS: dict[FormatName, Format] = {
     "safetensors": SAFETENSORS,
     "open_clip": OPEN_CLIP,
     "onnx": ONNX,
+    "hf": HF,
 }

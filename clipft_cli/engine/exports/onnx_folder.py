@@ -67,15 +67,9 @@ def write(source: Source, folder: Path, options: ExportOptions) -> None:
     """
     import onnx
 
-    from .onnx_tower import describe, tower_graph
+    from .onnx_tower import describe
 
-    try:
-        tower = tower_graph(source)
-    except Exception as error:  # torch's exporter raises nearly every kind
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(
-            f"{source.checkpoint}: has no equal in onnx: torch cannot write its tower: {reason}"
-        ) from error
+    tower = graph_of(source)
     describe(tower, source)
     onnx.save(tower, folder / PREPARED_FILE)
     save_with_pixels(tower, source, folder / MODEL_FILE)
@@ -87,20 +81,41 @@ def write(source: Source, folder: Path, options: ExportOptions) -> None:
     shutil.copyfile(SCRIPT, folder / "predict.py")
 
 
-def save_with_pixels(tower: onnx.ModelProto, source: Source, path: Path) -> None:
-    """Write `tower` with the transform in front of it."""
+def graph_of(source: Source) -> onnx.ModelProto:
+    """The tower as a graph. Raises ModelError where torch cannot write it as one."""
+    from .onnx_tower import tower_graph
+
+    try:
+        return tower_graph(source)
+    except Exception as error:  # torch's exporter raises nearly every kind
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(
+            f"{source.checkpoint}: has no equal in onnx: torch cannot write its tower: {reason}"
+        ) from error
+
+
+def save_with_pixels(tower: onnx.ModelProto, source: Source, path: Path, *, takes_planes: bool = False) -> None:
+    """Write `tower` with the transform in front of it: of whole pictures, or of their colours as planes of numbers."""
     import onnx
 
-    from .onnx_pixels import pixels_graph
+    from .onnx_pixels import PREPARED, pixels_graph
     from .onnx_tower import describe
 
-    pixels = pixels_graph(source.loaded.preprocess, tower.ir_version)
+    pixels = pixels_graph(source.loaded.preprocess, tower.ir_version, takes_planes=takes_planes)
     del pixels.opset_import[:]
     pixels.opset_import.extend(tower.opset_import)
-    whole = onnx.compose.merge_models(pixels, tower, io_map=[("pixel_values", "pixel_values")])
+    whole = onnx.compose.merge_models(pixels, tower, io_map=[(PREPARED, "pixel_values")])
     describe(whole, source)
     onnx.checker.check_model(whole)
     onnx.save(whole, path)
+
+
+def eight_bit_of(tower: onnx.ModelProto, place: Path) -> onnx.ModelProto:
+    """`eight_bit` of a graph in memory; `place` is a folder to work in."""
+    import onnx
+
+    onnx.save(tower, place / PREPARED_FILE)
+    return eight_bit(place / PREPARED_FILE, place / PREPARED_INT8_FILE)
 
 
 def eight_bit(fp32: Path, target: Path) -> onnx.ModelProto:

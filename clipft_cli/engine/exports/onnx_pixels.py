@@ -15,6 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from ..images.transforms import MAX_ASPECT, Preprocess
 from .onnx_tower import OPSET
 
+PREPARED = "prepared_values"
+"""The output: normalised pixels."""
+
 _CUBIC: dict[str, Any] = {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1, "antialias": 1}
 _FILTERS: dict[str, dict[str, Any]] = {
     "bicubic": _CUBIC,
@@ -31,10 +34,18 @@ def why_not_in_a_graph(preprocess: Preprocess) -> str | None:
     return f"ONNX has no '{preprocess.interpolation}' filter, with which this model's images are resized"
 
 
-def pixels_graph(preprocess: Preprocess, ir_version: int) -> onnx.ModelProto:
-    """`image` (batch, height, width, 3) uint8, RGB -> `pixel_values` (batch, 3, H, W) float32."""
+def pixels_graph(preprocess: Preprocess, ir_version: int, *, takes_planes: bool = False) -> onnx.ModelProto:
+    """`image` (batch, height, width, 3) uint8, RGB -> PREPARED (batch, 3, H, W) float32.
+
+    With `takes_planes` its input is `pixel_values` (batch, 3, height, width) float32 in 0..255.
+    """
     build = _Builder()
-    planes = build("Transpose", "image", perm=[0, 3, 1, 2])  # (batch, 3, height, width)
+    if takes_planes:
+        image = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, "height", "width"])
+        planes = build.cast("pixel_values", TensorProto.UINT8)
+    else:
+        image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", "height", "width", 3])
+        planes = build("Transpose", "image", perm=[0, 3, 1, 2])  # (batch, 3, height, width)
     if preprocess.resize_mode == "shortest":
         planes = _cut_very_long(build, planes)
     side = _sides(build, planes)
@@ -46,10 +57,9 @@ def pixels_graph(preprocess: Preprocess, ir_version: int) -> onnx.ModelProto:
     std, mean = np.array(preprocess.std), np.array(preprocess.mean)
     numbers = build("Cast", planes, to=TensorProto.FLOAT)
     scaled = build("Mul", numbers, build.constant((1 / (255 * std)).astype(np.float32).reshape(1, 3, 1, 1)))
-    build("Sub", scaled, build.constant((mean / std).astype(np.float32).reshape(1, 3, 1, 1)), output="pixel_values")
+    build("Sub", scaled, build.constant((mean / std).astype(np.float32).reshape(1, 3, 1, 1)), output=PREPARED)
     height, width = preprocess.size
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", "height", "width", 3])
-    pixels = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, height, width])
+    pixels = helper.make_tensor_value_info(PREPARED, TensorProto.FLOAT, ["batch", 3, height, width])
     graph = helper.make_graph(build.nodes, "pixels", [image], [pixels], build.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=ir_version)
 

@@ -28,11 +28,11 @@ from clipft_cli.engine.exports.record import read_export
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError
 
 TESTED = tuple(FORMATS)
-REFUSED: frozenset[tuple[str, str]] = frozenset()
+REFUSED = {("hf", family) for family in ("resnet", "timm-vit", "attention-pool", "convnext", "coca")}
 """(format, family of tower) that have no equal there."""
 
 FAMILIES = ("quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca")
-USUAL = {("safetensors", "resnet"), ("open_clip", "quickgelu"), ("onnx", "attention-pool")}
+USUAL = {("safetensors", "resnet"), ("open_clip", "quickgelu"), ("onnx", "attention-pool"), ("hf", "convnext")}
 TOWERS = [
     pytest.param(to, family, marks=() if (to, family) in USUAL else pytest.mark.slow)
     for to in TESTED
