@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,11 @@ from ..sources.problems import Problem
 THUMB_PX = 16
 _SMALL_PX = 256
 _HASH_SIDE = 8
+_AHEAD = 64
+"""Images a worker may be ahead of the one that is waited for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """An image that can be used.
 
@@ -96,9 +99,10 @@ def look_at_all(items: Sequence[Item], on_done: Callable[[int, int], None]) -> t
     """Every item as a picture or a problem, in the order of `items`; threads, since decoding leaves the GIL."""
     pictures: list[Picture] = []
     problems: list[Problem] = []
-    with ThreadPoolExecutor(worker_count("auto")) as pool:
+    n_workers = worker_count("auto")
+    with ThreadPoolExecutor(n_workers) as pool:
         try:
-            for n, found in enumerate(pool.map(look_at, items), start=1):
+            for n, found in enumerate(_in_order(pool, items, _AHEAD * n_workers), start=1):
                 if isinstance(found, Picture):
                     pictures.append(found)
                 else:
@@ -109,3 +113,14 @@ def look_at_all(items: Sequence[Item], on_done: Callable[[int, int], None]) -> t
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return pictures, problems
+
+
+def _in_order(pool: ThreadPoolExecutor, items: Sequence[Item], n_ahead: int) -> Iterator[Picture | Problem]:
+    """What `look_at` says of each; at most `n_ahead` wait, where `pool.map` would hold all at once."""
+    waiting: deque[Future[Picture | Problem]] = deque()
+    for item in items:
+        waiting.append(pool.submit(look_at, item))
+        if len(waiting) >= n_ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

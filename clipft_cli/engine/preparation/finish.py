@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from ...config.prepare import PrepareConfig
@@ -53,10 +55,10 @@ def write_in_place(
     target: Target, work: Path, listing: Listing, draft: Draft, origin: Origin, on_progress: OnProgress
 ) -> Manifest:
     """Write the manifest and its companions into the root; the images stay where they are."""
-    root = target.root
+    root, is_relative = target.root, target.paths_are_relative
     rows = []
     for picture, split, label in zip(draft.pictures, draft.splits, draft.labels(), strict=True):
-        path = _path_in(root, picture.item.file, target.paths_are_relative)
+        path = _path_in(root, picture.item.file, is_relative)
         rows.append(Row(path, label, split, picture.sha256, picture.bytes, picture.item.group))
     left_out = _left_out_sizes(target, draft.problems)
     name = target.previous.name if target.previous else root.resolve().name or listing.name
@@ -78,7 +80,15 @@ def write_in_place(
 
 
 def _path_in(root: Path, file: Path, is_relative: bool) -> str:
-    return file.relative_to(root).as_posix() if is_relative else file.resolve().as_posix()
+    if is_relative:
+        return file.relative_to(root).as_posix()
+    # most files of a folder are no links: it is resolved once for all of them
+    return (file.resolve() if os.path.islink(file) else _resolved(file.parent) / file.name).as_posix()
+
+
+@lru_cache(maxsize=256)
+def _resolved(folder: Path) -> Path:
+    return folder.resolve()
 
 
 def _left_out_sizes(target: Target, problems: Sequence[Problem]) -> Mapping[str, int]:

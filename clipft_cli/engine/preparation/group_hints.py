@@ -82,7 +82,9 @@ def _name_start(form: re.Pattern[str], picture: Picture) -> str | None:
 
 
 def _stem(picture: Picture) -> str:
-    return PurePosixPath(picture.item.name.replace("\\", "/")).stem
+    name = picture.item.name.replace("\\", "/").rpartition("/")[2]
+    stem, _dot, suffix = name.rpartition(".")  # by hand: a path object for each of many names takes a second
+    return stem if stem and suffix else name
 
 
 def _found(pictures: Sequence[Picture], group_of: _GroupOf) -> list[str]:

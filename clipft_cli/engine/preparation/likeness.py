@@ -17,7 +17,10 @@ from .checks import Picture
 _CANDIDATES = 1 << 20
 """Pairs looked at together: bounds the memory, however many pictures are alike."""
 
-_LOOKS = 16_384
+_LOOKS = 4_096
+_BLOCK = 512
+"""Thumbnails that are made floating-point numbers at a time."""
+
 _DHASH_SLACK = 2
 _HASH_BITS = 64
 MIN_CORRELATION = 0.97
@@ -130,22 +133,24 @@ class _Looks:
 
     phashes: np.ndarray  # (N,) uint64
     dhashes: np.ndarray  # (N,) uint64
-    shapes: np.ndarray  # (N, 16, 16, 3) float32, thumbnails without their mean colour, of length 1
     thumbs: np.ndarray  # (N, 16, 16, 3) uint8
+    lengths: np.ndarray  # (N, 1, 1, 1) float32, of the thumbnails without their mean colour
     is_flat: np.ndarray  # (N,) bool
 
     @classmethod
     def of(cls, pictures: Sequence[Picture]) -> _Looks:
         thumbs = np.stack([picture.thumb for picture in pictures])
-        shapes = (thumbs - thumbs.mean(axis=(1, 2), keepdims=True)).astype(np.float32)
-        flat = shapes.reshape(len(shapes), -1)
-        lengths = np.linalg.norm(flat, axis=1)[:, None, None, None]
+        lengths, is_flat = np.empty(len(thumbs), np.float32), np.empty(len(thumbs), bool)
+        for start in range(0, len(thumbs), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            flat = _without_colour(thumbs[block]).reshape(len(thumbs[block]), -1)
+            lengths[block], is_flat[block] = np.linalg.norm(flat, axis=1), flat.std(axis=1) <= FLAT
         return cls(
             np.array([picture.phash for picture in pictures], np.uint64),
             np.array([picture.dhash for picture in pictures], np.uint64),
-            shapes / np.maximum(lengths, 1e-6),
             thumbs,
-            flat.std(axis=1) <= FLAT,
+            np.maximum(lengths, np.float32(1e-6))[:, None, None, None],
+            is_flat,
         )
 
     def same(self, first: np.ndarray, second: np.ndarray, distance: int) -> np.ndarray:
@@ -164,13 +169,22 @@ class _Looks:
         parts = [np.zeros(0, bool)]
         for start in range(0, len(first), _LOOKS):
             i, j = first[start : start + _LOOKS], second[start : start + _LOOKS]
-            turned = _turned(self.shapes[j], turning)
-            alike = np.einsum("phwc,phwc->p", self.shapes[i], turned) >= MIN_CORRELATION
+            turned = _turned(self._shapes(j), turning)
+            alike = np.einsum("phwc,phwc->p", self._shapes(i), turned) >= MIN_CORRELATION
             # two flat pictures agree in every hash: only their very colours can tell
             is_flat = self.is_flat[i] | self.is_flat[j]
             alike[is_flat] = (self.thumbs[i[is_flat]] == self.thumbs[j[is_flat]]).all(axis=(1, 2, 3))
             parts.append(alike)
         return np.concatenate(parts)
+
+    def _shapes(self, chosen: np.ndarray) -> np.ndarray:
+        """(P, 16, 16, 3) float32 of length 1; made anew for those asked for: all would take gigabytes."""
+        return np.asarray(_without_colour(self.thumbs[chosen]) / self.lengths[chosen])
+
+
+def _without_colour(thumbs: np.ndarray) -> np.ndarray:
+    """Thumbnails (N, 16, 16, 3) as float32, each without its mean colour."""
+    return np.asarray((thumbs - thumbs.mean(axis=(1, 2), keepdims=True)).astype(np.float32))
 
 
 def _turned(images: np.ndarray, turning: tuple[bool, int, int]) -> np.ndarray:

@@ -12,6 +12,7 @@ from .checks import Picture
 _FLAT = 2.0
 """Levels of 255: a thumbnail that varies less shows nothing."""
 _DARK, _LIGHT = 12, 243
+_BLOCK = 1_024
 _TINY_PX = 32
 _LONG = 8
 """Times as long as wide: of such a picture a square shows little."""
@@ -19,13 +20,32 @@ _LONG = 8
 
 def warn_about_pictures(pictures: Sequence[Picture], warnings: list[str]) -> None:
     """One warning a kind, with how many images are of it and the first of them."""
-    for is_so, what in _KINDS:
-        found = [picture for picture in pictures if is_so(picture)]
-        if found:
+    darkest, lightest, spread = _levels(pictures)
+    is_dark, is_light = lightest <= _DARK, darkest >= _LIGHT
+    of_colour = (
+        (is_dark, "black or nearly so: if the files hold more, their range of values is not the usual one"),
+        (is_light, "white or nearly so"),
+        ((spread <= _FLAT) & ~is_dark & ~is_light, "of one colour"),
+    )
+    others = ((np.array([is_so(picture) for picture in pictures], bool), what) for is_so, what in _KINDS)
+    for are_so, what in (*of_colour, *others):
+        found = np.flatnonzero(are_so)
+        if len(found):
             lead = "1 image is" if len(found) == 1 else f"{len(found):,} images are"
-            warnings.append(f"{lead} {what} (such as {shown(found[0].item.name, 80)})")
+            warnings.append(f"{lead} {what} (such as {shown(pictures[found[0]].item.name, 80)})")
 
     warnings += _of_ranges(pictures)
+
+
+def _levels(pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) each: the lowest and the highest level of a thumbnail, and the most that one of its colours varies."""
+    found = [np.zeros((0, 3), np.int16)]
+    for start in range(0, len(pictures), _BLOCK):
+        thumbs = np.stack([picture.thumb for picture in pictures[start : start + _BLOCK]])  # (B, 16, 16, 3)
+        low, high = thumbs.min(axis=(1, 2)).astype(np.int16), thumbs.max(axis=(1, 2)).astype(np.int16)
+        found.append(np.stack([low.min(axis=1), high.max(axis=1), (high - low).max(axis=1)], axis=1))
+    darkest, lightest, spread = np.concatenate(found).T
+    return darkest, lightest, spread
 
 
 def _of_ranges(pictures: Sequence[Picture]) -> list[str]:
@@ -51,17 +71,7 @@ def _words(bits: int) -> str:
     return f"{bits} bits" if bits else "a range of their own"
 
 
-def _is_flat(picture: Picture) -> bool:
-    return float(np.ptp(picture.thumb.astype(np.int16), axis=(0, 1)).max()) <= _FLAT
-
-
 _KINDS: tuple[tuple[Callable[[Picture], bool], str], ...] = (
-    (
-        lambda p: int(p.thumb.max()) <= _DARK,
-        "black or nearly so: if the files hold more, their range of values is not the usual one",
-    ),
-    (lambda p: int(p.thumb.min()) >= _LIGHT, "white or nearly so"),
-    (lambda p: _is_flat(p) and int(p.thumb.max()) > _DARK and int(p.thumb.min()) < _LIGHT, "of one colour"),
     (lambda p: p.header.is_transparent, "transparent in places: they are put on white, white drawings on black"),
     (lambda p: p.header.n_pages > 1, "of several pages or frames: the first is used, the others are not"),
     (

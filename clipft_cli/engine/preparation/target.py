@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -136,7 +137,8 @@ def check_target(target: Target) -> None:
 
 def check_stays(target: Target, listing: Listing, work: Path) -> None:
     """Raises ConfigError where images are to stay that were only unpacked into `work`."""
-    if target.stays and any(item.file.is_relative_to(work) for item in listing.items):
+    inside = str(work) + os.sep
+    if target.stays and any(str(item.file).startswith(inside) for item in listing.items):
         raise ConfigError(
             f"{target.source}: holds the images itself, so there is no place for them to stay in",
             hint="leave --in-place out: they are copied into the data folder",

@@ -15,7 +15,7 @@ from ..labels.prompt_words import readable_names
 from .problems import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One image as its source gives it.
 
