@@ -84,7 +84,10 @@ def check_class_sizes(
             hint=_ways_out(small, config, fewest),
         )
     if len(kept - lacking) < 2 and not is_test_only(config.prepare.split):
-        raise DataError(f"{listing.description}: fewer than two classes have training images")
+        raise DataError(
+            f"{listing.description}: fewer than two classes have training images",
+            hint=f"`{same_again(config, '--set', 'prepare.given_splits=ignore')}` divides all images anew",
+        )
 
 
 def _too_few(

@@ -92,7 +92,8 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
     _Sorting(root, template, asked is not None, listing).sort(tree)
     listing.read_as, listing.places = {"paths": text}, template.places()
     _note_empty_folders(listing, tree, template)
-    _set_unlabelled_aside(listing)
+    if request.options.given_splits != "ignore":
+        _set_unlabelled_aside(listing)
     _tell(listing, tree, template, request)
     if not listing.items:
         has_images = any(map(is_image_like, tree.files))
@@ -106,10 +107,9 @@ def _guess(root: Path, tree: Tree, request: SourceRequest) -> str:
     if not found:
         raise _no_classes(root, tree, request)
     if len(found) > 1 or not found[0].is_sure:
-        raise Question(
+        raise request.question(
             f"{root}: its folders can be read in more than one way",
-            [Answer(layout.words, {"paths": layout.template}) for layout in found],
-            [request.again("--paths", layout.template) for layout in found],
+            [Answer(layout.words, {"paths": layout.template, **layout.settings}) for layout in found],
         )
     return found[0].template
 

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...config.data import SplitName
 from ..files.visible import shown
 from ..labels.alike import as_read
+from .class_folders import N_VARIANTS, Layout, by_classes, class_layout, images, mask_tail, named, variants_together
 from .name_patterns import class_in_names
-from .shape import IMAGE_FOLDERS, Folder, inner, is_mask_folder, mask_marks, without_masks
+from .shape import IMAGE_FOLDERS, Folder, inner, without_masks
 from .split_words import WORDS, SplitWord, split_word
 from .template import literal
 
 _AGREES = 0.5
 """Share of a split's classes that train must have; folders named like splits that have others may be classes."""
 _UNLABELLED = re.compile(r"unlabell?ed|unsup\w*|pred\w*|infer\w*|submission|meta|samples?|preview|examples?|demo", re.I)
-_N_VARIANTS = 4
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way to read a tree: its template, and what that makes of the folders. One that is not `is_sure` is asked
-    about, even where there is no other."""
-
-    template: str
-    words: str
-    is_sure: bool = True
+_NO_CLASS = frozenset("unknown all data none dummy mixed misc any class classes folder x _".split())  # noqa: SIM905
+"""Names, in small letters, of a folder that is only there because a loader wants one."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ def layouts(root: Folder) -> list[Layout]:
     """Every way to read a tree that its folders give evidence for; none where there are no class folders."""
     passed, base = inner(root, WORDS)
     prefix = "".join(literal(folder.name) + "/" for folder in passed)
-    return _by_splits(prefix, base) or _by_splits_inside(prefix, base) or _by_classes(prefix, base)
+    return _by_splits(prefix, base) or _by_splits_inside(prefix, base) or by_classes(prefix, base)
 
 
 # splits with classes inside
@@ -84,9 +75,9 @@ def _by_splits(prefix: str, base: Folder) -> list[Layout]:
     rivals = [kid for kid in beside if {as_read(inside.name) for inside in kid.full()} & train]
     is_beside_clear = are_several or all(_UNLABELLED.search(kid.name) for kid in beside)
     if agree and not rivals and is_beside_clear:
-        return [taken]
-    together = [_variants_together(prefix, kids)] if rivals and agree else []
-    return [taken, *together, _class_layout(prefix, kids)]
+        return _with_lone_class(prefix, deep, train) or [taken]
+    together = [variants_together(prefix, kids)] if rivals and agree else []
+    return [taken, *together, class_layout(prefix, kids)]
 
 
 def _part(folder: Folder, word: SplitWord) -> _Part:
@@ -98,10 +89,45 @@ def _part(folder: Folder, word: SplitWord) -> _Part:
 
 def _split_layout(prefix: str, parts: Sequence[_Part], beside: Sequence[Folder] = ()) -> Layout:
     kids = [kid for part in parts for kid in part.kids]
-    words = f"{_named(part.folder.name for part in parts)} are splits, classes are {_named(kid.name for kid in kids)}"
+    words = f"{named(part.folder.name for part in parts)} are splits, classes are {named(kid.name for kid in kids)}"
     if beside:
-        words += f"; {_named(kid.name for kid in beside)} ({_images(beside)}) left out"
-    return Layout(prefix + _split_fields(parts) + "{class}" + _tail(kids), words)
+        words += f"; {named(kid.name for kid in beside)} ({images(beside)}) left out"
+    return Layout(prefix + _split_fields(parts) + "{class}" + mask_tail(kids), words)
+
+
+def _with_lone_class(prefix: str, deep: Sequence[_Part], train: set[str]) -> list[Layout]:
+    """The two readings where val or test has one class folder that may be meant; none where there is no such.
+
+    One called `unknown`, `test` or `images` is there to have a folder: its images are unlabelled.
+    """
+    lone = next(
+        (part for part in deep if part.split in ("val", "test") and len(train) > 1 and _is_lone_class(part, train)),
+        None,
+    )
+    if lone is None:
+        return []
+    split, name = shown(lone.folder.name, 40), shown(lone.kids[0].name, 40)
+    others = [part for part in deep if part is not lone]
+    left_out = Layout(
+        prefix + _named_split_fields(others) + "{class}",
+        f"{split} is left out ({images([lone.folder])}), its images being unlabelled: it is cut from train",
+    )
+    template = prefix + _split_fields(deep) + "{class}"
+    if lone.classes() <= train:
+        return [Layout(template, f"{split} has images of the class {name} alone"), left_out]
+    anew = f"{name} is a class as those of train are, and all images are divided anew"
+    return [left_out, Layout(template, anew, settings={"given_splits": "ignore"})]
+
+
+def _is_lone_class(part: _Part, train: set[str]) -> bool:
+    if len(part.kids) != 1:
+        return False
+    name = as_read(part.kids[0].name)
+    if name in train:
+        return True
+    is_number = name.replace(".", "").isdigit() and not any(other.replace(".", "").isdigit() for other in train)
+    sounds_empty = name in IMAGE_FOLDERS | _NO_CLASS or split_word(name) or _UNLABELLED.search(name)
+    return not (is_number or sounds_empty or name == as_read(part.folder.name))
 
 
 def _split_fields(parts: Sequence[_Part]) -> str:
@@ -114,6 +140,11 @@ def _split_fields(parts: Sequence[_Part]) -> str:
         return "{split}/" + "*/" * len(next(iter(ways)))
     if len(ways) == 1:
         return "{split}/" + "".join(literal(name) + "/" for name in next(iter(ways)))
+    return _named_split_fields(parts)
+
+
+def _named_split_fields(parts: Sequence[_Part]) -> str:
+    """As `_split_fields`, of these folders alone."""
     paths = ["/".join(re.escape(folder.name) for folder in (part.folder, *part.passed)) for part in parts]
     return "{split:" + "|".join(paths) + "}/"
 
@@ -124,10 +155,10 @@ def _flat_splits(prefix: str, parts: Sequence[_Part], beside: Sequence[Folder]) 
     if not parts or (beside and not are_several) or not any(part.word.is_exact or are_several for part in parts):
         return []
     folders = [part.folder for part in parts] + list(beside)
-    layouts = [Layout(prefix + "{class}", f"classes are the folders {_named(kid.name for kid in folders)}", False)]
+    layouts = [Layout(prefix + "{class}", f"classes are the folders {named(kid.name for kid in folders)}", False)]
     patterns = [pattern for part in parts if (pattern := class_in_names(part.folder.images))]
     if patterns:
-        words = f"{_named(part.folder.name for part in parts)} are splits, file names begin with classes"
+        words = f"{named(part.folder.name for part in parts)} are splits, file names begin with classes"
         layouts.insert(0, Layout(prefix + "{split}/" + patterns[0], words, False))
     return layouts
 
@@ -153,109 +184,21 @@ def _by_splits_inside(prefix: str, base: Folder) -> list[Layout]:
     if len(fit) * 2 <= len(kids) or len({word.split for word in words}) < 2:
         return []
     parts = [_part(inside, word) for kid in fit for inside in kid.full() if (word := split_word(inside.name))]
-    names = _named(kid.name for kid in kids)
+    names = named(kid.name for kid in kids)
     deep = [part for part in parts if part.kids]
-    inside_words = f"classes are {names}, each with {_named(part.folder.name for part in parts)} inside"
+    inside_words = f"classes are {names}, each with {named(part.folder.name for part in parts)} inside"
     plain = Layout(f"{prefix}{{class}}/{{split}}", inside_words)
     if not deep:
-        return [plain] if len(fit) == len(kids) else [plain, _class_layout(prefix, kids)]
+        return [plain] if len(fit) == len(kids) else [plain, class_layout(prefix, kids)]
     if len(kids) == 1:
         return [_split_layout(f"{prefix}{literal(kids[0].name)}/", deep)]
     fields = _split_fields(deep)
-    classes = _named(kid.name for part in deep for kid in part.kids)
+    classes = named(kid.name for part in deep for kid in part.kids)
     together = Layout(f"{prefix}*/{fields}{{class}}", f"classes are {classes}, those of {names} together")
     single = [
         Layout(
             f"{prefix}{literal(kid.name)}/{fields}{{class}}", f"{shown(kid.name, 40)} alone: the others are left out"
         )
-        for kid in fit[:_N_VARIANTS]
+        for kid in fit[:N_VARIANTS]
     ]
     return [together, *single, plain]
-
-
-# class folders
-
-
-def _by_classes(prefix: str, base: Folder) -> list[Layout]:
-    kids = without_masks(base.full())
-    if not kids or (len(kids) == 1 and len(base.full()) > 1 and kids[0].name.casefold() in IMAGE_FOLDERS):
-        return []
-    plain = _class_layout(prefix, kids)
-    deep = [kid for kid in kids if not kid.images and len(kid.full()) > 1]
-    if len(deep) == len(kids) > 1 and _share(deep):
-        single = [
-            Layout(
-                f"{prefix}{literal(kid.name)}/{{class}}{_tail(kid.full())}",
-                f"{shown(kid.name, 40)} alone, without the others: classes are {_named(k.name for k in kid.full())}",
-            )
-            for kid in kids[:_N_VARIANTS]
-        ]
-        return [_variants_together(prefix, kids), *single, plain]
-    if len(kids) == 2 and len(deep) == 1:
-        other = next(kid for kid in kids if kid is not deep[0])
-        words = (
-            f"classes are {_named(kid.name for kid in deep[0].full())}; {shown(other.name, 40)} ({_images([other])})"
-        )
-        return [Layout(f"{prefix}{literal(deep[0].name)}/{{class}}", words + " is left out"), plain]
-    return [plain]
-
-
-def _share(folders: Sequence[Folder]) -> bool:
-    """Whether half of all names inside stand in more than one of the folders.
-
-    Images and masks are no classes, and neither are the numbers of one thing: `patient 1`, `patient 2`.
-    """
-    insides = [[kid.name.casefold() for kid in without_masks(folder.full())] for folder in folders]
-    if all(set(inside) <= IMAGE_FOLDERS for inside in insides):
-        return False
-    counts = Counter(name for inside in insides for name in set(map(as_read, inside)))
-    series = {re.sub(r"\d+", "", name) for name in counts}
-    if len(series) == 1 and any(char.isalpha() for char in series.pop()):
-        return False
-    return 2 * sum(n > 1 for n in counts.values()) >= len(counts)
-
-
-def _variants_together(prefix: str, kids: Sequence[Folder]) -> Layout:
-    inside = [kid for folder in kids for kid in folder.full()]
-    words = f"classes are {_named(kid.name for kid in inside)}, those of {_named(kid.name for kid in kids)} together"
-    return Layout(f"{prefix}*/{{class}}{_tail(inside)}", words)
-
-
-def _class_layout(prefix: str, kids: Sequence[Folder]) -> Layout:
-    return Layout(prefix + "{class}" + _tail(kids), f"classes are {_named(kid.name for kid in kids)}")
-
-
-def _tail(kids: Sequence[Folder]) -> str:
-    """What follows the class in a template: nothing, or what keeps the masks beside images out."""
-    folders = {inside.name for kid in kids for inside in kid.full() if _holds_masks(inside, kid)}
-    marks = {mark for kid in kids for mark in mask_marks(kid)}
-    if not folders and not marks:
-        return ""
-    others = {inside.name for kid in kids for inside in kid.full()} - folders
-    if len(others) == 1 and not marks and not any(kid.images for kid in kids):
-        return f"/{literal(others.pop())}/**"
-    denied = [re.escape(name) + "/" for name in sorted(folders)]
-    if marks:
-        denied.append(rf".*(?:{'|'.join(map(re.escape, sorted(marks)))})(?:[ _-]?\d+)?\.[^/.]+$")
-    return "/{:(?!" + "|".join(denied) + ").+}"
-
-
-def _holds_masks(folder: Folder, above: Folder) -> bool:
-    """Whether a folder in a class folder holds masks of the images beside it: by its name, and the names of files."""
-    if not is_mask_folder(folder.name):
-        return False
-    if any(kid.name.casefold() in IMAGE_FOLDERS for kid in above.full()):
-        return True
-    stems = {name.rpartition(".")[0] for name in above.images}
-    own = [re.sub(r"[ _-](mask|seg|gt|label)$", "", name.rpartition(".")[0], flags=re.I) for name in folder.images]
-    return bool(own) and 2 * sum(stem in stems for stem in own) >= len(own)
-
-
-def _named(names: Iterable[str], n: int = 5) -> str:
-    distinct = list(dict.fromkeys(names))
-    more = f", ... ({len(distinct)})" if len(distinct) > n else ""
-    return ", ".join(shown(name, 40) for name in distinct[:n]) + more
-
-
-def _images(folders: Sequence[Folder]) -> str:
-    return f"{sum(folder.total for folder in folders):,} images"

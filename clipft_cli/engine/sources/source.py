@@ -10,7 +10,7 @@ from ...config.prepare import PrepareConfig, PrepareOptions
 from ...errors import Answer, Question
 from ..labels.folder_names import folder_name
 from .listing import Listing
-from .same_again import same_again
+from .same_again import answered, same_again
 
 OnProgress = Callable[[str, int, int | None], None]
 """Stage, how much of it is done, of how much; None where that is not known."""
@@ -42,10 +42,8 @@ class SourceRequest:
 
     def question(self, asks: str, answers: Sequence[Answer]) -> Question:
         """What is asked where there are several readings, with the command that asks for each."""
-        settings = (
-            [f"--{key.replace('_', '-')}", str(value)] for answer in answers for key, value in answer.settings.items()
-        )
-        return Question(asks, answers, [self.again(*words) for words in settings])
+        config = PrepareConfig(seed=self.seed, prepare=self.options)
+        return Question(asks, answers, [same_again(answered(config, answer.settings)) for answer in answers])
 
 
 def last_part(text: str) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 from prepare_cases import config
 from small_pictures import class_folders, save_picture
+from typer.testing import CliRunner
 
+from clipft_cli.cli.app import app
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.preparation.reading import OPEN, Reading
+from clipft_cli.engine.preparation.summary import class_counts
 from clipft_cli.engine.prepare import plan, prepare
 from clipft_cli.errors import Question
 
@@ -90,3 +94,46 @@ def test_a_data_folder_is_read_again_whatever_its_classes_are_called() -> None:
     prepare(config(source="sorted", paths="{class}"))
     again = prepare(config(source="data/sorted"))
     assert {c.name: c.total for c in again.classes} == {"images": 6, "masks": 6}
+
+
+def run(command: str) -> None:
+    """A command that was shown, as it would be pasted."""
+    words = shlex.split(command)
+    assert words[0] == "clipft"
+    result = CliRunner().invoke(app, words[1:])
+    assert result.exit_code == 0, result.output
+
+
+def prepared() -> dict[str, dict[str, int]]:
+    """Images of each split, by class, of data/pets; which is gone afterwards."""
+    manifest = read_manifest(Path("data/pets"))
+    shutil.rmtree("data")
+    return {c.name: {"train": c.train, "val": c.val, "test": c.test} for c in class_counts(manifest)}
+
+
+def test_one_class_folder_under_test_is_asked_about_and_each_answer_gives_what_it_says() -> None:
+    class_folders(Path("pets/train"), 10)
+    class_folders(Path("pets/test"), 6, ("owl",), start=5000)
+    with pytest.raises(Question) as asked:
+        prepare(config(source="pets", split="0.6/0.2/0.2", seed=3))
+    aside, anew = asked.value.commands
+    run(aside)
+    assert prepared() == {label: {"train": 6, "val": 2, "test": 2} for label in ("cat", "dog")}
+    run(anew)
+    of_all = prepared()
+    assert sum(of_all["owl"].values()) == 6
+    assert all(all(counts.values()) for counts in of_all.values())
+
+
+def test_folders_inside_class_folders_are_asked_about_and_each_answer_gives_what_it_says() -> None:
+    for k, (above, inside) in enumerate([("fur", ("cat", "dog")), ("wings", ("owl", "tern", "gull"))]):
+        class_folders(Path("pets") / above, 6, inside, start=10_000 * k)
+    with pytest.raises(Question) as asked:
+        prepare(config(source="pets"))
+    outer, inner, grouped = asked.value.commands
+    run(outer)
+    assert {name: sum(counts.values()) for name, counts in prepared().items()} == {"fur": 12, "wings": 18}
+    run(inner)
+    assert list(prepared()) == ["cat", "dog", "gull", "owl", "tern"]
+    assert shlex.split(grouped)[-2:] == ["--paths", "{class}/{group}"]
+    plan(config(source="pets", paths="{class}/{group}"))

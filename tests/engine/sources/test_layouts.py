@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from source_cases import asked
 
+from clipft_cli.engine.sources.folders import list_folder
 from clipft_cli.engine.sources.layouts import layouts
 from clipft_cli.engine.sources.shape import shape_of
-from clipft_cli.engine.sources.tree import Tree
+from clipft_cli.engine.sources.tree import Tree, walk
 
 TREES: dict[str, tuple[str, str]] = {
     "class folders": (
@@ -122,7 +124,51 @@ TREES: dict[str, tuple[str, str]] = {
     ),
     "hier": (
         "animals/cat/*5; animals/dog/*5; vehicles/bus/*5; vehicles/car/*5",
+        "{class} | */{class} | {class}/{group}",
+    ),
+    "three levels": (
+        "a/x/red/*3; a/x/blue/*3; a/yy/old/*3; b/zz/new/*3; b/xx/late/*3; b/xx/early/*3",
+        "{class} | */{class} | */*/{class} | {class}/{group}",
+    ),
+    "numbered names inside": (
+        "birds/001.gull/*3; birds/002.tern/*3; bugs/003.wasp/*3",
+        "{class} | */{class} | {class}/{group}",
+    ),
+    "other writing inside": (
+        "животные/кошки/*3; животные/собаки/*3; птицы/совы/*3",
+        "{class} | */{class} | {class}/{group}",
+    ),
+    "days inside": (
+        "ill/2023-05-01/*3; ill/2023-05-02/*3; well/2023-06-01/*3",
         "{class}",
+    ),
+    "one class has folders inside": (
+        "cat/*3; dog/big/*3; dog/small/*3; owl/*3",
+        "{class}",
+    ),
+    "images beside the folders inside": (
+        "cat/*3; cat/indoor/*3; cat/outdoor/*3; dog/*3; dog/beach/*3; dog/forest/*3",
+        "{class}",
+    ),
+    "test has one of the classes": (
+        "test/cat/*4; train/cat/*5; train/dog/*5; val/cat/*2; val/dog/*2",
+        "{split}/{class} | {split:train|val}/{class}",
+    ),
+    "test has one class that train lacks": (
+        "Test_Set/owl/*4; Training Set/cat/*5; Training Set/dog/*5",
+        "{split:Training\\ Set}/{class} | {split}/{class}",
+    ),
+    "val has one of the classes": (
+        "test/cat/*4; test/dog/*4; train/cat/*5; train/dog/*5; validation/dog/*2",
+        "{split}/{class} | {split:test|train}/{class}",
+    ),
+    "one number under test": (
+        "test/0/*4; train/cat/*5; train/dog/*5",
+        "{split}/{class}",
+    ),
+    "all images under test": (
+        "test/all/*4; train/cat/*5; train/dog/*5",
+        "{split}/{class}",
     ),
     "patients": (
         "benign/p1/*5; benign/p2/*5; malign/p3/*5; malign/p4/*5",
@@ -225,6 +271,32 @@ def tree_of(files: str) -> Tree:
             if above != Path() and above not in tree.folders:
                 tree.folders.append(above)
     return tree
+
+
+def written(root: Path, files: str) -> Path:
+    """The tree on disk, its files empty."""
+    for path in tree_of(files).files:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+@pytest.mark.parametrize("name", [name for name in TREES if TREES[name][1]])
+def test_each_reading_that_is_offered_can_be_taken(name: str, tmp_path: Path) -> None:
+    root = written(tmp_path / "set", TREES[name][0])
+    for layout in layouts(shape_of(walk(root))):
+        settings = {"paths": layout.template, **layout.settings}
+        listing = list_folder(root, asked(root, tmp_path, **settings))
+        assert listing.labels(), layout
+        assert (settings.get("given_splits") == "ignore") <= (len(listing.labels()) > 2)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, found) in TREES.items() if found and not set(found) & set("|?")])
+def test_a_guess_is_a_template_that_reads_the_same(name: str, tmp_path: Path) -> None:
+    root = written(tmp_path / "set", TREES[name][0])
+    guessed = list_folder(root, asked(root, tmp_path))
+    told = list_folder(root, asked(root, tmp_path, paths=guessed.read_as["paths"]))
+    assert told.items == guessed.items
 
 
 @pytest.mark.parametrize("name", TREES)
