@@ -20,7 +20,6 @@ import numpy as np
 from ..config.predict import PredictConfig, PredictOptions
 from ..errors import ClipftError, DataError, PartialError
 from .checkpoint.answers import probabilities
-from .checkpoint.opened import opened
 from .images.decoded_ahead import DECODED, DecodedAhead
 from .images.inputs import ImageInput, Inputs
 from .images.transforms import Preprocess
@@ -140,6 +139,8 @@ def _classify_all(
                 ready = Ready(model.classes, model.probabilities, "cpu (onnxruntime)", model.precision)
                 _classify_batches(config, ahead, ready, sink, summary, started)
         return
+    from .checkpoint.opened import opened
+
     with (
         opened(summary.checkpoint, config.predict.base) as checkpoint,
         _decoding() as pool,

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from ..errors import CheckpointError, ResourceError
 from .files.places import PLACES_FILE
 from .files.regular import regular_text
@@ -134,6 +132,8 @@ class RunDir:
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(self.lock.lstat().st_mode):
                 raise ResourceError(f"{self.lock}: is no plain file", hint=f"remove it: `rm -r {quoted(self.lock)}`")
+        import filelock  # whoever only looks for a checkpoint has no use for it
+
         lock = filelock.FileLock(self.lock)
         try:
             lock.acquire(timeout=0)

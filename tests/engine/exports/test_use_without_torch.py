@@ -69,6 +69,25 @@ def test_torch_is_not_imported(folder, tiny, tmp_path, command):
     assert not loaded & {"torch", "torchvision", "open_clip", "timm", "onnx"}
 
 
+WAITED_FOR = {"typer", "rich", "pydantic", "yaml", "numpy", "PIL", "onnxruntime"}
+"""What one image from cold pays for: each of these is needed for the answer, and takes its tens of milliseconds."""
+
+
+def test_one_image_from_cold_imports_nothing_but_what_it_needs(folder, tiny, tmp_path):
+    picture = str(tiny.data / "test" / "red" / "red-01.png")
+    code, loaded = modules_loaded_by("predict", picture, "--checkpoint", str(folder), folder=tmp_path)
+    assert code == 0
+    installed = {root for root in loaded if any(root in names for names in (WAITED_FOR, KNOWN_TO_COST))}
+    assert installed == WAITED_FOR
+
+
+KNOWN_TO_COST = {
+    *("torch", "torchvision", "open_clip", "timm", "safetensors", "scipy", "sklearn", "matplotlib", "jinja2", "onnx"),
+    *("filelock", "psutil", "tensorboard", "huggingface_hub", "transformers", "pyarrow", "requests", "markdown_it"),
+    *("pygments", "asyncio", "multiprocessing", "unittest", "http", "xml"),
+}
+
+
 def test_without_onnxruntime_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setattr(runtime, "find_spec", lambda name: None)
     outcome = clipft("predict", "photo.jpg", folder / "predict.py", "--checkpoint", folder)
