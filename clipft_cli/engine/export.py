@@ -75,7 +75,7 @@ def export(config: ExportConfig, on_event: OnEvent = lambda event: None) -> Expo
     with _writable(target), replaced_folder(target) as folder:
         form.write(source, folder, options)
         on_event(Note(f"written; read back on {probe.where}"))
-        checks = _checks(form, folder, probe, options)
+        checks = _checks(form, folder, source, probe, options)
         if known := trained_on(checkpoint):
             (folder / TRAINED_ON_FILE).write_text(known.text, encoding="utf-8")
         if options.with_sample:
@@ -122,9 +122,9 @@ def _writable(target: Path) -> Iterator[None]:
         raise ResourceError(f"{target}: cannot be written: {reason}", hint="choose another --output") from None
 
 
-def _checks(form: Format, folder: Path, probe: Probe, options: ExportOptions) -> tuple[Check, ...]:
+def _checks(form: Format, folder: Path, source: Source, probe: Probe, options: ExportOptions) -> tuple[Check, ...]:
     """Every reader's answers beside the model's. Raises ModelError where they are not its own."""
-    checks = checked(form.readers(folder), probe, options.max_difference)
+    checks = checked(form.readers(folder, source), probe, options.max_difference)
     for check in checks:
         check.refuse(options)
     return checks

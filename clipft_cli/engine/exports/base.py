@@ -40,7 +40,8 @@ class Format:
 
     `why_not(source)` is None, or the reason why this model has no equal there, in a few words. `require()` raises
     MissingExtraError where a package is missing. `write(source, folder, options)` fills an empty folder.
-    `readers(folder)` load what lies there with the format's own runtime. `usage` is how it is called, five lines or so
+    `readers(folder, source)` load what lies there with the format's own runtime, and of the source no more than a base
+    that is not in it. `usage` is how it is called, five lines or so
     of a `language`, for the model card; `packages` is what must be installed for it, or `needs` says it in a sentence.
     `library` and `tags` are a hub's words. `has_int8`: eight-bit weights can be asked for.
     """
@@ -48,7 +49,7 @@ class Format:
     name: FormatName
     title: str
     write: Callable[[Source, Path, ExportOptions], None]
-    readers: Callable[[Path], tuple[Reader, ...]]
+    readers: Callable[[Path, Source], tuple[Reader, ...]]
     usage: str
     packages: tuple[str, ...]
     library: str

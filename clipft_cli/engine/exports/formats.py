@@ -8,10 +8,12 @@ from .hf_folder import HF
 from .one_file import SAFETENSORS
 from .onnx_folder import ONNX
 from .open_clip_folder import OPEN_CLIP
+from .peft_folder import PEFT
 
 FORMATS: dict[FormatName, Format] = {
     "safetensors": SAFETENSORS,
     "open_clip": OPEN_CLIP,
     "onnx": ONNX,
     "hf": HF,
+    "peft": PEFT,
 }

@@ -71,8 +71,8 @@ def write(source: Source, folder: Path, options: ExportOptions) -> None:
     visual: Any = source.merged.clip.visual
     tensors = {f"visual.{name}": value for name, value in visual.state_dict().items()}
     write_tensors(folder / WEIGHTS_FILE, {**tensors, **source.head.tensors()}, {"format": "pt"})
-    _write_json(folder / CONFIG_FILE, _config(source, visual))
-    _write_json(folder / PROCESSOR_FILE, _processor(source))
+    write_json(folder / CONFIG_FILE, _config(source, visual))
+    write_json(folder / PROCESSOR_FILE, processor_config(source))
     (folder / "onnx").mkdir()
     tower = graph_of(source)
     save_with_pixels(tower, source, folder / GRAPH_FILE, takes_planes=True)
@@ -114,8 +114,8 @@ def _config(source: Source, visual: Any) -> dict[str, Any]:
     }
 
 
-def _processor(source: Source) -> dict[str, Any]:
-    """For transformers its own keys; for transformers.js nothing to do, since its graph resizes and normalises."""
+def processor_config(source: Source) -> dict[str, Any]:
+    """For transformers its own keys; for transformers.js nothing to do: its graph resizes and normalises."""
     preprocess = source.loaded.preprocess
     return {
         "image_processor_type": "CLIPImageProcessor",
@@ -130,11 +130,12 @@ def _processor(source: Source) -> dict[str, Any]:
     }
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: object) -> None:
+    """As text that every reader of JSON takes."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")  # ASCII: any class name is read back
 
 
-def readers(folder: Path) -> tuple[Reader, ...]:
+def readers(folder: Path, source: Source) -> tuple[Reader, ...]:
     """transformers' pipeline on the folder's own code, and the graphs as transformers.js feeds them."""
     import onnxruntime
     import transformers
@@ -165,8 +166,8 @@ def _pipeline_answer(folder: Path) -> Answer:
     """By the classes of the folder's files, imported from there: transformers would copy them into the user's cache."""
     from transformers import pipeline
 
-    modeling, processing = (_imported(folder / name) for name in (MODELING_FILE, PROCESSING_FILE))
-    with _quiet_transformers():
+    modeling, processing = (imported(folder / name) for name in (MODELING_FILE, PROCESSING_FILE))
+    with quiet_transformers():
         model = modeling.ClipftForImageClassification.from_pretrained(folder)
         processor = processing.ClipftImageProcessor.from_pretrained(folder)
         classify = pipeline("image-classification", model=model.eval(), image_processor=processor, device="cpu")
@@ -174,7 +175,7 @@ def _pipeline_answer(folder: Path) -> Answer:
 
     def answer(pictures: Sequence[Image.Image]) -> np.ndarray:
         rows = np.full((len(pictures), len(number_of)), np.nan)
-        with _quiet_transformers():
+        with quiet_transformers():
             for row, found in zip(rows, classify(list(pictures), top_k=None), strict=True):
                 for one in found:
                     row[number_of[one["label"]]] = one["score"]
@@ -183,7 +184,8 @@ def _pipeline_answer(folder: Path) -> Answer:
     return answer
 
 
-def _imported(file: Path) -> Any:
+def imported(file: Path) -> Any:
+    """The module in a file of an export."""
     name = f"clipft_export_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
@@ -199,7 +201,7 @@ def _imported(file: Path) -> Any:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Without its notes and bars, which are about its own affairs."""
     from transformers.utils import logging
 

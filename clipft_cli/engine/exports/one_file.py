@@ -52,7 +52,7 @@ def metadata_of(source: Source) -> dict[str, str]:
     return {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
 
 
-def readers(folder: Path) -> tuple[Reader, ...]:
+def readers(folder: Path, source: Source) -> tuple[Reader, ...]:
     """The file, read by safetensors and run by torch."""
     file = folder / MODEL_FILE
     with safe_open(file, "pt") as opened:

@@ -132,7 +132,7 @@ def eight_bit(fp32: Path, target: Path) -> onnx.ModelProto:
     return onnx.load(target)
 
 
-def readers(folder: Path) -> tuple[Reader, ...]:
+def readers(folder: Path, source: Source) -> tuple[Reader, ...]:
     """Every graph in the folder, run by onnxruntime."""
     import onnxruntime
 

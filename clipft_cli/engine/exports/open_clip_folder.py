@@ -43,7 +43,7 @@ def write(source: Source, folder: Path, options: ExportOptions) -> None:
     (folder / CLASSES_FILE).write_text(names, encoding="utf-8", errors="backslashreplace")
 
 
-def readers(folder: Path) -> tuple[Reader, ...]:
+def readers(folder: Path, source: Source) -> tuple[Reader, ...]:
     """The folder, loaded and run by open_clip, with open_clip's own transform."""
     import open_clip
 

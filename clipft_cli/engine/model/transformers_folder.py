@@ -30,7 +30,7 @@ _FORMAT = 1
 _RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, as preprocessor_config.json has them, for what open_clip calls an interpolation."""
 
-_OUTER = {
+OUTER = {
     "logit_scale": "logit_scale",
     "vision_model.embeddings.class_embedding": "visual.class_embedding",
     "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
@@ -48,7 +48,7 @@ _OUTER = {
     },
 }
 _TRANSPOSED = {"visual_projection.weight": "visual.proj", "text_projection.weight": "text_projection"}
-_BLOCK = {
+BLOCK = {
     "self_attn.out_proj": "attn.out_proj",
     "layer_norm1": "ln_1",
     "layer_norm2": "ln_2",
@@ -184,8 +184,8 @@ def _open_clip_tensors(theirs: Mapping[str, Tensor], folder: Path) -> dict[str, 
     ours = {}
     try:
         for name, tensor in theirs.items():
-            if name in _OUTER:
-                ours[_OUTER[name]] = tensor.squeeze() if name == "vision_model.embeddings.class_embedding" else tensor
+            if name in OUTER:
+                ours[OUTER[name]] = tensor.squeeze() if name == "vision_model.embeddings.class_embedding" else tensor
             elif name in _TRANSPOSED:
                 ours[_TRANSPOSED[name]] = tensor.T.contiguous()
             elif (found := _block_name(name)) is not None:
@@ -211,9 +211,9 @@ def _block_name(name: str) -> str | None:
     side, middle, rest = name.partition(".encoder.layers.")
     number, _, inner = rest.partition(".")
     module, _, part = inner.rpartition(".")
-    if not middle or module not in _BLOCK:
+    if not middle or module not in BLOCK:
         return None
-    return f"{_block(f'{side}.encoder.layers.{number}')}.{_BLOCK[module]}.{part}"
+    return f"{_block(f'{side}.encoder.layers.{number}')}.{BLOCK[module]}.{part}"
 
 
 def file_hint(file: Path) -> str | None:

@@ -28,10 +28,15 @@ from clipft_cli.engine.exports.record import read_export
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError
 
 TESTED = tuple(FORMATS)
+FAMILIES = ("quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca")
+
 REFUSED = {("hf", family) for family in ("resnet", "timm-vit", "attention-pool", "convnext", "coca")}
+REFUSED |= {("peft", family) for family in FAMILIES}
 """(format, family of tower) that have no equal there."""
 
-FAMILIES = ("quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca")
+METHODS = {"peft": ("lora",)}
+"""Of what runs a format is; the others are of any."""
+
 USUAL = {("safetensors", "resnet"), ("open_clip", "quickgelu"), ("onnx", "attention-pool"), ("hf", "convnext")}
 TOWERS = [
     pytest.param(to, family, marks=() if (to, family) in USUAL else pytest.mark.slow)
@@ -51,9 +56,10 @@ def test_every_format_of_the_schema_is_built():
     assert {name: form.name for name, form in FORMATS.items()} == {name: name for name in FORMATS}
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-@pytest.mark.parametrize("to", TESTED)
-def test_every_format_is_read_back_with_the_models_own_answers(runs, tmp_path, method, to):
+@pytest.mark.parametrize(
+    ("to", "method"), [(to, method) for to in TESTED for method in METHODS.get(to, ("full", "lora"))]
+)
+def test_every_format_is_read_back_with_the_models_own_answers(runs, tmp_path, to, method):
     result = exported(runs[method], to, tmp_path / "out")
     assert [check.n_images for check in result.checks] == [15] * len(result.checks)
     assert all(check.largest_difference <= check.bound and check.n_equal == 15 for check in result.checks)
@@ -73,7 +79,7 @@ def test_what_does_not_answer_like_the_model_is_refused_and_nothing_is_left(runs
 
 
 def test_an_answer_that_is_no_number_is_beyond_every_bound(runs, tmp_path, monkeypatch):
-    def readers(folder):
+    def readers(folder, source):
         return (Reader("model", "test", lambda pictures: np.full((len(pictures), 3), np.nan), bound=1.0),)
 
     monkeypatch.setitem(verb.FORMATS, "safetensors", replace(FORMATS["safetensors"], readers=readers))
@@ -154,7 +160,7 @@ def test_open_clip_alone_gives_the_models_probabilities(runs, tmp_path):
 
 @pytest.mark.parametrize("to", TESTED)
 def test_a_model_card_says_what_it_is_how_good_and_how_it_is_called(runs, tmp_path, to):
-    result = exported(runs["full"], to, tmp_path / "out")
+    result = exported(runs["lora"], to, tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     data = ModelCard(text).data
     assert data.library_name == FORMATS[to].library

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from clipft_cli.config.model import ModelConfig
 from clipft_cli.engine.model.backbone import load_backbone
-from clipft_cli.engine.model.transformers_folder import _OUTER, _TRANSPOSED, converted, is_transformers_folder
+from clipft_cli.engine.model.transformers_folder import _TRANSPOSED, OUTER, converted, is_transformers_folder
 from clipft_cli.errors import ModelError
 
 WIDTH, TEXT_WIDTH, LAYERS, DIM = 32, 48, 2, 24
@@ -29,7 +29,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def theirs_of(ours: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The names that transformers has for the tensors of an open_clip model: written here by its layout, once more."""
-    theirs = {name: ours[mine] for name, mine in _OUTER.items()}
+    theirs = {name: ours[mine] for name, mine in OUTER.items()}
     theirs |= {name: ours[mine].T for name, mine in _TRANSPOSED.items()}
     for lead, side in (("visual.transformer", "vision_model"), ("transformer", "text_model")):
         for layer in range(LAYERS):
