@@ -37,6 +37,9 @@ def export(
     with_sample: Annotated[
         bool | None, typer.Option("--with-sample", help=help_of("export.with_sample"), show_default=False)
     ] = None,
+    runtime: Annotated[
+        Path | None, typer.Option("--runtime", metavar="DIR", help=help_of("export.runtime"), path_type=str)
+    ] = None,
     base: Annotated[
         Path | None, typer.Option("--base", metavar="FILE", help=help_of("export.base"), path_type=str)
     ] = None,
@@ -58,6 +61,7 @@ def export(
         "export.force": force,
         "export.with_sample": with_sample,
         "export.base": base,
+        "export.runtime": runtime,
     }
     settings = load_config(ExportConfig, config_file(config, screen.say), overrides or (), flags)
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from .base import Config
 from .data import DataConfig
 
-FormatName = Literal["safetensors", "open_clip", "onnx", "hf", "peft"]
+FormatName = Literal["safetensors", "open_clip", "onnx", "hf", "peft", "page"]
 
 
 class ExportOptions(Config):
@@ -21,7 +21,7 @@ class ExportOptions(Config):
         None,
         description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
     )
-    to: FormatName = Field("onnx", description="Format to write: onnx, hf, peft, open_clip or safetensors.")
+    to: FormatName = Field("onnx", description="Format to write: onnx, page, hf, peft, open_clip or safetensors.")
     output_dir: Path | None = Field(None, description="Folder of the export; none: export-FORMAT inside the run.")
     data_dir: Path | None = Field(
         None, description="Data set whose val images the export is checked on; none: the one the run was trained on."
@@ -34,6 +34,9 @@ class ExportOptions(Config):
         gt=0,
         le=1,
         description="Largest difference of a probability that an exact export may show; none: the format's own bound.",
+    )
+    runtime: Path | None = Field(
+        None, description="Folder with the files of onnxruntime-web (its dist), which a page contains."
     )
     int8: bool = Field(False, description="Add graphs with eight-bit weights, measured on val beside the others.")
     min_agreement: float = Field(

@@ -27,6 +27,7 @@ READ = frozenset(
         "export.base",
         "export.checkpoint",
         "export.data_dir",
+        "export.runtime",
     }
 )
 """Keys whose value is, or may be, the place of something that is there already."""

@@ -8,6 +8,7 @@ from .hf_folder import HF
 from .one_file import SAFETENSORS
 from .onnx_folder import ONNX
 from .open_clip_folder import OPEN_CLIP
+from .page_file import PAGE
 from .peft_folder import PEFT
 
 FORMATS: dict[FormatName, Format] = {
@@ -16,4 +17,5 @@ FORMATS: dict[FormatName, Format] = {
     "onnx": ONNX,
     "hf": HF,
     "peft": PEFT,
+    "page": PAGE,
 }

@@ -27,7 +27,7 @@ from clipft_cli.engine.exports.formats import FORMATS
 from clipft_cli.engine.exports.record import read_export
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError
 
-TESTED = tuple(FORMATS)
+TESTED = tuple(name for name in FORMATS if name != "page")  # whose eight bits have no bound: test_page.py
 FAMILIES = ("quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca")
 
 REFUSED = {("hf", family) for family in ("resnet", "timm-vit", "attention-pool", "convnext", "coca")}
