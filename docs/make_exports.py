@@ -1,7 +1,8 @@
 """Measure every export on real photographs and write the table of docs/export.md: about ten minutes on two cores.
 
-CLIPFT_SHARED_DATA names a folder with `flowers5/` (class folders), CLIPFT_WEIGHTS a folder with one open_clip
-description (.json) and its weights (.safetensors). `--runs DIR` takes finished runs DIR/full and DIR/lora instead.
+`--runtime` names the dist folder of onnxruntime-web. CLIPFT_SHARED_DATA names a folder with `flowers5/` (class
+folders), CLIPFT_WEIGHTS a folder with one open_clip description (.json) and its weights (.safetensors). `--runs DIR`
+takes finished runs DIR/full and DIR/lora instead.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ HEAD = [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=None)
+    parser.add_argument("--runtime", type=Path, required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         runs = options.runs.resolve() if options.runs else trained(folder)
-        rows = [row for method in ("full", "lora") for name in FORMATS for row in measured(runs / method, name, folder)]
+        each = [(runs / method, name) for method in ("full", "lora") for name in FORMATS]
+        rows = [row for run_dir, name in each for row in measured(run_dir, name, folder, options.runtime)]
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     table = "\n".join([*HEAD, *rows])
@@ -54,11 +57,12 @@ def trained(folder: Path) -> Path:
     return folder / "outputs"
 
 
-def measured(source: Path, name: str, folder: Path) -> Iterator[str]:
+def measured(source: Path, name: str, folder: Path, runtime: Path) -> Iterator[str]:
     """A row for each file that is read back; one with the reason where the run has no equal in the format."""
     target = folder / f"{source.name}-{name}"
-    eight_bit = ["--int8", "--force"] if FORMATS[name].has_int8 else []  # type: ignore[index]
-    asked = ["--to", name, "-o", str(target), "--images", "all", "--json", "--with-sample", *eight_bit]
+    extra = ["--int8"] if FORMATS[name].has_int8 else []  # type: ignore[index]
+    extra += ["--runtime", str(runtime.resolve())] if name == "page" else []
+    asked = ["--to", name, "-o", str(target), "--images", "all", "--json", "--with-sample", *extra]
     done = run(folder, "export", str(source), *asked, may_fail=True)
     if done.returncode:
         reason = next(line for line in done.stderr.splitlines() if line.startswith("error: "))
@@ -67,6 +71,8 @@ def measured(source: Path, name: str, folder: Path) -> Iterator[str]:
     found: dict[str, Any] = json.loads(done.stdout)
     seconds = from_cold(target, name)
     for check in found["checks"]:
+        if check["name"] not in found["files"]:
+            continue  # the model itself, which another is held against
         size = found["files"][check["name"]] / 1e6
         yield (
             f"| {source.name} | {name}: {check['name']} | {check['runtime']} | {check['largest_difference']:.1e} |"
