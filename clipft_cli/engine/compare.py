@@ -22,7 +22,7 @@ from .comparison.finished_run import FinishedRun, open_run
 from .comparison.measured_run import Measurer
 from .comparison.reuse import n_train_images
 from .comparison.verdict import differing_bases, recommended, verdict
-from .events import Begins, Event, Note, OnEvent
+from .events import Begins, Event, Note, OnEvent, unheard
 from .files.amounts import duration
 from .files.publish import publish, staging_folder
 from .files.visible import visible
@@ -51,7 +51,7 @@ UNKNOWN_SPEED = 50.0
 def compare(
     config: CompareConfig,
     recipes: Mapping[MethodName, TrainConfig],
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = unheard,
     notes: Sequence[str] = (),
 ) -> Comparison:
     """Compare methods (`recipes`: what each would be trained with) and runs. Raises ClipftError."""
@@ -234,7 +234,7 @@ def _expected_seconds(contenders: Sequence[Contender], manifest: Manifest, on_ev
     for item in waiting:
         if METHODS[item.recipe.method].trains_by_epochs:
             on_event(Note(f"rehearsing {visible(item.label)}: a few updates, to say how long it will take"))
-            rehearsed = dry_run(item.recipe.model_copy(update={"seed": item.missing[0]}), lambda event: None)
+            rehearsed = dry_run(item.recipe.model_copy(update={"seed": item.missing[0]}), unheard)
             speed = float(rehearsed["images_per_second"]) / FORWARD_SHARE
             expected[item.label] = float(rehearsed["estimated_seconds"])
     for item in waiting:

@@ -18,7 +18,7 @@ from .checkpoint.class_match import ClassMatch, listed, match_classes
 from .checkpoint.opened import opened
 from .checkpoint.seen_images import NO_LIST, list_of, n_trained_on
 from .checkpoint.subject import Subject, data_dir_of, is_other_data, reports_dir
-from .events import Note, OnEvent
+from .events import Note, OnEvent, unheard
 from .exports.measurable import Measurable, measurable_export, subject_of
 from .files.publish import publish, staging_folder
 from .files.visible import visible
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .checkpoint.load import Loaded
 
 
-def evaluate(config: EvaluateConfig, on_event: OnEvent = lambda event: None) -> Evaluation:
+def evaluate(config: EvaluateConfig, on_event: OnEvent = unheard) -> Evaluation:
     """Measure on one split, and write the reports. Raises ClipftError of the kind of what is wrong."""
     subject = subject_of(config)
     with measured_data(data_dir_of(config, subject), config.seed) as data:
@@ -150,7 +150,7 @@ def _model(subject: Subject, config: EvaluateConfig, manifest: Manifest) -> Meas
         return measurable_export(subject.checkpoint, config)
 
     from .images.loader import Loader  # torch, which an export does without
-    from .model.inference import split_logits, usual_batch
+    from .model.inference import Inference, split_logits, usual_batch
     from .model.precision import device_label, set_up
 
     precision = set_up(config.hardware, _trained_in(subject))
@@ -159,9 +159,8 @@ def _model(subject: Subject, config: EvaluateConfig, manifest: Manifest) -> Meas
     def logits(images: MeasuredSplit, batch_size: int | None, on_event: OnEvent) -> np.ndarray:
         size = batch_size or usual_batch(precision.device)
         with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
-            return split_logits(
-                loaded.classifier, images, loader, precision, size, on_event, config.evaluate.split
-            ).numpy()
+            inference = Inference(loader, precision, size, on_event)
+            return split_logits(loaded.classifier, images, inference, config.evaluate.split).numpy()
 
     return Measurable(
         loaded.classes,

@@ -99,3 +99,7 @@ class EpochDone:
 
 Event = Note | Begins | Progress | Plan | StepDone | EpochDone
 OnEvent = Callable[[Event], None]
+
+
+def unheard(event: object) -> None:
+    """Where nobody watches."""

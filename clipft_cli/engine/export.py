@@ -12,7 +12,7 @@ from ..config.export import ExportConfig, ExportOptions, FormatName
 from ..errors import ConfigError, ModelError, ResourceError
 from .checkpoint.subject import place_in_run
 from .checkpoint.trained_on import trained_on
-from .events import Note, OnEvent
+from .events import Note, OnEvent, unheard
 from .exports.base import Format
 from .exports.checks import Check, checked
 from .exports.export_card import write_export_card
@@ -50,7 +50,7 @@ class ExportResult:
         }
 
 
-def export(config: ExportConfig, on_event: OnEvent = lambda event: None) -> ExportResult:
+def export(config: ExportConfig, on_event: OnEvent = unheard) -> ExportResult:
     """Write one format, whole or not at all.
 
     Raises ClipftError of the kind of what is wrong; ModelError where the format has no equal of this model, or what

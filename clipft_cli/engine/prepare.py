@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config.prepare import PrepareConfig, PrepareOptions
 from ..errors import ConfigError
+from .events import unheard
 from .manifest import Origin
 from .pages.contact_sheet import write_sheet
 from .preparation.draft import make_draft
@@ -40,7 +41,7 @@ class Progress:
 
 def prepare(
     config: PrepareConfig,
-    on_event: Callable[[Progress | Reading], None] = lambda event: None,
+    on_event: Callable[[Progress | Reading], None] = unheard,
     *,
     force: bool = False,
     update: bool = False,
@@ -82,7 +83,7 @@ def prepare(
 
 
 def plan(
-    config: PrepareConfig, on_event: Callable[[Progress], None] = lambda event: None, *, sheet: Path | None = None
+    config: PrepareConfig, on_event: Callable[[Progress], None] = unheard, *, sheet: Path | None = None
 ) -> Reading:
     """How `prepare` would read what `config` names.
 
@@ -123,9 +124,7 @@ def make_skeleton(options: PrepareOptions, classes: str | None = None) -> Skelet
     return write_skeleton(root, classes, options.num_classes)
 
 
-def validate_dataset(
-    options: PrepareOptions, on_event: Callable[[Progress], None] = lambda event: None
-) -> ValidationReport:
+def validate_dataset(options: PrepareOptions, on_event: Callable[[Progress], None] = unheard) -> ValidationReport:
     """Check the data set that SOURCE or --output-dir names, by default data/dogs; nothing is written."""
     root = Path(options.source) if options.source else options.output_dir or DATA_FOLDER / "dogs"
     return validate(

@@ -27,10 +27,9 @@ from .events import EpochDone, Event, Note, OnEvent
 from .files.places import PLACES_FILE
 from .files.visible import quoted
 from .files.write import write_text
-from .frozen.feature_cache import FeatureCache
 from .images.shapes import what_is_cut_off
 from .loop.activation import tell_of_activation
-from .loop.assemble import Material, assemble, card_of, check_layers, load_material
+from .loop.assemble import assemble, card_of, check_layers
 from .loop.bad_images import listing_bad
 from .loop.disk import check_space, disk_errors
 from .loop.dry_run import measure, rehearsed
@@ -38,6 +37,7 @@ from .loop.finish import calibrate, finish, start_values
 from .loop.fit import fit
 from .loop.going_on import going_on
 from .loop.inputs import inputs_text
+from .loop.material import Material, load_material
 from .loop.packing import pack_images
 from .loop.plan import plan_of, plan_without_loop
 from .loop.records import append_metrics, begin_metrics, start_record, zero_shot_record
@@ -248,19 +248,8 @@ def _measured_start(material: Material, run_dir: RunDir, on_event: OnEvent, stop
     when = "while the start was measured; nothing is trained yet"
     with _stopping_at_once(run_dir, stop, when), listing_bad(datasets, run_dir, on_event):
         tell_of_activation(material, on_event)
-        start = choose_start(
-            material.backbone.model,
-            text_head(material.backbone, material.manifest.classes, material.templates),
-            material.train_set,
-            material.val_set,
-            material.loader,
-            material.precision,
-            material.eval_batch,
-            material.config,
-            on_event,
-            FeatureCache.of(material.config.cache, material.base_digest),
-            material.parent,
-        )
+        text = text_head(material.backbone, material.manifest.classes, material.templates)
+        start = choose_start(material, text, on_event)
     save_start(run_dir.start, start, material.inputs.digests)
     return start
 

@@ -20,7 +20,7 @@ from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.images.loader import Loader
 from clipft_cli.engine.loop.result import TrainResult
 from clipft_cli.engine.manifest import read_manifest
-from clipft_cli.engine.model.inference import split_logits
+from clipft_cli.engine.model.inference import Inference, split_logits
 from clipft_cli.engine.model.precision import set_up
 from clipft_cli.engine.train import train
 
@@ -124,7 +124,8 @@ def _again(result: TrainResult, job: Job) -> tuple[float, np.ndarray]:
     def logits_of(split: SplitName) -> tuple[torch.Tensor, torch.Tensor]:
         images = ImageDataset(manifest, manifest.split(split), loaded.preprocess)
         with contextlib.closing(Loader(1)) as loader:
-            return split_logits(loaded.classifier, images, loader, precision, 64), torch.from_numpy(images.labels)
+            inference = Inference(loader, precision, batch_size=64)
+            return split_logits(loaded.classifier, images, inference), torch.from_numpy(images.labels)
 
     loss = calibrated_loss(*logits_of("val"))
     if not job.with_test:

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from clipft_cli.config.load import load_config
 from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.loader import Batch, in_batches
-from clipft_cli.engine.loop.assemble import assemble, load_material
+from clipft_cli.engine.loop.assemble import assemble
+from clipft_cli.engine.loop.material import load_material
 from clipft_cli.engine.loop.run import Run
 from clipft_cli.engine.loop.start import Start
 from clipft_cli.engine.loop.step import set_trainable

@@ -18,7 +18,7 @@ from clipft_cli.engine.loop.resume import TrainState
 from clipft_cli.engine.loop.run import Run
 from clipft_cli.engine.loop.step import set_trainable
 from clipft_cli.engine.machine.signals import StopRequest
-from clipft_cli.engine.model.inference import split_logits
+from clipft_cli.engine.model.inference import Inference, split_logits
 from clipft_cli.engine.optim.build import build_optimizer
 from clipft_cli.engine.optim.groups import Group
 
@@ -146,7 +146,7 @@ def evaluation(task: Task) -> Work:
     pixels = torch.from_numpy(np.stack([run.val_set.eval_pixels(i) for i in range(len(run.val_set))]))
 
     def logits() -> torch.Tensor:
-        return split_logits(run.classifier, run.val_set, run.loader, run.precision, task.batch_size)
+        return split_logits(run.classifier, run.val_set, Inference(run.loader, run.precision, task.batch_size))
 
     loss = float(torch.nn.functional.cross_entropy(logits(), torch.from_numpy(run.val_set.labels)))
     facts = {"images": digest_of_pixels(pixels), "losses": [loss]}

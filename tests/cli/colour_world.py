@@ -112,7 +112,14 @@ def _write_run(manifest: Manifest) -> None:
         features = loaded.classifier.features(loaded.preprocess.normalise(torch.from_numpy(np.stack(pixels))))
     labelled = features, torch.tensor([row.label for row in rows])
     only = LinearProbeConfig(c_values=(1e4,))
-    probe = fit_probe(labelled, features, len(manifest.classes), only, lambda logits: 1.0, lambda logits: (0.0,))
+    probe = fit_probe(
+        labelled,
+        features,
+        len(manifest.classes),
+        only,
+        temperature_of=lambda logits: 1.0,
+        rank_of=lambda logits: (0.0,),
+    )
     classifier = Classifier(loaded.classifier.clip, probe.head())
     run = RunDir(Path("outputs/full"))
     for epoch, temperature in ((1, 1.0), (2, 0.7)):

@@ -20,7 +20,7 @@ from ..methods import METHODS
 from ..methods.base import MethodSettings
 from ..metrics.intervals import Interval, wilson
 from ..model.classifier import Head
-from ..model.inference import split_logits, usual_batch
+from ..model.inference import Inference, split_logits, usual_batch
 from ..model.nf4 import n_weights
 from ..model.precision import Precision, precision_of
 from .finished_run import FinishedRun
@@ -93,9 +93,8 @@ class Measurer:
         images = self._splits[key]
         precision = precision_of(self.config.hardware.mixed_precision, loaded.card.precision, self.precision.device)
         self.precisions.add(precision.name)
-        logits = split_logits(
-            loaded.classifier, images, self.loader, precision, self.batch_size, on_event, label
-        ).numpy()
+        inference = Inference(self.loader, precision, self.batch_size, on_event)
+        logits = split_logits(loaded.classifier, images, inference, label).numpy()
         if not np.isfinite(np.delete(logits, list(images.bad), axis=0)).all():
             raise ModelError(
                 f"{label}: the model gives scores that are not finite",

@@ -21,7 +21,7 @@ from ..events import Note, OnEvent
 from ..files.cache_files import CacheFiles, feature_files
 from ..files.write import write_bytes
 from ..images.dataset import ImageDataset
-from ..model.precision import Precision
+from ..model.inference import Inference
 
 FORMAT = 1
 OWN_FOLDER = "clipft-features"
@@ -56,26 +56,24 @@ class FeatureCache:
     def features(
         self,
         dataset: ImageDataset,
-        precision: Precision,
-        batch_size: int,
+        inference: Inference,
         compute: Callable[[], Tensor],
-        on_event: OnEvent,
     ) -> Tensor:
         """(N, D) float32 of the validation pixels of `dataset`: read, or else computed and kept."""
         if self.max_bytes == 0:
             return compute()
-        key = self.key(dataset, precision, batch_size)
-        known = None if key is None else self._read(key, len(dataset), on_event)
+        key = self.key(dataset, inference)
+        known = None if key is None else self._read(key, len(dataset), inference.on_event)
         if known is not None:
             return known
         features = compute()
         # what stands in for an image that cannot be read belongs to this run alone
-        if key is not None and not dataset.bad and key == self.key(dataset, precision, batch_size):
+        if key is not None and not dataset.bad and key == self.key(dataset, inference):
             with contextlib.suppress(OSError):
                 self._write(key, features)
         return features
 
-    def key(self, dataset: ImageDataset, precision: Precision, batch_size: int) -> str | None:
+    def key(self, dataset: ImageDataset, inference: Inference) -> str | None:
         """Digest of all that decides the features, the files' sizes and times with them; None where one is missing."""
         try:
             states = [os.stat(dataset.manifest.file(row)) for row in dataset.rows]
@@ -84,13 +82,14 @@ class FeatureCache:
         files = [
             (row.sha256, state.st_size, state.st_mtime_ns) for row, state in zip(dataset.rows, states, strict=True)
         ]
+        precision = inference.precision
         parts = {
             "format": FORMAT,
             "model": self.model,
             "transform": dataset.preprocess.to_json(),
             "manifest": dataset.manifest.digest,
             "files": files,
-            "precision": [precision.name, precision.device.type, batch_size, torch.get_num_threads()],
+            "precision": [precision.name, precision.device.type, inference.batch_size, torch.get_num_threads()],
             "versions": [version(name) for name in ("torch", "torchvision", "pillow", "open_clip_torch")],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

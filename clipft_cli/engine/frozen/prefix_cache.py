@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ..events import Note, OnEvent
 from ..images.dataset import ImageDataset
-from ..images.loader import Loader, Mover
+from ..images.loader import Mover
 from ..machine.signals import StopRequest
 from ..model.classifier import Classifier
-from ..model.inference import hidden_logits, split_hidden, split_logits
+from ..model.inference import Inference, hidden_logits, split_hidden, split_logits
 from ..model.precision import Precision
 from .prefix_plan import Keeping, Stage, view_of
 from .prefix_store import AnyBatch, HiddenBatch, HiddenKind, reserve
@@ -46,9 +46,7 @@ class PrefixCache:
     views: int | None
     plan: tuple[Keeping, ...]
     datasets: Mapping[str, ImageDataset]
-    loader: Loader
-    precision: Precision
-    eval_batch: int
+    inference: Inference
     folder: Path
     digests: Mapping[str, str]
     _held: dict[str, Tensor] = field(default_factory=dict)
@@ -76,28 +74,24 @@ class PrefixCache:
         train_set = self.datasets["train"]
         view = view_of(self.views, keeping.stage, epoch)
         if not keeping.views:
-            return self.loader.batches(
-                batches, lambda index: train_set.train_pixels(index, view), train_set.labels, self.precision.device
+            return self.inference.loader.batches(
+                batches, lambda index: train_set.train_pixels(index, view), train_set.labels, self._device
             )
         view = view if view in keeping.views else keeping.views[0]
-        hidden = self._hidden("train", keeping, view, on_event, stop)
+        hidden = self._hidden("train", keeping, view, self.inference.watched(on_event, stop))
         self._saved.read += len(train_set)
         return self._read(batches, hidden, train_set.labels)
 
     def val_logits(self, epoch: int, on_event: OnEvent | None = None, stop: StopRequest | None = None) -> Tensor:
         """(N, C) float32 logits of val as the classifier is now, with the frozen part of `epoch`."""
-        say = on_event or (lambda event: None)
-        keeping = self._enter(epoch, say)
+        inference = self.inference.watched(on_event, stop)
+        keeping = self._enter(epoch, inference.on_event)
         val_set = self.datasets["val"]
         if not keeping.keeps_val:
-            return split_logits(
-                self.classifier, val_set, self.loader, self.precision, self.eval_batch, on_event, stop=stop
-            )
-        hidden = self._hidden("val", keeping, None, say, stop)
+            return split_logits(self.classifier, val_set, inference)
+        hidden = self._hidden("val", keeping, None, inference)
         self._saved.read += len(val_set)
-        return hidden_logits(
-            self.classifier, hidden, keeping.stage.cut, self.loader, self.precision, self.eval_batch, say, stop
-        )
+        return hidden_logits(self.classifier, hidden, keeping.stage.cut, inference)
 
     def close(self, on_event: OnEvent) -> None:
         """Give back the room, and say what was saved."""
@@ -128,12 +122,14 @@ class PrefixCache:
             self._stage = keeping.stage
         return keeping
 
-    def _hidden(
-        self, split: str, keeping: Keeping, view: int | None, on_event: OnEvent, stop: StopRequest | None
-    ) -> Tensor:
+    @property
+    def _device(self) -> torch.device:
+        return self.inference.precision.device
+
+    def _hidden(self, split: str, keeping: Keeping, view: int | None, inference: Inference) -> Tensor:
         key = self.key(split, keeping.stage.cut, view)
         if key not in self._held:
-            self._held[key] = self._fill(split, keeping.stage.cut, view, on_event, stop)
+            self._held[key] = self._fill(split, keeping.stage.cut, view, inference)
         return self._held[key]
 
     def key(self, split: str, cut: int, view: int | None) -> str:
@@ -146,44 +142,28 @@ class PrefixCache:
             "rows": [row.sha256 for row in dataset.rows],
             "transform": dataset.preprocess.to_json(),
             "augmentation": [augmentation.key, dataset.seed, view] if augmentation else None,
-            "precision": [self.precision.name, self.precision.device.type, self.eval_batch],
+            "precision": [self.inference.precision.name, self._device.type, self.inference.batch_size],
             "cut": cut,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def _fill(self, split: str, cut: int, view: int | None, on_event: OnEvent, stop: StopRequest | None) -> Tensor:
+    def _fill(self, split: str, cut: int, view: int | None, inference: Inference) -> Tensor:
         began = time.perf_counter()
         dataset = self.datasets[split]
         hidden: Tensor | None = None
         done = 0
-
-        def keep(output: Tensor) -> None:
-            nonlocal hidden, done
+        for output in split_hidden(self.classifier, cut, dataset, inference, view=view):
             if hidden is None:
                 hidden = reserve(len(dataset), HiddenKind(tuple(output.shape[1:]), output.dtype), self.folder)
             hidden[done : done + len(output)] = output
             done += len(output)
-
-        split_hidden(
-            self.classifier,
-            cut,
-            dataset,
-            self.loader,
-            self.precision,
-            self.eval_batch,
-            keep,
-            on_event,
-            "frozen part",
-            stop,
-            view,
-        )
         assert hidden is not None  # no split is empty
         self._saved.filled += len(dataset)
         self._saved.seconds += time.perf_counter() - began
         return hidden
 
     def _read(self, batches: Sequence[np.ndarray], hidden: Tensor, labels: np.ndarray) -> Iterator[HiddenBatch]:
-        mover = Mover(self.precision.device)
+        mover = Mover(self._device)
         targets = torch.from_numpy(labels)
         for batch in batches:
             rows = torch.from_numpy(np.asarray(batch))

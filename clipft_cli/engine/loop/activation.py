@@ -20,7 +20,7 @@ from ..model.base_model import BaseModel
 from ..model.classifier import Classifier, CosineHead
 from ..model.inference import split_features
 from ..model.prompts import zero_shot_head
-from .assemble import Material
+from .material import Material
 
 _MOST_IMAGES = 128
 _CLEAR = 0.05
@@ -85,6 +85,6 @@ def _right(model: nn.Module, material: Material, images: ImageDataset) -> torch.
     names = [info.readable for info in material.manifest.classes]
     weight = zero_shot_head(model, material.backbone.tokenizer, names, material.templates)
     classifier = Classifier(model, CosineHead(weight.cpu(), 100.0)).to(material.precision.device)
-    features = split_features(classifier, images, material.loader, material.precision, material.eval_batch)
+    features = split_features(classifier, images, material.inference)
     predicted = (features @ weight.cpu().T).argmax(dim=1)
     return predicted == torch.from_numpy(images.labels)

@@ -21,8 +21,9 @@ from ..model.classifier import Classifier
 from ..model.inference import split_logits
 from ..optim.ema import copy_into
 from ..run_dir import RunDir
-from .assemble import Material, assemble
+from .assemble import assemble
 from .finish import start_values
+from .material import Material
 from .plan import Expected, advice, n_trainable, plan_of, plan_without_loop
 from .run import Run
 from .start import Start
@@ -155,7 +156,7 @@ def _rehearsed_pass(material: Material, start: Start) -> Expected:
 
 def _speed_of_a_pass(material: Material, classifier: Classifier) -> float:
     began = time.perf_counter()
-    split_logits(classifier, material.val_set, material.loader, material.precision, material.eval_batch)
+    split_logits(classifier, material.val_set, material.inference)
     if material.precision.device.type == "cuda":
         torch.cuda.synchronize(material.precision.device)
     return len(material.val_set) / max(time.perf_counter() - began, 1e-9)

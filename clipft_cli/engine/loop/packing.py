@@ -9,7 +9,7 @@ from ..images.pack_images import Telling, keep_decoded
 from ..machine.signals import Stopped, StopRequest
 from ..methods import METHODS
 from ..run_dir import RunDir
-from .assemble import Material
+from .material import Material
 
 
 def pack_images(material: Material, run_dir: RunDir, on_event: OnEvent, stop: StopRequest) -> None:

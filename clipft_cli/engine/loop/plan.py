@@ -15,7 +15,7 @@ from ..model.layers import describe_layers
 from ..model.lora import resolve_targets
 from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import device_label
-from .assemble import Material
+from .material import Material
 from .run import Run
 from .slowed import beside_others
 

@@ -23,16 +23,15 @@ from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
 from ..frozen.feature_cache import FeatureCache
 from ..images.dataset import ImageDataset
-from ..images.loader import Loader
 from ..methods import METHODS
 from ..methods.linear_probe import Probe, fit_probe
 from ..metrics.calibration import fit_temperature
 from ..metrics.val import ValMetrics, metrics_of
 from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.inference import split_features
-from ..model.precision import Precision
 from ..run_dir import HEAD_FILE
 from .inherited import inherited_head
+from .material import Material
 
 START_FILE = "start.json"
 RESTORE_HINT = "restore it (config.yaml, classes.txt, data set, base weights), or start a new run"
@@ -62,48 +61,26 @@ class Start:
         return {"probe": self.probe, "run": self.inherited}.get(self.kind) or self.zero_shot
 
 
-def choose_start(
-    clip: torch.nn.Module,
-    text: CosineHead,
-    train_set: ImageDataset,
-    val_set: ImageDataset,
-    loader: Loader,
-    precision: Precision,
-    batch_size: int,
-    config: TrainConfig,
-    on_event: OnEvent,
-    kept: FeatureCache,
-    parent: Parent | None = None,
-) -> Start:
+def choose_start(material: Material, text: CosineHead, on_event: OnEvent) -> Start:
     """Measure zero-shot on val, a linear probe where it may be the start, and take the better by `select_by`; or the
-    head of `parent`, the run that this one starts from, where that is as good.
+    head of the run that this one starts from, where that is as good.
 
-    Features are read from `kept` where it has them. Raises ModelError where the model gives no numbers.
+    Features are read from the cache where it has them. Raises ModelError where the model gives no numbers.
     Source of the probe's start: Kumar et al. 2022 (LP-FT).
     """
-    probing = Classifier(clip, text).to(precision.device)
+    val_features = _features(material, text, "val", on_event)
+    start = _prompts_or_probe(material, text, val_features, on_event)
+    return start if material.parent is None else _or_inherited(start, material.parent, material, val_features, on_event)
 
-    def features_of(dataset: ImageDataset, split: str, what: str) -> torch.Tensor:
-        def compute() -> torch.Tensor:
-            features = split_features(probing, dataset, loader, precision, batch_size, on_event, what)
-            _refuse_non_finite(features, dataset, split)
-            return features
 
-        return kept.features(dataset, precision, batch_size, compute, on_event)
-
-    val_features = features_of(val_set, "val", "val")
+def _prompts_or_probe(material: Material, text: CosineHead, val_features: Tensor, on_event: OnEvent) -> Start:
+    config, val_set, select_by = material.config, material.val_set, material.config.training.select_by
     val_labels = torch.from_numpy(val_set.labels)
     text_on_cpu = _text_head(text, config)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
-
-    def or_the_parents(start: Start) -> Start:
-        return start if parent is None else _or_inherited(start, parent, val_set, val_features, config, on_event)
-
     if not config.wants_probe:
-        return or_the_parents(Start(text_on_cpu, "text", zero_shot, None, None, zero_logits))
-    train = features_of(train_set, "train", "features"), torch.from_numpy(train_set.labels)
-    select_by = config.training.select_by
+        return Start(text_on_cpu, "text", zero_shot, None, None, zero_logits)
 
     def rank_of(logits: Tensor) -> tuple[float, float]:
         return metrics_of(logits, val_labels).rank(select_by)
@@ -113,12 +90,12 @@ def choose_start(
         return size * fit_temperature(logits.numpy() / size, val_set.labels)
 
     probe = fit_probe(
-        train,
+        (_features(material, text, "train", on_event), torch.from_numpy(material.train_set.labels)),
         val_features,
         len(text.weight),
         config.linear_probe,
-        temperature_of,
-        rank_of,
+        temperature_of=temperature_of,
+        rank_of=rank_of,
         is_balanced=config.data.class_balance != "none",
     )
     probe_logits = _logits(probe.head(), val_features)
@@ -128,14 +105,13 @@ def choose_start(
     told = _sentence(zero_shot, measured, probe, select_by, is_chosen)
     on_event(Note(told, is_warning=config.must_probe and not is_chosen))
     if is_chosen:
-        return or_the_parents(Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits))
-    return or_the_parents(Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits))
+        return Start(probe.head(), "probe", zero_shot, measured, probe.c, probe_logits)
+    return Start(text_on_cpu, "text", zero_shot, measured, probe.c, zero_logits)
 
 
-def _or_inherited(
-    start: Start, parent: Parent, val_set: ImageDataset, val_features: Tensor, config: TrainConfig, on_event: OnEvent
-) -> Start:
+def _or_inherited(start: Start, parent: Parent, material: Material, val_features: Tensor, on_event: OnEvent) -> Start:
     """The parent's head where the method trains on from a head and it is as good as `start`; said either way."""
+    config, val_set = material.config, material.val_set
     if not METHODS[config.method].trains_by_epochs or config.trains_text or config.model.head_start != "auto":
         return start
     names = [info.name for info in val_set.manifest.classes]
@@ -157,6 +133,21 @@ def _or_inherited(
     if is_chosen:
         return replace(start, head=head, kind="run", val_logits=logits, inherited=measured)
     return replace(start, inherited=measured)
+
+
+def _features(material: Material, text: CosineHead, split: str, on_event: OnEvent) -> Tensor:
+    """(N, D) float32 of the pretrained tower, from the cache where it has them."""
+    dataset, what = (material.train_set, "features") if split == "train" else (material.val_set, split)
+    inference = material.inference.watched(on_event)
+
+    def compute() -> Tensor:
+        probing = Classifier(material.backbone.model, text).to(material.precision.device)
+        features = split_features(probing, dataset, inference, what)
+        _refuse_non_finite(features, dataset, split)
+        return features
+
+    kept = FeatureCache.of(material.config.cache, material.base_digest)
+    return kept.features(dataset, inference, compute)
 
 
 def _refuse_non_finite(features: Tensor, dataset: ImageDataset, split: str) -> None:

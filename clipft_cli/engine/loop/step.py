@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...errors import is_out_of_memory
 from ..frozen.prefix_store import AnyBatch, HiddenBatch
 from ..images.transforms import Preprocess
-from ..machine.memory import out_of_memory_error
+from ..machine.memory import halved_until_it_fits, out_of_memory_error
 from ..model.classifier import Classifier
 from ..model.precision import Precision
 from ..model.prompts import sample_prompts
@@ -64,19 +64,14 @@ class Stepper:
         """
         for group, rate in zip(self.optimizer.param_groups, learning_rates, strict=True):
             group["lr"] = rate
-        while True:
-            try:
-                if seed is not None:
-                    torch.manual_seed(seed)
-                losses = self._accumulate(batches, seed or 0)
-                break
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                self.optimizer.zero_grad(set_to_none=True)
-                if self.micro_batch == 1:
-                    raise out_of_memory_error() from error
-                self.micro_batch = max(1, self.micro_batch // 2)
+
+        def losses_of(micro_batch: int) -> list[Tensor]:
+            self.micro_batch = micro_batch
+            if seed is not None:
+                torch.manual_seed(seed)
+            return self._accumulate(batches, seed or 0)
+
+        losses, _ = halved_until_it_fits(losses_of, self.micro_batch)
         try:
             return self._apply(losses, sum(len(batch.labels) for batch in batches))
         except Exception as error:

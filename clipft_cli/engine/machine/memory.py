@@ -5,12 +5,32 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import torch
 
-from ...errors import ResourceError
+from ...errors import ResourceError, is_out_of_memory
+
+T = TypeVar("T")
+
+
+def halved_until_it_fits(work: Callable[[int], T], size: int) -> tuple[T, int]:
+    """`work(size)`, with half of it as often as the memory runs out, and the size that it was done with.
+
+    Raises ResourceError where not even a size of 1 fits.
+    """
+    while True:
+        try:
+            return work(size), size
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise out_of_memory_error() from error
+        size //= 2  # here, where the error and all tensors that its frames held are gone
 
 
 def out_of_memory_error(what: str = "not even one image at a time fits") -> ResourceError:

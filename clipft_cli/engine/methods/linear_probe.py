@@ -44,9 +44,9 @@ def fit_probe(
     val: Tensor,
     n_classes: int,
     config: LinearProbeConfig,
+    *,
     temperature_of: Callable[[Tensor], float],
     rank_of: Callable[[Tensor], tuple[float, ...]],
-    *,
     is_balanced: bool = False,
 ) -> Probe:
     """The calibrated probe whose logits rank highest on val (the strongest regularisation among equals).

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import is_out_of_memory
-from ..events import Note, OnEvent, Progress
+from ..events import Note, OnEvent, Progress, unheard
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader, in_batches
-from ..machine.memory import out_of_memory_error
+from ..machine.memory import halved_until_it_fits
 from ..machine.signals import StopRequest
 from .classifier import Classifier
 from .precision import Precision
@@ -24,53 +24,47 @@ def usual_batch(device: torch.device) -> int:
     return 64 if device.type == "cpu" else 256
 
 
-def split_logits(
-    classifier: Classifier,
-    dataset: ImageDataset,
-    loader: Loader,
-    precision: Precision,
-    batch_size: int,
-    on_event: OnEvent | None = None,
-    what: str = "val",
-    stop: StopRequest | None = None,
-) -> Tensor:
+@dataclass(frozen=True)
+class Inference:
+    """How passes without gradients are made: by which workers, in which precision, how many images at a time.
+
+    `on_event` is told how far a pass is; it ends with Stopped after a signal to `stop`.
+    """
+
+    loader: Loader
+    precision: Precision
+    batch_size: int
+    on_event: OnEvent = unheard
+    stop: StopRequest | None = None
+
+    def watched(self, on_event: OnEvent | None, stop: StopRequest | None = None) -> Inference:
+        """The same passes, told to `on_event` and ended by `stop`."""
+        return replace(self, on_event=on_event or unheard, stop=stop)
+
+    def check_stop(self) -> None:
+        """Raises Stopped after a signal."""
+        if self.stop is not None:
+            self.stop.check()
+
+
+def split_logits(classifier: Classifier, dataset: ImageDataset, inference: Inference, what: str = "val") -> Tensor:
     """(N, C) float32 logits on the CPU, in the order of the data set. Raises Stopped after a signal."""
-    outputs: list[Tensor] = []
-    _run(classifier, classifier, dataset, loader, precision, batch_size, on_event, what, stop, _append(outputs))
-    return torch.cat(outputs).clone()
+    batches = _outputs(classifier, classifier, dataset, inference, what=what)
+    return torch.cat([output.float() for output in batches])
 
 
 def split_features(
-    classifier: Classifier,
-    dataset: ImageDataset,
-    loader: Loader,
-    precision: Precision,
-    batch_size: int,
-    on_event: OnEvent | None = None,
-    what: str = "features",
-    stop: StopRequest | None = None,
+    classifier: Classifier, dataset: ImageDataset, inference: Inference, what: str = "features"
 ) -> Tensor:
     """(N, D) float32 features on the CPU, not normalised, in the order of the data set. Raises Stopped."""
-    outputs: list[Tensor] = []
-    forward = classifier.features
-    _run(classifier, forward, dataset, loader, precision, batch_size, on_event, what, stop, _append(outputs))
-    return torch.cat(outputs).clone()
+    batches = _outputs(classifier, classifier.features, dataset, inference, what=what)
+    return torch.cat([output.float() for output in batches])
 
 
 def split_hidden(
-    classifier: Classifier,
-    cut: int,
-    dataset: ImageDataset,
-    loader: Loader,
-    precision: Precision,
-    batch_size: int,
-    keep: Callable[[Tensor], None],
-    on_event: OnEvent | None = None,
-    what: str = "frozen part",
-    stop: StopRequest | None = None,
-    view: int | None = None,
-) -> None:
-    """Hand what the tower gives below `cut` to `keep`, piece by piece, in the order of the data set.
+    classifier: Classifier, cut: int, dataset: ImageDataset, inference: Inference, *, view: int | None = None
+) -> Iterator[Tensor]:
+    """What the tower gives below `cut`, piece by piece on the CPU, in the order of the data set.
 
     Of the validation pixels, or of the training pixels of epoch `view`. Raises Stopped after a signal.
     """
@@ -78,38 +72,18 @@ def split_hidden(
     def forward(images: Tensor) -> Tensor:
         return classifier.below(images, cut)
 
-    _run(classifier, forward, dataset, loader, precision, batch_size, on_event, what, stop, keep, view)
+    return _outputs(classifier, forward, dataset, inference, what="frozen part", view=view)
 
 
-def hidden_logits(
-    classifier: Classifier,
-    hidden: Tensor,
-    cut: int,
-    loader: Loader,
-    precision: Precision,
-    batch_size: int,
-    on_event: OnEvent | None = None,
-    stop: StopRequest | None = None,
-) -> Tensor:
+def hidden_logits(classifier: Classifier, hidden: Tensor, cut: int, inference: Inference) -> Tensor:
     """`split_logits` from what `split_hidden` gave, (N, ...). Raises Stopped after a signal."""
     outputs: list[Tensor] = []
     with _evaluating(classifier):
-        for start in range(0, len(hidden), batch_size):
-            if stop is not None:
-                stop.check()
-            part = hidden[start : start + batch_size].to(precision.device)
-            outputs += _in_pieces_that_fit(
-                lambda rows: classifier(rows, cut), part, loader, precision, on_event or _silent
-            )
-    return torch.cat(outputs).clone()
-
-
-def _append(outputs: list[Tensor]) -> Callable[[Tensor], None]:
-    return lambda output: outputs.append(output.float())
-
-
-def _silent(event: object) -> None:
-    pass
+        for start in range(0, len(hidden), inference.batch_size):
+            inference.check_stop()
+            part = hidden[start : start + inference.batch_size].to(inference.precision.device)
+            outputs += _in_pieces_that_fit(lambda rows: classifier(rows, cut), part, inference)
+    return torch.cat([output.float() for output in outputs])
 
 
 @contextlib.contextmanager
@@ -123,19 +97,15 @@ def _evaluating(classifier: Classifier) -> Iterator[None]:
         classifier.train(was_training)
 
 
-def _run(
+def _outputs(
     classifier: Classifier,
     forward: Callable[[Tensor], Tensor],
     dataset: ImageDataset,
-    loader: Loader,
-    precision: Precision,
-    batch_size: int,
-    on_event: OnEvent | None,
+    inference: Inference,
+    *,
     what: str,
-    stop: StopRequest | None,
-    keep: Callable[[Tensor], None],
     view: int | None = None,
-) -> None:
+) -> Iterator[Tensor]:
     def pixels_of(index: int) -> np.ndarray:
         return dataset.eval_pixels(index) if view is None else dataset.train_pixels(index, view)
 
@@ -143,45 +113,38 @@ def _run(
         return forward(dataset.preprocess.normalise(pixels))
 
     done = 0
-    say = on_event or _silent
-    order = in_batches(np.arange(len(dataset)), batch_size)
-    with _evaluating(classifier):
-        for batch in loader.batches(order, pixels_of, dataset.labels, precision.device):
-            if stop is not None:
-                stop.check()
-            for output in _in_pieces_that_fit(normalised, batch.pixels, loader, precision, say):
-                keep(output)
-            done += len(batch.labels)
-            say(Progress(what, done, len(dataset)))
+    order = in_batches(np.arange(len(dataset)), inference.batch_size)
+    for batch in inference.loader.batches(order, pixels_of, dataset.labels, inference.precision.device):
+        inference.check_stop()
+        with _evaluating(classifier):  # not across a yield: grad mode belongs to the thread, whoever runs in it
+            pieces = _in_pieces_that_fit(normalised, batch.pixels, inference)
+        yield from pieces
+        done += len(batch.labels)
+        inference.on_event(Progress(what, done, len(dataset)))
 
 
-def _in_pieces_that_fit(
-    forward: Callable[[Tensor], Tensor], images: Tensor, loader: Loader, precision: Precision, say: OnEvent
-) -> list[Tensor]:
+def _in_pieces_that_fit(forward: Callable[[Tensor], Tensor], images: Tensor, inference: Inference) -> list[Tensor]:
     """`forward` of the batch on the CPU; what did not fit once is not tried again in this process."""
-    size = min(len(images), loader.fits_without_gradients or len(images))
-    while True:
-        try:
-            with precision.autocast():
-                return [forward(images[i : i + size]).cpu() for i in range(0, len(images), size)]
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if size == 1:
-                raise out_of_memory_error() from error
-        size = loader.fits_without_gradients = max(1, size // 2)
-        say(Note(f"out of memory without gradients: {size} images at a time from now on", is_warning=True))
+    loader = inference.loader
+    wanted = min(len(images), loader.fits_without_gradients or len(images))
+
+    def pieces_of(size: int) -> list[Tensor]:
+        with inference.precision.autocast():
+            return [forward(images[i : i + size]).cpu() for i in range(0, len(images), size)]
+
+    outputs, size = halved_until_it_fits(pieces_of, wanted)
+    if size < wanted:
+        loader.fits_without_gradients = size
+        told = f"out of memory without gradients: {size} images at a time from now on"
+        inference.on_event(Note(told, is_warning=True))
+    return outputs
 
 
 def in_pieces(forward: Callable[[Tensor], Tensor], images: Tensor, precision: Precision) -> Tensor:
-    """`forward` of the batch, halved as often as the memory asks for: each image's result is its own."""
-    try:
+    """`forward` of the batch, in pieces as small as the memory asks for: each image's result is its own."""
+
+    def pieces_of(size: int) -> Tensor:
         with precision.autocast():
-            return forward(images).float()
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(images) == 1:
-            raise out_of_memory_error() from error
-    half = len(images) // 2
-    return torch.cat([in_pieces(forward, part, precision) for part in (images[:half], images[half:])])
+            return torch.cat([forward(images[i : i + size]).float() for i in range(0, len(images), size)])
+
+    return halved_until_it_fits(pieces_of, len(images))[0]

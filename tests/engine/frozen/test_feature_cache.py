@@ -16,12 +16,14 @@ from tiny_world import TinyWorld, write_colours, write_model
 from clipft_cli.engine.events import Note
 from clipft_cli.engine.frozen.feature_cache import FeatureCache
 from clipft_cli.engine.images.dataset import ImageDataset
+from clipft_cli.engine.images.loader import Loader
 from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.engine.manifest import read_manifest
+from clipft_cli.engine.model.inference import Inference
 from clipft_cli.engine.model.precision import Precision
 from clipft_cli.engine.train import train
 
-CPU = Precision(torch.device("cpu"), None)
+EIGHT = Inference(Loader(workers=1), Precision(torch.device("cpu"), None), batch_size=8)
 FEATURES = torch.arange(30.0).view(15, 2)
 
 
@@ -121,7 +123,7 @@ def ask(cache: FeatureCache, dataset: ImageDataset, recorder: Recorder | None = 
         computed.append(1)
         return FEATURES.clone()
 
-    assert torch.equal(cache.features(dataset, CPU, 8, compute, recorder or Recorder()), FEATURES)
+    assert torch.equal(cache.features(dataset, EIGHT.watched(recorder or Recorder()), compute), FEATURES)
     return bool(computed)
 
 
@@ -180,7 +182,7 @@ def test_the_longest_unused_makes_room(val, tmp_path):
 
     ask(kept("a"), val)
     ask(kept("b"), val)
-    (first,) = [p for p in tmp_path.iterdir() if p.stem == kept("a").key(val, CPU, 8)]
+    (first,) = [p for p in tmp_path.iterdir() if p.stem == kept("a").key(val, EIGHT)]
     os.utime(first, ns=(1, 1))
     ask(kept("c"), val)
     assert not first.exists()

@@ -19,7 +19,7 @@ from clipft_cli.engine.loop.activation import (
     tell_of_activation,
     with_other_activation,
 )
-from clipft_cli.engine.loop.assemble import load_material
+from clipft_cli.engine.loop.material import load_material
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.model.backbone import has_quick_gelu
 from clipft_cli.engine.prepare import prepare

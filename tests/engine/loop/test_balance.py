@@ -91,7 +91,13 @@ def test_a_balanced_probe_finds_the_rare_class():
 
     def recall(is_balanced: bool) -> float:
         probe = fit_probe(
-            (features, labels), features, 2, config, lambda logits: 1.0, lambda logits: (0.0,), is_balanced=is_balanced
+            (features, labels),
+            features,
+            2,
+            config,
+            temperature_of=lambda logits: 1.0,
+            rank_of=lambda logits: (0.0,),
+            is_balanced=is_balanced,
         )
         answers = probe.head()(torch.nn.functional.normalize(features, dim=-1)).argmax(dim=1)
         return float((answers[labels == 1] == 1).float().mean())

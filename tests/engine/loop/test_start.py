@@ -10,9 +10,8 @@ import torch.nn.functional as F
 
 from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.events import Note
-from clipft_cli.engine.frozen.feature_cache import FeatureCache
 from clipft_cli.engine.images.dataset import ImageDataset
-from clipft_cli.engine.loop.assemble import load_material
+from clipft_cli.engine.loop.material import load_material
 from clipft_cli.engine.loop.start import Start, choose_start
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.metrics.calibration import fit_temperature
@@ -30,7 +29,7 @@ def material(tiny, tmp_path_factory):
 def knowing_head(material):
     """A text head that knows the classes: each row the mean of a class's image features."""
     blank = Classifier(material.backbone.model, CosineHead(torch.zeros(3, 16), 10.0))
-    features = split_features(blank, material.train_set, material.loader, material.precision, 32)
+    features = split_features(blank, material.train_set, material.inference)
     unit, labels = F.normalize(features, dim=-1), torch.from_numpy(material.train_set.labels)
     means = torch.stack([unit[labels == c].mean(0) for c in range(3)])
     return CosineHead(F.normalize(means - unit.mean(0), dim=-1), 10.0)
@@ -38,9 +37,8 @@ def knowing_head(material):
 
 def started(material, head: CosineHead, train_set: ImageDataset, config: TrainConfig) -> tuple[Start, list[Note]]:
     notes: list[Note] = []
-    parts = (train_set, material.val_set, material.loader, material.precision, 32)
-    no_cache = FeatureCache.of(material.config.cache.model_copy(update={"enabled": False}), "")
-    return choose_start(material.backbone.model, head, *parts, config, notes.append, no_cache), notes
+    config = config.model_copy(update={"cache": config.cache.model_copy(update={"enabled": False})})
+    return choose_start(replace(material, train_set=train_set, config=config), head, notes.append), notes
 
 
 @pytest.mark.parametrize(("shift", "kind"), [(0, "probe"), (1, "text")])

@@ -23,7 +23,8 @@ def fitted(
     train: Split, val: Split, classes: int, *c_values: float, temperature: Callable[[torch.Tensor], float] | None = None
 ) -> Probe:
     config = LinearProbeConfig(c_values=c_values)
-    return fit_probe(train, val[0], classes, config, temperature or (lambda logits: 1.0), top1_on(val))
+    temperature_of = temperature or (lambda logits: 1.0)
+    return fit_probe(train, val[0], classes, config, temperature_of=temperature_of, rank_of=top1_on(val))
 
 
 def cloud(n: int, classes: int, seed: int, spread: float = 0.6) -> tuple[torch.Tensor, torch.Tensor]:
