@@ -142,6 +142,12 @@ def operands(node: ast.AST) -> list[ast.AST]:
     return [inner for part in (node.left, *node.comparators) for inner in ast.walk(part)]
 
 
+def test_every_file_of_tests_has_a_name_of_its_own():
+    """pytest imports test files by their name alone: of two of one name the second is never run."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_init_files_are_empty_but_the_registries_and_the_public_face():
     filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
     assert {path.parent.name for path in filled} == {"clipft_cli", "annotations", "methods", "metrics", "sources"}

@@ -115,7 +115,8 @@ def test_nothing_in_a_run_is_a_pickle(runs, method):
 def test_the_saved_config_is_the_whole_of_it(runs, tiny, method):
     run = runs[method][0].run_dir
     saved = load_config(TrainConfig, run / "config.yaml")
-    settings = {"model.head_start": "probe" if method == "linear_probe" else "text", **FOUR_EPOCHS}
+    by_rule = {"hardware.num_threads": torch.get_num_threads()}
+    settings = {"model.head_start": "probe" if method == "linear_probe" else "text", **FOUR_EPOCHS, **by_rule}
     assert saved == tiny.config(method, run, settings)
 
 

@@ -74,7 +74,7 @@ def test_passes_without_gradients_are_split_once_and_remembered(tiny, tmp_path, 
     small_memory(5, kind, is_training=False)
     split, notes = trained(tiny, tmp_path / "split")
     said = [text for text in notes if "out of memory without gradients" in text]
-    assert len(said) == 2, said  # 16 -> 7 -> 3, or the like: halved twice, then never again
+    assert len(said) == 1, said  # halved as often as it takes, said once, then never again
     assert split.best.top1 == whole.best.top1
     assert split.best.loss == pytest.approx(whole.best.loss, rel=1e-4)
     count("simulated out of memory", 1, 1, f"val and features, {kind}")
