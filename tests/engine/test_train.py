@@ -235,7 +235,7 @@ def test_a_signal_as_the_folder_appears_leaves_a_run_to_go_on_with(tiny, tmp_pat
 
     def stop(event: object) -> None:
         if isinstance(event, Note) and "name is taken" in event.text:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)  # which no shell has ignored in the background
 
     with signals_raise(), pytest.raises(InterruptedRun, match=r"nothing (new )?is trained yet"):
         train(config, stop)
