@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import typer
 
-from ..config.prepare import PrepareConfig
+from ..config.base import Config
 from ..errors import Answer, Question
 from .render import Screen
 
+C = TypeVar("C", bound=Config)
 T = TypeVar("T")
 
 
-def with_answers(screen: Screen, config: PrepareConfig, run: Callable[[PrepareConfig], T]) -> T:
+def with_answers(screen: Screen, config: C, run: Callable[[C], T], answered: Callable[[C, Mapping[str, Any]], C]) -> T:
     """What `run` gives for `config`, each of its questions answered on the way.
 
+    `answered` puts the settings of an answer into a configuration.
     Raises the Question where nobody can be asked, or none of the answers is meant.
     """
     while True:
@@ -27,8 +29,6 @@ def with_answers(screen: Screen, config: PrepareConfig, run: Callable[[PrepareCo
             answer = _asked(screen, question)
             if answer is None:
                 raise
-            from ..engine.sources.same_again import answered
-
             config = answered(config, answer.settings)
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..config.evaluate import EvaluateConfig
 from ..config.load import load_config
+from .asking import with_answers
 from .completion import devices, runs, splits
 from .evaluate_view import EvaluateView, show_evaluated
 from .options import AsJson, ConfigFile, Debug, Overrides, Quiet, config_file, help_of
 from .render import Screen
+
+if TYPE_CHECKING:
+    from ..engine.pages.evaluation import Evaluation
+
+
+def _raw(key: str, metavar: str, **more: Any) -> Any:
+    """An option of `evaluate.read`, for images that were never prepared."""
+    text = f"{help_of(f'evaluate.read.{key}')}{' Repeatable.' if metavar.startswith(('GLOB', 'FROM')) else ''}"
+    return typer.Option(f"--{key.replace('_', '-')}", metavar=metavar, help=text, **more)
 
 
 def evaluate(
@@ -39,6 +50,16 @@ def evaluate(
         Path | None, typer.Option("--base", metavar="FILE", help=help_of("evaluate.base"), path_type=str)
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("evaluate.batch_size"))] = None,
+    paths: Annotated[str | None, _raw("paths", "TEMPLATE")] = None,
+    image_column: Annotated[str | None, _raw("image_column", "NAME")] = None,
+    label_column: Annotated[str | None, _raw("label_column", "NAME")] = None,
+    split_column: Annotated[str | None, _raw("split_column", "NAME")] = None,
+    image_root: Annotated[Path | None, _raw("image_root", "FOLDER", path_type=str)] = None,
+    encoding: Annotated[str | None, _raw("encoding", "NAME")] = None,
+    include: Annotated[list[str] | None, _raw("include", "GLOB")] = None,
+    exclude: Annotated[list[str] | None, _raw("exclude", "GLOB")] = None,
+    merge: Annotated[list[str] | None, _raw("merge", "FROM=INTO|alike|none")] = None,
+    min_size: Annotated[int | None, _raw("min_size", "PX")] = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="DEVICE", help=help_of("hardware.device"), autocompletion=devices),
@@ -60,6 +81,21 @@ def evaluate(
         "evaluate.base": base,
         "evaluate.batch_size": batch_size,
         "hardware.device": device,
+        **{
+            f"evaluate.read.{key}": value or None
+            for key, value in {
+                "paths": paths,
+                "image_column": image_column,
+                "label_column": label_column,
+                "split_column": split_column,
+                "image_root": image_root,
+                "encoding": encoding,
+                "include": include,
+                "exclude": exclude,
+                "merge": merge,
+                "min_size": min_size,
+            }.items()
+        },
     }
     settings = load_config(EvaluateConfig, config_file(config, screen.say), overrides or (), flags)
 
@@ -69,7 +105,12 @@ def evaluate(
 
     with screen.loading():
         from ..engine.evaluate import evaluate as run  # heavy
+        from ..engine.sources.same_again import answered_for_evaluate
 
-    with EvaluateView(screen) as view, screen.telling_of_stalls():
-        result = run(settings, on_event=view)
+    result = with_answers(screen, settings, lambda config: _watched(screen, config, run), answered_for_evaluate)
     screen.result(result.to_json(), lambda console: show_evaluated(console, result, checkpoint))
+
+
+def _watched(screen: Screen, config: EvaluateConfig, run: Callable[..., Evaluation]) -> Evaluation:
+    with EvaluateView(screen) as view, screen.telling_of_stalls():
+        return run(config, on_event=view)

@@ -122,6 +122,7 @@ def prepare(
     from ..engine.prepare import make_skeleton, validate_dataset
     from ..engine.prepare import plan as read
     from ..engine.prepare import prepare as run
+    from ..engine.sources.same_again import answered
 
     if skeleton:
         made = make_skeleton(settings.prepare, classes)
@@ -133,12 +134,12 @@ def prepare(
         report.raise_on_faults()
     elif plan or sheet:
         look = partial(read, sheet=sheet)
-        reading = with_answers(screen, settings, lambda config: _watched(screen, config, look))
+        reading = with_answers(screen, settings, lambda config: _watched(screen, config, look), answered)
         screen.result(reading.to_json(), lambda console: show_reading(console, reading))
         screen.warn_of(reading.warnings)
     else:
         prepare_it = partial(run, force=force, update=update)
-        result = with_answers(screen, settings, lambda config: _watched(screen, config, prepare_it))
+        result = with_answers(screen, settings, lambda config: _watched(screen, config, prepare_it), answered)
         screen.result(result.to_json(), lambda console: show_prepared(console, result))
         screen.warn_of(result.warnings)
 

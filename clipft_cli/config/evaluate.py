@@ -9,6 +9,7 @@ from pydantic import Field
 from .base import Config
 from .data import DataConfig, SplitName
 from .model import HardwareConfig, ModelConfig
+from .reading import ReadOptions
 
 
 class EvaluateOptions(Config):
@@ -25,6 +26,7 @@ class EvaluateOptions(Config):
         description="Data set, or labelled images that were never prepared (a folder a class, a table, an archive);"
         " none: the data set that the run was trained on.",
     )
+    read: ReadOptions = ReadOptions()
     output_dir: Path | None = Field(None, description="Where reports go; none: inside the run.")
     zero_shot: bool = Field(False, description="Measure the pretrained model as it is.")
     batch_size: int | None = Field(None, ge=1, description="Images in one batch; none: 64 on a CPU, 256 elsewhere.")

@@ -20,6 +20,7 @@ READ = frozenset(
         "evaluate.base",
         "evaluate.checkpoint",
         "evaluate.data_dir",
+        "evaluate.read.image_root",
         "predict.base",
         "predict.checkpoint",
         "compare.names",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from .base import Config
+from .reading import ReadOptions
 
 
-class PrepareOptions(Config):
+class PrepareOptions(ReadOptions):
     """Where images come from and how they are split."""
 
-    WORD_NONE: ClassVar = frozenset({"label_column", "split_column", "group_column"})
+    WORD_NONE: ClassVar = ReadOptions.WORD_NONE | {"group_column"}
 
     source: str | None = Field(
         None,
@@ -28,33 +28,11 @@ class PrepareOptions(Config):
     split: tuple[float, float, float] = Field(
         (0.7, 0.15, 0.15), description="Shares of train, val and test, as 0.7/0.15/0.15; 0/0/1: all for measuring."
     )
-    include: tuple[str, ...] = Field((), description="Only these classes (globs).")
-    exclude: tuple[str, ...] = Field((), description="Leave these classes out (globs).")
-    merge: tuple[str, ...] = Field(
-        (),
-        description="Classes that are one: FROM=INTO; alike: all whose names differ in letter case, blanks or the way"
-        " a number is written only; none: keep those apart.",
-    )
     min_per_class: int | None = Field(
         None,
         ge=1,
         description="Leave classes of fewer different images out, and keep others even where val and test get none;"
         " none: refuse classes too small to be split.",
-    )
-    min_size: int = Field(1, ge=1, description="Leave images out whose shorter side has fewer pixels.")
-    paths: str | None = Field(
-        None,
-        description="Where class, split and group stand in the path of an image, as '{split}/*/{class}/{group}_*.jpg'"
-        r" or with an expression, '{class}/{group:clip\d+}*'; none: guessed.",
-    )
-    image_column: str | None = Field(None, description="Column of a table that names the image; none: guessed.")
-    label_column: str | None = Field(
-        None,
-        description="Column of a table that holds the class, or columns of 0 and 1 as a,b,c; the word none: the folder"
-        " of each image; none: guessed.",
-    )
-    split_column: str | None = Field(
-        None, description="Column of a table that holds the split; none: no column does; null: guessed."
     )
     group_column: str | None = Field(
         None,
@@ -66,20 +44,11 @@ class PrepareOptions(Config):
         description="COLUMN=VALUE of a table: all rows of that value, and they alone, are test (a hospital, a year);"
         " several values of one column are given one by one.",
     )
-    given_splits: Literal["keep", "ignore"] = Field(
-        "keep", description="Whether train, val and test stay as the source gives them, or all images are divided anew."
-    )
     burst_seconds: float | None = Field(
         None,
         gt=0,
         description="Images that one camera took within so many seconds, as their EXIF says, stay in one split;"
         " none: not looked at.",
-    )
-    image_root: Path | None = Field(
-        None, description="Folder below which the images of a table lie; none: below the table's own folder."
-    )
-    encoding: str | None = Field(
-        None, description="Encoding of a table's text, or of the names in a zip (gb18030, cp932, ...); none: found out."
     )
     archive: Path | None = Field(None, description="A local copy of the archive, used in place of a download.")
     near_duplicate_distance: int | None = Field(
@@ -104,31 +73,10 @@ class PrepareOptions(Config):
             raise ValueError("split must be three shares that add up to 1, such as 0.7/0.15/0.15")
         return shares
 
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            b"".decode(codecs.lookup(value).name)
-        except LookupError:
-            raise ValueError(f"'{value}' is no text encoding; such are utf-8, cp1252, gb18030, cp932, big5") from None
-        return value
-
-    @field_validator("merge", "holdout_column", mode="before", json_schema_input_type=str | tuple[str, ...])
+    @field_validator("holdout_column", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-    @field_validator("merge")
-    @classmethod
-    def _merge_names_two(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for wish in value:
-            if wish not in ("alike", "none") and "=" not in wish:
-                raise ValueError(f"'{wish}' should be FROM=INTO, alike or none")
-        if {"alike", "none"} <= set(value):
-            raise ValueError("alike and none contradict each other")
-        return value
 
     @model_validator(mode="after")
     def _split_is_whole(self) -> PrepareOptions:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def evaluate(config: EvaluateConfig, on_event: OnEvent = unheard) -> Evaluation:
     """Measure on one split, and write the reports. Raises ClipftError of the kind of what is wrong."""
     subject = subject_of(config)
-    with measured_data(data_dir_of(config, subject), config.seed) as data:
+    with measured_data(data_dir_of(config, subject), config) as data:
         evaluation = _measure(config, subject, data, on_event)
     _note_on_card(subject, evaluation)
     _warn_of_unreadable(evaluation, on_event)

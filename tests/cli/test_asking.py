@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from small_pictures import class_folders
+from terminal import CLIPFT, at_a_terminal
 
-pty = pytest.importorskip("pty")
-CLIPFT = [sys.executable, "-m", "clipft_cli", "prepare", "pets"]
+pytest.importorskip("pty")
 
 
 @pytest.fixture(autouse=True)
@@ -21,25 +20,10 @@ def two_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         class_folders(Path("pets") / variant, 6, start=10_000 * k)
 
 
-def at_a_terminal(typed: str, *options: str) -> tuple[int, str]:
-    """Exit code and what the screen showed, for keys that were typed ahead."""
-    mine, theirs = pty.openpty()
-    with subprocess.Popen([*CLIPFT, *options], stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        os.write(mine, typed.encode())
-        shown = b""
-        try:
-            while block := os.read(mine, 4096):
-                shown += block
-        except OSError:  # the other side is closed
-            pass
-        code = process.wait(60)
-    os.close(mine)
-    return code, shown.decode(errors="replace")
-
-
 def test_elsewhere_each_reading_is_a_command_that_works() -> None:
-    refused = subprocess.run(CLIPFT, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    refused = subprocess.run(
+        [*CLIPFT, "prepare", "pets"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     assert refused.returncode == 3
     commands = [line.strip() for line in refused.stderr.splitlines() if line.strip().startswith("clipft prepare")]
     assert len(commands) == 4
@@ -49,7 +33,7 @@ def test_elsewhere_each_reading_is_a_command_that_works() -> None:
 
 
 def test_a_number_chooses_and_the_command_is_shown() -> None:
-    code, shown = at_a_terminal("9\n2\n", "--plan")
+    code, shown = at_a_terminal("9\n2\n", "prepare", "pets", "--plan")
     assert code == 0
     assert "Which is meant?" in shown
     assert "6 (augmented/cat/0.jpg)" in shown
@@ -57,13 +41,13 @@ def test_a_number_chooses_and_the_command_is_shown() -> None:
 
 
 def test_none_of_them_is_the_refusal() -> None:
-    code, shown = at_a_terminal("0\n")
+    code, shown = at_a_terminal("0\n", "prepare", "pets")
     assert code == 3
     assert "can be read in more than one way" in shown
     assert not Path("data").exists()
 
 
 def test_with_json_nobody_is_asked() -> None:
-    code, shown = at_a_terminal("1\n", "--json")
+    code, shown = at_a_terminal("1\n", "prepare", "pets", "--json")
     assert code == 3
     assert "Which is meant?" not in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from colour_world import write_colours
 from PIL import Image
 from safetensors.numpy import load_file
+from terminal import at_a_terminal
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
@@ -290,3 +292,37 @@ def test_a_table_that_was_never_prepared_is_measured(world, place):
     outcome = evaluate("--data-dir", f"{place}new.csv", "--json")
     assert outcome.exit_code == 0, outcome.output
     assert (json.loads(outcome.stdout)["n_images"], json.loads(outcome.stdout)["top1"]) == (6, 1.0)
+
+
+def test_images_that_can_be_read_in_two_ways_are_asked_about_with_commands_that_measure(world):
+    for variant in ("raw", "sharpened"):
+        for name in ("blue", "red"):
+            shutil.copytree(world.data / "test" / name, Path("field") / variant / name)
+            for path in (Path("field") / variant / name).iterdir():
+                path.write_bytes(path.read_bytes() + variant.encode())
+    refused = evaluate("--data-dir", "field", "--batch-size", "3")
+    assert refused.exit_code == 3
+    commands = [line.strip() for line in refused.stderr.splitlines() if line.strip().startswith("clipft ")]
+    assert [shlex.split(command)[1:] for command in commands[1:3]] == [
+        ["evaluate", "--data-dir", "field", "--batch-size", "3", "--paths", f"{variant}/{{class}}"]
+        for variant in ("raw", "sharpened")
+    ]
+    n_images = []
+    for command in commands[:3]:
+        outcome = evaluate(*shlex.split(command)[2:], "--json")
+        assert outcome.exit_code == 0, outcome.output
+        n_images.append(json.loads(outcome.stdout)["n_images"])
+    assert n_images == [24, 12, 12]
+    code, shown = at_a_terminal("3\n", "evaluate", "--data-dir", "field")
+    assert code == 0, shown
+    assert "--paths 'sharpened/{class}'" in shown
+
+
+def test_hints_about_images_that_were_never_prepared_name_evaluate(world):
+    for name in ("Red", "red "):
+        shutil.copytree(world.data / "test" / "red", Path("field") / name)
+    refused = evaluate("--data-dir", "field", "--min-size", "2")
+    assert refused.exit_code == 3
+    joined = "clipft evaluate --data-dir field --min-size 2 --merge alike"
+    assert f"`{joined}` makes one class" in said(refused)
+    assert evaluate(*shlex.split(joined)[2:]).exit_code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import get_args
 
@@ -83,8 +84,10 @@ def test_the_tilde_is_the_home_folder_everywhere(project, monkeypatch, key, tmp_
     by_set = load_config(FileConfig, sets=[f"{key}={name}"])
     by_flag = load_config(FileConfig, flags={key: (name,) if key == "compare.names" else Path(name)})
     file = tmp_path / "x.yaml"
-    *sections, last = key.split(".")
-    file.write_text(f"{sections[0]}: {{{last}: {name}}}\n" if sections else f"{last}: {name}\n")
+    nested = name
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    file.write_text(json.dumps(nested))
     for config in (by_set, by_flag, load_config(FileConfig, file)):
         value = config
         for part in key.split("."):

@@ -12,6 +12,7 @@ from ..labels.class_names import CLASSES_FILE, ClassInfo, edited_names, listed_n
 from ..labels.folder_names import storable
 from ..labels.names import class_name
 from ..labels.prompt_words import readable_names
+from ..sources.columns import NONE
 from ..sources.listing import Item, Listing, choose_classes
 from ..sources.losses import class_losses, file_losses
 from ..sources.problems import NO_TRAINING_IMAGES, TOO_SMALL, Problem
@@ -125,7 +126,11 @@ def _with_groups(
     if has_groups(pictures):
         check_given_splits(pictures, config, listing.description)
         listing.notes.append(group_note(pictures))
-    elif target.kind.content(config.prepare) is None and not is_test_only(config.prepare.split):
+    elif (
+        config.prepare.group_column != NONE
+        and target.kind.content(config.prepare) is None
+        and not is_test_only(config.prepare.split)
+    ):
         suggest_groups(pictures, config, target.kind.is_folder, warnings)
     if bursts:
         listing.notes.append(

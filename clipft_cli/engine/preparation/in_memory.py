@@ -8,19 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config.prepare import PrepareConfig, PrepareOptions
+from ...config.evaluate import EvaluateConfig
+from ...config.prepare import PrepareConfig
 from ..files.visible import shown
 from ..manifest import Manifest, Origin, Row, digest_of, read_manifest, sorted_rows
 from ..sources import source_of
+from ..sources.columns import NONE
 from ..sources.losses import warn_of_losses
 from ..sources.problems import Problem, summarise
+from ..sources.same_again import MeasureOptions
 from ..sources.source import SourceRequest
 from ..sources.unprepared import is_unprepared
 from .draft import Draft, make_draft
 from .split import TEST_ONLY
 from .target import Target
-
-_DEFAULT = PrepareOptions()
 
 
 @dataclass(frozen=True)
@@ -33,36 +34,38 @@ class MeasuredData:
 
 
 @contextmanager
-def measured_data(path: Path, seed: int) -> Iterator[MeasuredData]:
+def measured_data(path: Path, config: EvaluateConfig) -> Iterator[MeasuredData]:
     """The data set in `path`; labelled images that are none yet are read, and checked as prepare does.
 
     Where the source says splits they hold, else all images are test. Equal files count once. Near copies are not
-    looked for: they bias nothing where no image is trained on. Raises DataError where nothing can be read.
+    looked for: they bias nothing where no image is trained on. Raises DataError where nothing can be read, and Question
+    where there is more than one way.
     """
     if not is_unprepared(path):
         yield MeasuredData(read_manifest(path))
         return
     with tempfile.TemporaryDirectory(prefix="clipft-") as work:
-        yield _prepared(path, Path(work), seed)
+        yield _prepared(path, Path(work), config)
 
 
-def _prepared(path: Path, work: Path, seed: int) -> MeasuredData:
+def _prepared(path: Path, work: Path, asked: EvaluateConfig) -> MeasuredData:
     def no_word(stage: str, done: int, total: int | None) -> None:
         """Progress, which evaluate shows of its own."""
 
-    options = _DEFAULT.model_copy(
-        update={"source": str(path), "near_duplicate_distance": None, "min_per_class": 1},
+    read = {name: getattr(asked.evaluate.read, name) for name in type(asked.evaluate.read).model_fields}
+    options = MeasureOptions(
+        **read, asked=asked, source=str(path), near_duplicate_distance=None, min_per_class=1, group_column=NONE
     )
     kind, evidence = source_of(str(path))
-    listing = kind.read(SourceRequest(options, seed, work, work, no_word))
+    listing = kind.read(SourceRequest(options, asked.seed, work, work, no_word))
     warn_of_losses(listing)
     shares = TEST_ONLY if all(item.split is None for item in listing.items) else options.split
-    config = PrepareConfig(seed=seed, prepare=options.model_copy(update={"split": shares}))
+    config = PrepareConfig(seed=asked.seed, prepare=options.model_copy(update={"split": shares}))
     root = path if path.is_dir() else path.parent
     draft = make_draft(config, Target(root, str(path), kind, evidence, stays=True), listing, no_word)
     rows = sorted_rows(_rows(draft, path))
     classes = tuple(draft.classes)
-    origin = Origin(str(path), seed, draft.shares, in_place=True)
+    origin = Origin(str(path), asked.seed, draft.shares, in_place=True)
     manifest = Manifest(path, listing.name, classes, rows, digest_of(classes, rows), origin)
     return MeasuredData(manifest, (*draft.warnings, *_left_out(draft.problems, listing.told)), is_prepared=False)
 

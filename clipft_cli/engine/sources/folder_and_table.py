@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ...errors import Answer, ClipftError, Question
-from ..files.visible import quoted, shown
+from ...errors import Answer, ClipftError
+from ..files.visible import shown
 from .folders import FOLDER
 from .listing import Listing
 from .source import SourceRequest
@@ -39,13 +39,12 @@ def list_folder_and_table(request: SourceRequest) -> Listing:
         n_named = sum(item.file in by_folder for item in table.items)
         if n_named < _HALF * len(by_folder) or len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs}):
             continue
-        raise Question(
+        raise request.question(
             f"{root}: its folders and {path.relative_to(root)} give images different classes",
             [
-                Answer(f"the classes are the folders: {_named(listing)}", dict(listing.read_as)),
+                Answer(f"the classes are the folders: {_named(listing)}", {"paths": listing.read_as["paths"]}),
                 Answer(f"the classes stand in the table: {_named(table)}", {"source": str(path)}),
             ],
-            [request.again("--paths", listing.read_as["paths"]), f"clipft prepare {quoted(path)}"],
         )
     return listing
 
