@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -81,6 +84,45 @@ class ResourceError(ClipftError):
 
     exit_code = 7
     kind = "resources"
+
+
+NO_PERMISSION = "no permission to read"
+"""The reason by which a file or folder of a source is listed that this process may not read."""
+
+
+class NoPermission(ResourceError):
+    """A file or folder that this process may not read: nothing of it is known to be damaged or gone."""
+
+    def __init__(self, path: str | os.PathLike[str], *, hint: str | None = None) -> None:
+        closed = _closed_part(os.fspath(path))
+        super().__init__(f"{closed}: {NO_PERMISSION} it", hint=hint or how_to_open(closed))
+
+
+def how_to_open(path: str | os.PathLike[str]) -> str:
+    """The command that gives this process the permission to read `path`."""
+    closed = _closed_part(os.fspath(path))
+    try:
+        is_own = os.stat(closed).st_uid == os.geteuid()
+    except (OSError, ValueError, AttributeError):  # Windows has no such users
+        is_own = True
+    if is_own:
+        return f"`chmod u+rX {shlex.quote(closed)}`"
+    return f"it belongs to another user: ask for it, or `sudo chmod a+rX {shlex.quote(closed)}`"
+
+
+def may_read(path: str | os.PathLike[str]) -> bool:
+    """Whether this process may read a file, or list a folder, that is there."""
+    return _may(path, os.R_OK)
+
+
+def _closed_part(path: str) -> str:
+    """The first folder on the way to `path` that cannot be entered, else `path`."""
+    parents = [str(parent) for parent in reversed(Path(path).parents)]
+    return next((parent for parent in parents if os.path.isdir(parent) and not _may(parent, os.X_OK)), path)
+
+
+def _may(path: str | os.PathLike[str], what: int) -> bool:
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 class TrainingError(ClipftError):

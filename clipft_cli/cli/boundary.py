@@ -12,7 +12,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import SIGNAL_CODES, ClipftError, InterruptedRun, ResourceError, is_out_of_memory, is_short_of_room
+from ..errors import (
+    SIGNAL_CODES,
+    ClipftError,
+    InterruptedRun,
+    NoPermission,
+    ResourceError,
+    is_out_of_memory,
+    is_short_of_room,
+    may_read,
+)
 from .guesses import usage_failure, with_near_path
 from .interrupt import signals_raise
 from .options import Mode, mode_of
@@ -104,6 +113,8 @@ def _failure(error: Exception) -> ClipftError:
             hint="try a smaller --set data.batch_size, `--set hardware.gradient_checkpointing=true`,"
             " `--method lora`, or a smaller model.name",
         )
+    if isinstance(error, PermissionError) and isinstance(error.filename, str) and not may_read(error.filename):
+        return NoPermission(error.filename)
     if isinstance(error, OSError):
         return ResourceError(_os_error_text(error), hint="check the path, its permissions and the free space")
     return ClipftError(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ClipftError, ConfigError
+from ..errors import ClipftError, ConfigError, NoPermission
 
 MEANT = {
     "lr": "training.learning_rate",
@@ -43,7 +43,7 @@ def near(word: str, known: Iterable[str]) -> str:
     return f", did you mean {' or '.join(repr(name) for name in found)}?" if found else ""
 
 
-def usage_failure(error: Any, given: Sequence[str]) -> ConfigError:
+def usage_failure(error: Any, given: Sequence[str]) -> ClipftError:
     """What typer says of a wrong command line, in the form of every other error, with what was probably meant.
 
     `given` are the words of the command line.
@@ -62,6 +62,9 @@ def usage_failure(error: Any, given: Sequence[str]) -> ConfigError:
         return ConfigError(
             f"{unknown[1]}: no such command{near(unknown[1], known)}", hint=f"commands: {', '.join(known)}"
         )
+    closed = re.search(r"[Pp]ath '(.*)' is not readable", message)
+    if closed is not None:
+        return NoPermission(closed[1])
     return ConfigError(message[0].lower() + message[1:].removesuffix("."), hint=hint)
 
 

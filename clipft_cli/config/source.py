@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError
+from ..errors import ConfigError, NoPermission
 
 Path_ = tuple[str, ...]
 MAX_BYTES = 1 << 20
@@ -78,6 +78,8 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{path}: no such file", hint="`clipft prepare` writes a starter clipft.yaml") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder, a YAML file is needed") from None
+    except PermissionError:
+        raise NoPermission(path) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config.load import load_config
 from ..config.train import TrainConfig
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, NoPermission
 from .files.amounts import size
 from .files.regular import regular_text
 from .run_dir import OUTPUTS, RunDir
@@ -60,7 +60,7 @@ def runs(outputs: Path = OUTPUTS) -> list[RunInfo]:
     """Every run in the folder, the one worked on last first. Raises CheckpointError where there is none."""
     try:
         folders = [path for path in outputs.iterdir() if RunDir(path).config.is_file()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         folders = []
     if not folders:
         raise CheckpointError(f"{outputs}: no runs here", hint="train one first: `clipft train`")
@@ -74,7 +74,7 @@ def run_info(path: Path) -> RunInfo:
         raise CheckpointError(f"{path}: is no run (it has no config.yaml)", hint="`clipft info` lists the runs")
     try:
         config = load_config(TrainConfig, run.config)
-    except ConfigError as error:
+    except (ConfigError, NoPermission) as error:
         return RunInfo(path, "?", BEGUN, 0, None, None, _n_bytes(path), trouble=error.message)
     lines = _json_lines(run.metrics)
     summary = _json(run.summary)

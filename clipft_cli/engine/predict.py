@@ -20,6 +20,7 @@ import numpy as np
 from ..config.predict import PredictConfig, PredictOptions
 from ..errors import ClipftError, DataError, PartialError
 from .checkpoint.answers import probabilities
+from .images.decode import why_not_there
 from .images.decoded_ahead import DECODED, DecodedAhead
 from .images.inputs import ImageInput, Inputs
 from .images.transforms import Preprocess
@@ -123,7 +124,7 @@ def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput],
     for item in found:
         if item.problem is None and (item.picture is not None or os.path.exists(item.name)):
             return hopeless, item
-        hopeless.append(item if item.problem is not None else ImageInput(item.name, "file not found"))
+        hopeless.append(item if item.problem is not None else ImageInput(item.name, why_not_there(item.name)))
     return hopeless, None
 
 

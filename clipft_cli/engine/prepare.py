@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.prepare import PrepareConfig, PrepareOptions
-from ..errors import ConfigError
+from ..errors import NO_PERMISSION, ConfigError, ResourceError
 from .events import unheard
 from .manifest import Origin
 from .pages.contact_sheet import write_sheet
@@ -27,6 +27,7 @@ from .preparation.validate import ValidationReport, validate
 from .sources.folders import READING_PAGE
 from .sources.listing import Listing
 from .sources.losses import warn_of_losses
+from .sources.problems import Problem
 from .sources.source import OnProgress, SourceRequest
 
 
@@ -74,12 +75,25 @@ def prepare(
         reading = reading_of(config, target, listing)
         on_event(reading)
         draft = make_draft(config, target, listing, on_progress)
+        if target.earlier is not None or target.previous is not None:
+            _refuse_closed(draft.problems)
         reading = replace(reading, notes=tuple(listing.notes), warnings=tuple(draft.warnings))
         write = write_in_place if target.stays else write_update if update and room.earlier else write_layout
         origin = replace(_origin(config, target, asked, draft.shares), reading=reading.to_json())
         manifest = write(target, work, listing, draft, origin, on_progress)
         write_sheet(manifest.root / READING_PAGE, reading, listing.items)
     return describe(manifest, listing, draft, config, time.monotonic() - started)
+
+
+def _refuse_closed(problems: Sequence[Problem]) -> None:
+    """Raises ResourceError where a data set is prepared again and images may not be read: it would lose them."""
+    closed = [problem for problem in problems if problem.reason == NO_PERMISSION]
+    if closed:
+        more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+        raise ResourceError(
+            f"{closed[0].file}{more}: {NO_PERMISSION}; the data set that is there would lose its images",
+            hint=closed[0].detail,
+        )
 
 
 def plan(

@@ -81,7 +81,7 @@ class RunDir:
     def checkpoints(self) -> list[tuple[int, Path]]:
         """(epoch, folder) of every epoch checkpoint, in order."""
         found = []
-        for folder in self.path.glob("checkpoint-epoch-*"):
+        for folder in children(self.path):
             number = re.fullmatch(r"checkpoint-epoch-(\d+)", folder.name)
             if number and folder.is_dir():
                 found.append((int(number[1]), folder))
@@ -156,6 +156,14 @@ class RunDir:
     def is_finished(self) -> bool:
         """Whether the run came to its end."""
         return self.summary.is_file()
+
+
+def children(folder: Path) -> list[Path]:
+    """What lies in a folder, which may be absent. Raises PermissionError: a closed folder is not an empty one."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def is_export(folder: Path) -> bool:
@@ -359,7 +367,7 @@ def _checkpoints_hint(pointer: Path) -> str | None:
 def _runs(outputs: Path) -> list[RunDir]:
     try:
         return [RunDir(path) for path in sorted(outputs.iterdir()) if path.is_dir() and path.name[0] != "."]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

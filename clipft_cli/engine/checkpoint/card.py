@@ -18,13 +18,13 @@ from ...config.base import Config
 from ...config.data import DataConfig
 from ...config.methods import METHOD_FACTS, MethodName, ObjectiveName
 from ...config.model import HeadName, TrainedIn
-from ...errors import CheckpointError, ClipftError
+from ...errors import CheckpointError, ClipftError, NoPermission
 from ..files.digest import GivenUp, file_digest
 from ..files.signed import read_signed
 from ..images.transforms import Preprocess
 from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
-from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir
+from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir, children
 from .kept import Kept, kept_of_card
 
 FORMAT = 1
@@ -220,11 +220,18 @@ def is_whole(checkpoint: Path) -> bool:
     return True
 
 
+def _is_known_whole(checkpoint: Path) -> bool:
+    try:
+        return is_whole(checkpoint)
+    except NoPermission:
+        return False
+
+
 def others_hint(checkpoint: Path) -> str:
     """What to do about a damaged checkpoint: the whole ones of the same run, by name."""
     run = RunDir(checkpoint.parent)
     candidates = [run.final, *(folder for _, folder in reversed(run.checkpoints()))]
-    whole = [str(folder) for folder in candidates if folder != checkpoint and is_whole(folder)]
+    whole = [str(folder) for folder in candidates if folder != checkpoint and _is_known_whole(folder)]
     return f"whole checkpoints of this run: {', '.join(whole)}" if whole else "this run has no other whole checkpoint"
 
 
@@ -247,7 +254,7 @@ def _verify_files(checkpoint: Path, meta: Mapping[str, Any], is_unwanted: thread
     files = meta.get("files")
     if not isinstance(files, dict) or HEAD_FILE not in files:
         raise CheckpointError(f"{checkpoint / CHECKPOINT_FILE}: is damaged: it lists no files")
-    there = {path.name for path in checkpoint.iterdir() if path.is_file()}
+    there = {path.name for path in children(checkpoint) if path.is_file()}
     for name, digest in files.items():
         path = checkpoint / name
         if name not in there:

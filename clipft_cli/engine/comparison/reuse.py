@@ -69,7 +69,7 @@ def n_train_images(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
 def _runs(is_finished: bool) -> list[RunDir]:
     try:
         runs = [RunDir(path) for path in OUTPUTS.iterdir()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     found = [run for run in runs if run.config.is_file() and run.is_finished == is_finished]
     dated = {run: (run.summary if is_finished else run.config).stat().st_mtime for run in found}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import NoPermission
 from .regular import regular_text
 
 PLACES_FILE = "places.json"
@@ -59,7 +60,22 @@ def where(run: Path, key: str, given: str) -> Path | None:
         candidates = place.candidates(run)
     else:
         candidates = [Path(given), *(folder / given for folder in run.resolve().parents)]
-    return next((path for path in candidates if _is_there(path)), None)
+    found = next((path for path in candidates if _is_there(path)), None)
+    if found is None and place is not None:  # an absolute path may be of another person's machine
+        for path in candidates:
+            if str(path) != place.absolute:
+                refuse_closed(path)
+    return found
+
+
+def refuse_closed(path: Path) -> None:
+    """Raises NoPermission where it cannot even be said whether `path` is there."""
+    try:
+        path.stat()
+    except PermissionError:
+        raise NoPermission(path) from None
+    except (OSError, ValueError):
+        pass
 
 
 def _relative(path: Path, run: Path) -> str:

@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from ...errors import NoPermission
+
 MAX_BYTES = 2 << 30
 MAX_WEIGHTS_BYTES = 256 << 30
 """Far above any published CLIP."""
@@ -16,8 +18,15 @@ MAX_WEIGHTS_BYTES = 256 << 30
 def open_regular(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
     """A regular file of at most `max_bytes`, open for reading. Nothing is waited for.
 
-    Raises OSError where it is no regular file, larger, or cannot be read.
+    Raises NoPermission, and OSError where it is no regular file, larger, or cannot be read.
     """
+    try:
+        return _open(path, max_bytes)
+    except PermissionError:
+        raise NoPermission(path) from None  # neither missing nor damaged, whatever a reader makes of other failures
+
+
+def _open(path: Path, max_bytes: int) -> BinaryIO:
     # a named pipe without a writer would otherwise block for ever
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:

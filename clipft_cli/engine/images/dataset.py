@@ -15,7 +15,7 @@ import numpy as np
 import PIL
 import psutil
 
-from ...errors import DataError
+from ...errors import NO_PERMISSION, DataError, NoPermission
 from ..manifest import Manifest, Row
 from .augmentations import Augmentation
 from .decode import NOT_FOUND, PASSING_REASONS, ImageError, decode_image, read_image_bytes
@@ -175,7 +175,12 @@ class ImageDataset:
                 if error.reason not in PASSING_REASONS:
                     break  # the file is there and broken: waiting does not mend it
                 time.sleep(RETRY_SECONDS)  # a network file system that stalls
-        return self._read(index, read)
+        try:
+            return self._read(index, read)
+        except ImageError as error:
+            if error.reason == NO_PERMISSION:  # no fault of the image: nothing may stand in for it
+                raise NoPermission(self.manifest.file(self.rows[index])) from None
+            raise
 
     def _read(self, index: int, read: Reader) -> np.ndarray:
         """Only ever of the very file that was prepared. Raises ImageError."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import DataError
+from ...errors import NO_PERMISSION, DataError, how_to_open
 from ..files.pictures import FORMATS
 from ..files.stalls import reading
 from .samples import as_rgb, load
@@ -45,7 +45,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 NOT_FOUND = "file not found"
-PASSING_REASONS = frozenset({NOT_FOUND, "no permission to read", "cannot be read"})
+PASSING_REASONS = frozenset({NOT_FOUND, NO_PERMISSION, "cannot be read"})
 """What may be over in a moment where the files lie on a network."""
 
 
@@ -122,9 +122,20 @@ def read_image_bytes(path: Path) -> bytes:
     except IsADirectoryError:
         raise ImageError("a folder, not a file", where=where) from None
     except PermissionError:
-        raise ImageError("no permission to read", where=where) from None
+        raise ImageError(NO_PERMISSION, how_to_open(path), where=where) from None
     except (OSError, ValueError) as error:
         raise ImageError("cannot be read", getattr(error, "strerror", None) or str(error), where=where) from None
+
+
+def why_not_there(name: str) -> str:
+    """Of a file that does not seem to exist: nothing under that name, or a folder that may not be looked into."""
+    try:
+        os.stat(name)
+    except PermissionError:
+        return f"{NO_PERMISSION} ({how_to_open(name)})"
+    except (OSError, ValueError):
+        pass
+    return NOT_FOUND
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -13,12 +13,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, NoPermission
 from ..files.digest import file_digest
+from ..files.regular import regular_text
 from ..files.signed import signed_json
 from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
 from ..optim.ema import EMA, copy_into
+from ..run_dir import children
 
 FORMAT = 1
 STATE_FILE = "state.json"
@@ -123,18 +125,20 @@ def load_state(
 
 def generations(folder: Path) -> list[Path]:
     """Saved states, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+    return sorted(path for path in children(folder) if path.name.startswith("step-") and path.is_dir())
 
 
 def _read(generation: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
-        text = (generation / STATE_FILE).read_text(encoding="utf-8")
+        text = regular_text(generation / STATE_FILE)
         content = json.loads(text)
         is_whole = text == signed_json(content) and content["format"] == FORMAT
         digest = file_digest(generation / TENSORS_FILE)
         if not is_whole or digest != content["files"][TENSORS_FILE]:
             raise ValueError("checksum differs")
         return content, load_file(generation / TENSORS_FILE)
+    except NoPermission:
+        raise
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise CheckpointError(f"{generation}: is damaged ({error})") from None
 

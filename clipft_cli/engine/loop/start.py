@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ...config.metrics import SelectionMetric
 from ...config.train import TrainConfig
-from ...errors import CheckpointError, ModelError
+from ...errors import CheckpointError, ModelError, NoPermission
 from ..checkpoint.load import read_head
 from ..checkpoint.parent import Parent
 from ..events import Note, OnEvent
 from ..files.digest import file_digest
+from ..files.regular import regular_text
 from ..files.signed import signed_json
 from ..files.tensors import write_tensors
 from ..files.write import replaced_folder
@@ -205,7 +206,7 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
     Raises DamagedStart where it is missing or damaged, CheckpointError where config, model or data are others now.
     """
     try:
-        text = (folder / START_FILE).read_text(encoding="utf-8")
+        text = regular_text(folder / START_FILE)
         content = json.loads(text)
         if text != signed_json(content) or content["files"][HEAD_FILE] != file_digest(folder / HEAD_FILE):
             raise ValueError("checksum differs")
@@ -214,6 +215,8 @@ def read_start(folder: Path, material_digests: dict[str, str]) -> Start:
         probe = ValMetrics(content["probe"]) if content["probe"] else None
         inherited = ValMetrics(content["inherited"]) if content.get("inherited") else None
         kind, probe_c = str(content["kind"]), content["probe_c"]
+    except NoPermission:
+        raise
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise DamagedStart(f"{folder}: is missing or damaged ({type(error).__name__})") from None
     refuse_changed(folder.parent, content, material_digests)

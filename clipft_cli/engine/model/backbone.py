@@ -56,7 +56,9 @@ def load_backbone(config: ModelConfig) -> Backbone:
     Raises ModelError for an unknown name, tag or unfitting file, DownloadError where weights cannot be fetched.
     """
     name = resolve_name(config.name, config.pretrained)
-    refuse_damaged(*_local_files(name))
+    for local in (path for path in _local_files(name) if path.exists()):
+        check_local_weights(local)
+        refuse_damaged(local)
     _register(name, config.cache_dir)
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)

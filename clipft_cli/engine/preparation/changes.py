@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...errors import NoPermission
 from ..files.digest import file_digest
 from ..files.stalls import reading
 from ..files.visible import quoted, shown
@@ -49,13 +50,16 @@ def _examples(paths: list[str], n: int = 3) -> str:
 def find_changes(manifest: Manifest) -> Changes:
     """What differs between a manifest and the files now.
 
-    Fast: a listing and the sizes; only a file newer than the manifest is read again.
+    Fast: a listing and the sizes; only a file newer than the manifest is read again. Raises NoPermission for one that
+    may not be looked at.
     """
     written = _written_at(manifest.root)
     removed, changed = [], []
     for row in manifest.rows:
         try:
             status = manifest.file(row).stat()
+        except PermissionError:
+            raise NoPermission(manifest.file(row)) from None
         except (OSError, ValueError):
             removed.append(row.path)
             continue

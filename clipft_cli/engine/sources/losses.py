@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from ...errors import NO_PERMISSION
 from ..files.amounts import count
 from ..files.visible import shown
 from .listing import Listing
@@ -25,7 +26,7 @@ from .problems import (
     Problem,
 )
 
-_ALWAYS = frozenset({BESIDE_SPLITS, UNLABELLED, A_MASK, READ_ALREADY, DEAD_LINK, NO_FOLDER, EMPTY_SPLIT})
+_ALWAYS = frozenset({BESIDE_SPLITS, UNLABELLED, A_MASK, READ_ALREADY, DEAD_LINK, NO_FOLDER, NO_PERMISSION, EMPTY_SPLIT})
 """Reasons of which one is too many: a folder of any size may be behind it."""
 _OF_CLASSES = frozenset({EMPTY_CLASS, TOO_SMALL, NO_TRAINING_IMAGES})
 """Reasons that are told class by class."""
@@ -90,6 +91,8 @@ def _what(reason: str, n: int) -> str:
         return count(n, "link")
     if reason in (NO_FOLDER, EMPTY_SPLIT):
         return count(n, "folder")
+    if reason == NO_PERMISSION:
+        return count(n, "file or folder", "files or folders")
     return count(n, "file" if reason == NOT_AN_IMAGE else "image")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import DataError
+from ...errors import NO_PERMISSION, DataError, NoPermission, how_to_open
 from ..files.pictures import image_suffixes
 from .problems import DEAD_LINK, NO_FOLDER, READ_ALREADY, Problem
 
@@ -102,6 +102,8 @@ def walk(root: Path) -> Tree:
     try:
         status = root.stat()
         _walk(root, Path(), tree, {(status.st_dev, status.st_ino)})
+    except PermissionError:
+        raise NoPermission(root) from None
     except OSError as error:
         raise DataError(f"{root}: cannot be read: {error.strerror or error}") from None
     return tree
@@ -138,7 +140,7 @@ def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) 
                 continue
             status = entry.stat()
         except OSError as error:  # a link to itself, say: the others are read all the same
-            tree.problems.append(Problem(str(here), "cannot be read", error.strerror or ""))
+            tree.problems.append(_problem(tree.root, here, "cannot be read", error))
             continue
         if (status.st_dev, status.st_ino) in seen:
             tree.problems.append(Problem(str(here), READ_ALREADY))
@@ -148,4 +150,10 @@ def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) 
         try:
             _walk(folder / entry.name, here, tree, seen)
         except OSError as error:
-            tree.problems.append(Problem(str(here), NO_FOLDER, error.strerror or ""))
+            tree.problems.append(_problem(tree.root, here, NO_FOLDER, error))
+
+
+def _problem(root: Path, here: Path, reason: str, error: OSError) -> Problem:
+    if isinstance(error, PermissionError):
+        return Problem(str(here), NO_PERMISSION, how_to_open(root / here))
+    return Problem(str(here), reason, error.strerror or "")
