@@ -110,9 +110,10 @@ def how_to_open(path: str | os.PathLike[str]) -> str:
     return f"it belongs to another user: ask for it, or `sudo chmod a+rX {shlex.quote(closed)}`"
 
 
-def may_read(path: str | os.PathLike[str]) -> bool:
-    """Whether this process may read a file, or list a folder, that is there."""
-    return _may(path, os.R_OK)
+def is_closed(path: str | os.PathLike[str]) -> bool:
+    """Whether something is there, or may be, that this process may not read or look into."""
+    text = os.fspath(path)
+    return _closed_part(text) != text or (os.path.lexists(text) and not _may(text, os.R_OK))
 
 
 def _closed_part(path: str) -> str:

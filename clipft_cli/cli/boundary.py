@@ -18,9 +18,9 @@ from ..errors import (
     InterruptedRun,
     NoPermission,
     ResourceError,
+    is_closed,
     is_out_of_memory,
     is_short_of_room,
-    may_read,
 )
 from .guesses import usage_failure, with_near_path
 from .interrupt import signals_raise
@@ -113,7 +113,7 @@ def _failure(error: Exception) -> ClipftError:
             hint="try a smaller --set data.batch_size, `--set hardware.gradient_checkpointing=true`,"
             " `--method lora`, or a smaller model.name",
         )
-    if isinstance(error, PermissionError) and isinstance(error.filename, str) and not may_read(error.filename):
+    if isinstance(error, PermissionError) and isinstance(error.filename, str) and is_closed(error.filename):
         return NoPermission(error.filename)
     if isinstance(error, OSError):
         return ResourceError(_os_error_text(error), hint="check the path, its permissions and the free space")

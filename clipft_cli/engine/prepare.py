@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.prepare import PrepareConfig, PrepareOptions
-from ..errors import NO_PERMISSION, ConfigError, ResourceError
+from ..errors import ConfigError
 from .events import unheard
 from .manifest import Origin
 from .pages.contact_sheet import write_sheet
@@ -27,7 +27,7 @@ from .preparation.validate import ValidationReport, validate
 from .sources.folders import READING_PAGE
 from .sources.listing import Listing
 from .sources.losses import warn_of_losses
-from .sources.problems import Problem
+from .sources.problems import refuse_closed
 from .sources.source import OnProgress, SourceRequest
 
 
@@ -70,30 +70,20 @@ def prepare(
         if room.existing is not None:
             return describe_existing(room.existing, config, time.monotonic() - started)
         listing = listing or _listing(target, source)
+        listing.notes += [f"{target.root} is renamed to {room.aside}"] if room.aside else []
         listing.notes += [room.note] if room.note else []
-        target = replace(target, earlier=room.earlier)
+        target = replace(target, earlier=room.earlier, aside=room.aside)
         reading = reading_of(config, target, listing)
         on_event(reading)
         draft = make_draft(config, target, listing, on_progress)
         if target.earlier is not None or target.previous is not None:
-            _refuse_closed(draft.problems)
+            refuse_closed(draft.problems, "; the data set that is there would lose its images")
         reading = replace(reading, notes=tuple(listing.notes), warnings=tuple(draft.warnings))
         write = write_in_place if target.stays else write_update if update and room.earlier else write_layout
         origin = replace(_origin(config, target, asked, draft.shares), reading=reading.to_json())
         manifest = write(target, work, listing, draft, origin, on_progress)
         write_sheet(manifest.root / READING_PAGE, reading, listing.items)
     return describe(manifest, listing, draft, config, time.monotonic() - started)
-
-
-def _refuse_closed(problems: Sequence[Problem]) -> None:
-    """Raises ResourceError where a data set is prepared again and images may not be read: it would lose them."""
-    closed = [problem for problem in problems if problem.reason == NO_PERMISSION]
-    if closed:
-        more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
-        raise ResourceError(
-            f"{closed[0].file}{more}: {NO_PERMISSION}; the data set that is there would lose its images",
-            hint=closed[0].detail,
-        )
 
 
 def plan(

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 
-from ...errors import NoPermission, ResourceError, how_to_open, may_read
+from ...errors import NoPermission, ResourceError, how_to_open, is_closed
 from ..files.visible import quoted
 from ..methods import METHODS
 from ..run_dir import RunDir
@@ -38,7 +38,7 @@ def disk_errors(run_dir: RunDir) -> Iterator[None]:
         yield
     except OSError as error:
         again = f"`clipft train --resume {quoted(run_dir.path)}`" if run_dir.config.is_file() else "start the run again"
-        if isinstance(error, PermissionError) and isinstance(error.filename, str) and not may_read(error.filename):
+        if isinstance(error, PermissionError) and isinstance(error.filename, str) and is_closed(error.filename):
             raise NoPermission(error.filename, hint=f"{how_to_open(error.filename)}, then {again}") from error
         raise ResourceError(
             f"{error.filename or run_dir.path}: {error.strerror or error}",

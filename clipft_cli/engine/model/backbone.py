@@ -56,14 +56,15 @@ def load_backbone(config: ModelConfig) -> Backbone:
     Raises ModelError for an unknown name, tag or unfitting file, DownloadError where weights cannot be fetched.
     """
     name = resolve_name(config.name, config.pretrained)
-    for local in (path for path in _local_files(name) if path.exists()):
-        check_local_weights(local)
-        refuse_damaged(local)
+    local = [path for path in _local_files(name) if path.exists()]
+    refuse_damaged(*local)
     _register(name, config.cache_dir)
+    for file in local:
+        check_local_weights(file)
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)
     tokenizer = _tokenizer(name)
-    file = _file_of(name, model, config.cache_dir)
+    source = _file_of(name, model, config.cache_dir)
     base = BaseModel(
         name.name,
         name.pretrained,
@@ -71,8 +72,8 @@ def load_backbone(config: ModelConfig) -> Backbone:
         weights_digest(model),
         model_cfg,
         str(config.cache_dir.resolve()) if config.cache_dir else None,
-        str(file) if file else None,
-        file_digest(file) if file else None,
+        str(source) if source else None,
+        file_digest(source) if source else None,
     )
     return Backbone(model, tokenizer, Preprocess.from_config(_preprocess_cfg(model)), base)
 

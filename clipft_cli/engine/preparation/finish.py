@@ -47,7 +47,7 @@ def write_layout(
     name = target.root.resolve().name or listing.name
     manifest = finished_manifest(folder, name, draft, rows, origin)
     write_companions(manifest, draft.problems)
-    move_into_place(folder, target.root)
+    move_into_place(folder, target.root, target.aside)
     return dataclasses.replace(manifest, root=target.root)
 
 

@@ -118,10 +118,15 @@ def class_folders(classes: Sequence[ClassInfo], rows: Iterable[Row] = ()) -> lis
     return [lies_in.get(label, folder) for label, folder in enumerate(made)]
 
 
-def move_into_place(folder: Path, target: Path) -> None:
-    """Give a finished folder its name. Raises DataError where something is there by now."""
+def move_into_place(folder: Path, target: Path, aside: Path | None = None) -> None:
+    """Give a finished folder its name; what has the name so far gets the name `aside`, where that is given.
+
+    Raises DataError where something is there by now.
+    """
     try:
-        if target.is_dir():
+        if aside is not None:
+            os.rename(target, aside)
+        elif target.is_dir():
             target.rmdir()  # only ever removes an empty folder
         os.rename(folder, target)
     except OSError as error:
@@ -130,12 +135,11 @@ def move_into_place(folder: Path, target: Path) -> None:
         ) from None
 
 
-def move_aside(target: Path) -> Path:
-    """Rename an existing data set to NAME.old-1 (or the next free number); nothing is deleted."""
+def name_aside(target: Path) -> Path:
+    """NAME.old-1 (or the next free number), where an existing data set goes; nothing is deleted."""
     n = 1
     while (aside := target.with_name(f"{target.name}.old-{n}")).exists():
         n += 1
-    os.rename(target, aside)
     return aside
 
 

@@ -21,7 +21,7 @@ from ..sources.source import Source
 from .changes import find_changes
 from .differences import differences
 from .earlier import Earlier, earlier_of
-from .layout import move_aside
+from .layout import name_aside
 from .request import asked_options
 
 Wish = Literal["refuse", "replace", "update"]
@@ -35,7 +35,8 @@ class Target:
     """`root` gets dataset.json. `stays`: images are left where they are.
 
     `previous` is the data set that is prepared again; `source` is what is read (None: drawn), `kind` reads it,
-    `evidence` says in words why that kind; `earlier` is what a data set that is replaced or updated says of its images.
+    `evidence` says in words why that kind; `earlier` is what a data set that is replaced or updated says of its images;
+    one that is replaced is renamed to `aside` once the new one is whole.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Target:
     previous: Manifest | None = None
     note: str = ""
     earlier: Earlier | None = None
+    aside: Path | None = None
 
     @property
     def paths_are_relative(self) -> bool:
@@ -148,10 +150,11 @@ def check_stays(target: Target, listing: Listing, work: Path) -> None:
 @dataclass(frozen=True)
 class Room:
     """What is at the target. `existing`: the very same data set; `earlier`: what one that is replaced or updated says
-    of the same images; `note`: what became of it."""
+    of the same images; `aside`: the name that one of them gets; `note`: more about it."""
 
     existing: Manifest | None = None
     earlier: Earlier | None = None
+    aside: Path | None = None
     note: str = ""
 
 
@@ -159,8 +162,8 @@ def make_room(target: Target, asked: str, config: PrepareConfig, listing: Listin
     """Deal with what is at the target.
 
     `asked` is the fingerprint of the request, `listing` the images where they were read for it. Raises DataError where
-    something else is there, which says what differs; with `replace` a data set of clipft's is renamed, with `update`
-    it stays for what is new.
+    something else is there, which says what differs; with `replace` one of clipft's will be renamed, with
+    `update` it stays for what is new.
     """
     root = target.root
     if target.is_again or not root.exists() or not any(root.iterdir()):
@@ -179,7 +182,7 @@ def make_room(target: Target, asked: str, config: PrepareConfig, listing: Listin
     if wish == "replace":
         keeps = existing.origin.seed == config.seed and existing.origin.options in (None, asked_options(config))
         keeps = keeps and tuple(existing.origin.split) == tuple(config.prepare.split)
-        return Room(earlier=earlier_of(existing, keeps_splits=keeps), note=_aside(target))
+        return Room(earlier=earlier_of(existing, keeps_splits=keeps), aside=_aside(target))
     if wish == "update":
         if changes and not target.stays:
             raise DataError(changes.describe(), hint=f"first run `clipft prepare {quoted(root)}`, then --update again")
@@ -211,11 +214,11 @@ def _damaged(target: Target, error: DataError, wish: Wish) -> Room:
             hint="`--force` renames it and prepares anew; or choose another --output-dir",
         )
     lost = f"names edited in its {CLASSES_FILE} are not taken over, since it is damaged ({error.message})"
-    return Room(note=". ".join(text for text in (_aside(target), lost) if text))
+    return Room(aside=_aside(target), note=lost)
 
 
-def _aside(target: Target) -> str:
-    """Rename what is at the target, but where the images stay; a note of it."""
+def _aside(target: Target) -> Path | None:
+    """The name for what is at the target, but where the images stay."""
     if target.paths_are_relative or target.stays:
-        return ""
-    return f"{target.root} was renamed to {move_aside(target.root)}"
+        return None
+    return name_aside(target.root)

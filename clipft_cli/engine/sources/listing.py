@@ -12,7 +12,7 @@ from ...errors import ConfigError, DataError
 from ..files.visible import shown
 from ..labels.names import class_order
 from ..labels.prompt_words import readable_names
-from .problems import Problem
+from .problems import Problem, refuse_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ def choose_classes(
             )
         kept = kept[:num_classes]
     if len(kept) < fewest:
+        refuse_closed(listing.problems)
         what = f"only one class, '{shown(kept[0])}'" if kept else "no class with images"
         raise DataError(
             f"{listing.description}: {what}; a classifier needs at least 2",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...errors import NO_PERMISSION, ResourceError
 from ..files.visible import safe_cell, shown
 from ..files.write import write_text
 
@@ -50,6 +51,14 @@ class ProblemSummary:
     action: Action
     count: int
     examples: tuple[str, ...]
+
+
+def refuse_closed(problems: Iterable[Problem], why: str = "") -> None:
+    """Raises ResourceError where files or folders may not be read, with the command that opens the first."""
+    closed = [problem for problem in problems if problem.reason == NO_PERMISSION]
+    if closed:
+        more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+        raise ResourceError(f"{shown(closed[0].file)}{more}: {NO_PERMISSION}{why}", hint=closed[0].detail)
 
 
 def summarise(problems: Iterable[Problem], n_examples: int = 3) -> list[ProblemSummary]:

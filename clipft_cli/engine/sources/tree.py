@@ -150,6 +150,7 @@ def _walk(folder: Path, relative: Path, tree: Tree, seen: set[tuple[int, int]]) 
         try:
             _walk(folder / entry.name, here, tree, seen)
         except OSError as error:
+            tree.folders.remove(here)  # what is in it is not known: it is no empty one
             tree.problems.append(_problem(tree.root, here, NO_FOLDER, error))
 
 
