@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ..files.visible import shown
 from ..labels.alike import as_read
 from .shape import IMAGE_FOLDERS, Folder, is_mask_folder, mask_marks, without_masks
+from .split_words import NUMBERED
 from .template import literal
 
 _WORDS = re.compile(r"(\d+[ ._-]*)?[^\W\d_][^\d]+")
@@ -42,11 +43,24 @@ def by_classes(prefix: str, base: Folder) -> list[Layout]:
             )
             for kid in kids[:N_VARIANTS]
         ]
-        return [variants_together(prefix, kids), *single, plain]
+        return [*_numbered_splits(prefix, kids), variants_together(prefix, kids), *single, plain]
     if len(kids) == 2 and len(deep) == 1 and not (other := next(kid for kid in kids if kid is not deep[0])).full():
         words = f"classes are {named(kid.name for kid in deep[0].full())}; {shown(other.name, 40)} ({images([other])})"
         return [Layout(f"{prefix}{literal(deep[0].name)}/{{class}}", words + " is left out"), plain]
     return [plain, *_by_folders_inside(prefix, kids)]
+
+
+def _numbered_splits(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
+    """The reading of folders 0, 1 and 2 with the same classes as train, val and test."""
+    if {kid.name for kid in kids} != NUMBERED.keys():
+        return []
+    inside = [kid for folder in kids for kid in folder.full()]
+    said = ", ".join(f"{number} is {split}" for number, split in NUMBERED.items())
+    return [
+        Layout(
+            f"{prefix}{{split}}/{{class}}{mask_tail(inside)}", f"{said}; classes are {named(k.name for k in inside)}"
+        )
+    ]
 
 
 def _by_folders_inside(prefix: str, kids: Sequence[Folder]) -> list[Layout]:

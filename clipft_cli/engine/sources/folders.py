@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +22,7 @@ from .name_patterns import class_in_names
 from .problems import A_MASK, BESIDE_SPLITS, EMPTY_CLASS, EMPTY_SPLIT, NOT_AN_IMAGE, PROBLEMS_FILE, UNLABELLED, Problem
 from .shape import shape_of
 from .source import Source, SourceRequest, whole_path
-from .split_words import split_word
+from .split_words import NUMBERED, SplitWord, split_word
 from .template import Template, match, parse_template
 from .tree import ARCHIVE_SUFFIXES, Tree, is_image_like, walk
 
@@ -33,6 +34,10 @@ _NO_FIT = "does not fit --paths"
 _split_word = lru_cache(4096)(split_word)
 
 
+def _numbered_word(text: str) -> SplitWord | None:
+    return SplitWord(NUMBERED[text], False) if text in NUMBERED else None
+
+
 class _Sorting:
     """A tree under one template: where each file goes."""
 
@@ -42,11 +47,15 @@ class _Sorting:
         self._whole_class = parse_template(lead + found).forms[0] if tail.startswith("/") and not is_asked else None
         self._split_depth = template.text.partition("{")[0].count("/")
         self._labels: dict[str, str] = {}
+        self._split_word: Callable[[str], SplitWord | None] = _split_word
 
     def sort(self, tree: Tree) -> None:
         """Make an item or a problem of each file."""
         paths = [path.as_posix() for path in tree.files]
         form = self.template.form(paths)
+        if "split" in self.template.fields:
+            said = {fields["split"] for text in paths if (fields := match(form, text))}
+            self._split_word = _numbered_word if said == NUMBERED.keys() else _split_word
         for path, text in zip(tree.files, paths, strict=True):
             if text in OWN_FILES:
                 continue
@@ -60,7 +69,7 @@ class _Sorting:
                 self._take(file, text, fields)
 
     def _take(self, file: Path, text: str, fields: dict[str, str]) -> None:
-        word = _split_word(fields["split"]) if "split" in fields else None
+        word = self._split_word(fields["split"]) if "split" in fields else None
         if "split" in fields and word is None:
             self.listing.problems.append(Problem(text, BESIDE_SPLITS, fields["split"]))
             return
@@ -75,7 +84,7 @@ class _Sorting:
         folders = text.split("/")[:-1]
         if "split" in self.template.fields and len(folders) > self._split_depth:
             top = folders[self._split_depth]
-            return Problem(text, UNLABELLED if _split_word(top) else BESIDE_SPLITS, top)
+            return Problem(text, UNLABELLED if self._split_word(top) else BESIDE_SPLITS, top)
         return Problem(text, _NO_FIT if self.is_asked else OUTSIDE)
 
 
@@ -132,7 +141,8 @@ def _set_unlabelled_aside(listing: Listing) -> None:
 def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> None:
     """A problem for each folder in the place of a class, or of a split, in which no image lies."""
     filled = {item.label for item in listing.items}
-    seen = {parent for item in listing.items for parent in PurePosixPath(item.name).parents}
+    images = [item.name for item in listing.items] + [path.as_posix() for path in tree.files if is_image_like(path)]
+    seen = {parent for name in images for parent in PurePosixPath(name).parents}
     of_class, of_split = template.down_to("class"), template.down_to("split")
     for folder in tree.folders:
         path = PurePosixPath(folder.as_posix())

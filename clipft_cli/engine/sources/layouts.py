@@ -10,6 +10,7 @@ from ...config.data import SplitName
 from ..files.visible import shown
 from ..labels.alike import as_read
 from .class_folders import N_VARIANTS, Layout, by_classes, class_layout, images, mask_tail, named, variants_together
+from .joined_words import split_and_class_in_one, splits_in_file_names
 from .name_patterns import class_in_names
 from .shape import IMAGE_FOLDERS, Folder, inner, without_masks
 from .split_words import WORDS, SplitWord, split_word
@@ -48,7 +49,12 @@ def layouts(root: Folder) -> list[Layout]:
     """Every way to read a tree that its folders give evidence for; none where there are no class folders."""
     passed, base = inner(root, WORDS)
     prefix = "".join(literal(folder.name) + "/" for folder in passed)
-    return _by_splits(prefix, base) or _by_splits_inside(prefix, base) or by_classes(prefix, base)
+    return (
+        _by_splits(prefix, base)
+        or _by_splits_inside(prefix, base)
+        or splits_in_file_names(prefix, without_masks(base.full()))
+        or by_classes(prefix, base)
+    )
 
 
 # splits with classes inside
@@ -56,6 +62,8 @@ def layouts(root: Folder) -> list[Layout]:
 
 def _by_splits(prefix: str, base: Folder) -> list[Layout]:
     kids = without_masks(base.full())
+    if joined := split_and_class_in_one(prefix, kids):
+        return joined
     words = {kid.name: split_word(kid.name) for kid in kids}
     parts = [_part(kid, word) for kid in kids if (word := words[kid.name])]
     beside = [kid for kid in kids if words[kid.name] is None]

@@ -12,10 +12,10 @@ from ..files.visible import shown
 from ..tables.cells import label_text
 from ..tables.table import Table
 from .column_words import FLAGS, SPLIT, is_called, plain
+from .split_words import NUMBERED
 from .split_words import split_word as named_split
 
 _OPEN = frozenset({"", "unassigned", "none", "null", "nan", "na", "n/a", "-"})
-_NUMBERED: Mapping[str, SplitName] = {"0": "train", "1": "val", "2": "test"}
 _YES, _NO = frozenset({"1", "true", "yes", "y", "t"}), frozenset({"0", "false", "no", "n", "f"})
 _FEW = 0.05
 """Of the rows: so many may hold another word and the column still be one of splits."""
@@ -78,8 +78,8 @@ def read_split_column(table: Table, name: str) -> SplitColumn:
         yes, no = FLAGS[plain(name)]
         words = {word: yes if word in _YES else no for word in said}
         how = f"yes as {yes}, no as {no}"
-    elif said == set(_NUMBERED) and counts["0"] >= max(counts["1"], counts["2"]):
-        words, how = {word: _NUMBERED[word] for word in said}, "0 as train, 1 as val, 2 as test"
+    elif said == set(NUMBERED) and counts["0"] >= max(counts["1"], counts["2"]):
+        words, how = {word: NUMBERED[word] for word in said}, "0 as train, 1 as val, 2 as test"
     else:
         words, how = {word: named.split for word in said if (named := named_split(word)) and named.split}, ""
     unknown = {word: n for word, n in counts.most_common() if word in said and word not in words}

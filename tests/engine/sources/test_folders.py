@@ -38,6 +38,20 @@ def test_images_in_test_without_class_folders_are_set_aside(tmp_path: Path) -> N
     assert listing.warnings == [f"4 images left out, {UNLABELLED}: test/unknown (4)"]
 
 
+def test_a_split_of_loose_images_is_unlabelled_and_not_empty(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 3)
+    for seed in range(2):
+        save_picture(tmp_path / "test" / f"{seed}.png", seed)
+    assert [problem.reason for problem in read(tmp_path).problems] == [UNLABELLED] * 2
+
+
+def test_folders_0_1_and_2_are_the_splits_that_a_template_says(tmp_path: Path) -> None:
+    for number, n in (("0", 5), ("1", 2), ("2", 3)):
+        class_folders(tmp_path / number, n, start=100 * int(number))
+    found = read(tmp_path, paths="{split}/{class}")
+    assert Counter(item.split for item in found.items) == {"train": 10, "val": 4, "test": 6}
+
+
 def test_a_folder_beside_the_splits_is_left_out_with_a_warning(tmp_path: Path) -> None:
     for split in ("seg_train", "seg_test"):
         class_folders(tmp_path / split / split, 2)

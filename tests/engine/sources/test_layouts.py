@@ -39,6 +39,42 @@ TREES: dict[str, tuple[str, str]] = {
         "bus/city/*5; bus/coach/*4; car/*5; train/diesel/*5; train/steam/*5",
         "{split}/{class} | {class}",
     ),
+    "split and class in one name": (
+        "Train_cat/*5; Train_dog/*5; test_cat/*3; test_dog/*3",
+        "{split:Train|test}_{class}/**",
+    ),
+    "class and split in one name": (
+        "fox red-test/*3; fox red-train/*5; fox grey-test/*3; fox grey-train/*5",
+        "{class}-{split:test|train}/**",
+    ),
+    "split and class in one name, of other classes": (
+        "test_cat/*3; test_owl/*3; train_cat/*5; train_dog/*5",
+        "{split:test|train}_{class}/** | {class}",
+    ),
+    "splits in the names of files": (
+        "cat/test_1.png; cat/train_1.png; cat/train_2.png; dog/test_3.png; dog/train_4.png; dog/train_5.png",
+        "{class}/{split:test|train}_* | {class}",
+    ),
+    "one word in the names of files": (
+        "cat/test_1.png; cat/test_2.png; dog/test_3.png; dog/test_4.png",
+        "{class}",
+    ),
+    "0, 1 and 2": (
+        "0/cat/*5; 0/dog/*5; 1/cat/*3; 1/dog/*3; 2/cat/*3; 2/dog/*3",
+        "{split}/{class} | */{class} | 0/{class} | 1/{class} | 2/{class} | {class}",
+    ),
+    "other languages": (
+        "Prüfung/Hund/*3; Prüfung/Katze/*3; Trainingsdaten/Hund/*5; Trainingsdaten/Katze/*5",
+        "{split}/{class}",
+    ),
+    "plurals": (
+        "tests/cat/*3; tests/dog/*3; trains/cat/*5; trains/dog/*5",
+        "{split}/{class}",
+    ),
+    "vehicles in the plural": (
+        "buses/city/*5; buses/coach/*4; cars/*5; trains/diesel/*5; trains/steam/*5",
+        "{class}",
+    ),
     "disjoint": (
         "test/c/*5; test/d/*5; train/a/*5; train/b/*5",
         "{split}/{class} | {class}",

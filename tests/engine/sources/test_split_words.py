@@ -13,7 +13,17 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize(("split", "word"), [(split, word) for split, words in NAMED.items() for word in words.split()])
+OTHERWISE = {
+    "train": "trains trainings Entraînement Trainingsdaten 训练集 訓練データ обучающая_выборка",
+    "val": "vals Validierung validação 验证集",
+    "test": "tests Testbilder Prüfung Pru\u0308fung prueba teste 测试集 テスト тестовая",
+}
+
+
+@pytest.mark.parametrize(
+    ("split", "word"),
+    [(split, word) for named in (NAMED, OTHERWISE) for split, words in named.items() for word in words.split()],
+)
 def test_a_word_with_others_around_it_names_the_split(split: str, word: str) -> None:
     found = split_word(word)
     assert found is not None
@@ -21,7 +31,8 @@ def test_a_word_with_others_around_it_names_the_split(split: str, word: str) -> 
 
 
 @pytest.mark.parametrize(
-    "word", ["strain", "latest", "contest", "devil", "trains", "validity", "train_test", "cat", "2017", "tests"]
+    "word",
+    ["strain", "latest", "contest", "devil", "validity", "train_test", "cat", "2017", "protest", "训练师", "собака"],
 )
 def test_other_words_name_none(word: str) -> None:
     assert split_word(word) is None
