@@ -15,6 +15,8 @@ _MAX_CLASSES = 12
 
 
 def _tree(reading: Reading) -> Tree:
+    from ..engine.files.visible import visible
+
     tree = Tree(Text(f"read as {reading.kind}: {reading.evidence}"))
     for role in ("split", "group"):
         tree.add(Text(f"{role}s: {_role(reading, role)}"))
@@ -22,7 +24,7 @@ def _tree(reading: Reading) -> Tree:
     head = f"{len(reading.classes):,} classes" + (f", {place}" if place else "")
     classes = tree.add(Text(head))
     for read in reading.classes[:_MAX_CLASSES]:
-        classes.add(Text(f"{read.name}: {read.total:,} ({read.example})"))
+        classes.add(Text(f"{visible(read.name)}: {read.total:,} ({visible(read.example)})"))
     if len(reading.classes) > _MAX_CLASSES:
         classes.add(Text(f"... {len(reading.classes) - _MAX_CLASSES:,} more"))
     _add_left_out(tree, reading)
@@ -38,13 +40,12 @@ def _role(reading: Reading, role: str) -> str:
 
 
 def _add_left_out(tree: Tree, reading: Reading) -> None:
-    n = sum(reading.left_out.values())
-    if not n:
+    if not reading.left_out:
         tree.add(Text("left out: nothing"))
         return
-    branch = tree.add(Text(f"left out: {n:,} files"))
-    for reason, count in reading.left_out.items():
-        branch.add(Text(f"{count:,} x {reason}"))
+    branch = tree.add(Text(f"left out: {reading.left_out_words}"))
+    for reason, n in reading.left_out.items():
+        branch.add(Text(f"{n:,} x {reason}"))
 
 
 def print_reading(console: Console, reading: Reading) -> None:

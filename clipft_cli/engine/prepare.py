@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from .events import unheard
 from .manifest import Origin
 from .pages.contact_sheet import write_sheet
-from .preparation.draft import make_draft
+from .preparation.draft import choose, losses_of, make_draft, settle_labels
 from .preparation.finish import describe, describe_existing, write_in_place, write_layout
 from .preparation.layout import work_folder
 from .preparation.reading import Reading, reading_of
@@ -73,6 +73,7 @@ def prepare(
         listing.notes += [f"{target.root} is renamed to {room.aside}"] if room.aside else []
         listing.notes += [room.note] if room.note else []
         target = replace(target, earlier=room.earlier, aside=room.aside)
+        settle_labels(config, target, listing)
         reading = reading_of(config, target, listing)
         on_event(reading)
         draft = make_draft(config, target, listing, on_progress)
@@ -99,6 +100,8 @@ def plan(
     with tempfile.TemporaryDirectory(prefix="clipft-") as work:
         source = _request(config, target, Path(work), lambda stage, done, total: on_event(Progress(stage, done, total)))
         listing = _listing(target, source)
+        settle_labels(config, target, listing)
+        listing.warnings += losses_of(choose(config, target, listing, listing.warnings))
         reading = reading_of(config, target, listing)
         if sheet is not None:
             write_sheet(sheet, reading, listing.items)

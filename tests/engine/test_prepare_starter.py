@@ -3,12 +3,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pasting import words_of
 from PIL import Image
 from prepare_cases import config, folders, tree
 
@@ -128,4 +128,4 @@ def test_the_starter_file_of_any_data_folder_is_read_back(name: str) -> None:
     made = prepare(config(source="pets", output_dir=f"./{name}"))
     assert load_config(TrainConfig, Path("clipft.yaml")).data.dir == made.data_dir == Path(name)
     other = prepare(config(source="pets", output_dir=f"./{name}2"))
-    assert shlex.split(other.next_command)[-1] == f"{name}2"
+    assert words_of(other.next_command)[-1] == f"{name}2"

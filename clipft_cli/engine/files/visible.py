@@ -26,8 +26,15 @@ def visible(text: str) -> str:
 
 
 def quoted(argument: object) -> str:
-    """A path or a word as it is typed in a shell, for commands that can be pasted."""
-    return shlex.quote(str(argument))
+    """A path or a word as it is typed in a shell, for commands that can be pasted.
+
+    What cannot be seen, or would end the line, stands as bytes in quotes that bash and zsh read: `$'a\\x0ab'`.
+    """
+    text = str(argument)
+    if not _UNSAFE.search(text):
+        return shlex.quote(text)
+    plain = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_UNSAFE.sub(_as_bytes, plain)}'"
 
 
 def unambiguous(text: str) -> str:
@@ -43,6 +50,10 @@ def visible_lines(text: str) -> str:
 def json_escaped(text: str) -> str:
     """One line of JSON with nothing invisible in it: inside its strings an escape means the same."""
     return _UNSAFE.sub(lambda found: "".join(f"\\u{ord(char):04x}" for char in found[0]), text)
+
+
+def _as_bytes(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -55,27 +55,61 @@ class Draft:
         return [place[picture.item.label] for picture in self.pictures]
 
 
-def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progress: OnProgress) -> Draft:
-    """Choose classes, look at every image, drop duplicates, divide."""
-    options = config.prepare
+def settle_labels(config: PrepareConfig, target: Target, listing: Listing) -> None:
+    """Give images of one class one label: as it was when they were prepared last, or as splits and options say."""
     with_known_labels(listing, target)
-    warnings: list[str] = [*([target.note] if target.note else []), *listing.warnings]
-    join_classes(listing, options.merge, warnings)
+    join_classes(listing, config.prepare.merge, listing.warnings)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is taken of a listing before any image is opened: the images of classes that are `kept`, and the shares."""
+
+    items: list[Item]
+    kept: set[str]
+    shares: Shares
+
+
+def choose(config: PrepareConfig, target: Target, listing: Listing, warnings: list[str]) -> Choice:
+    """Classes and splits as options and source say; labels are settled. Raises ClipftError where they cannot be."""
+    options = config.prepare
     check_columns_were_read(listing, target, config)
-    is_ignored = options.given_splits == "ignore" and not options.holdout_column
     wished = options.split if not options.holdout_column else without_test(options.split)
-    items, shares = with_known_splits(listing, target, wished, is_ignored=is_ignored)
+    items, shares = with_known_splits(listing, target, wished, is_ignored=_is_ignored(config))
     config = config.model_copy(update={"prepare": options.model_copy(update={"split": shares})})
     fewest = 1 if is_test_only(shares) else 2
     kept = set(choose_classes(listing, options.include, options.exclude, options.num_classes, fewest))
     check_alike(sorted(kept), listing, config, warnings)
-    items = [item for item in items if item.label in kept]
+    return Choice([item for item in items if item.label in kept], kept, shares)
+
+
+def losses_of(choice: Choice) -> list[str]:
+    """Warnings of classes that are lost because no image of theirs is for training."""
+    if is_test_only(choice.shares):
+        return []
+    learnable = {item.label for item in choice.items if item.split in (None, "train")}
+    lost = [Problem(i.name, NO_TRAINING_IMAGES, "", i.label) for i in choice.items if i.label not in learnable]
+    return class_losses(lost, learnable)
+
+
+def _is_ignored(config: PrepareConfig) -> bool:
+    """Whether all images are divided anew, whatever splits the source gives."""
+    return config.prepare.given_splits == "ignore" and not config.prepare.holdout_column
+
+
+def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progress: OnProgress) -> Draft:
+    """Choose classes, look at every image, drop duplicates, divide. The labels of `listing` are settled."""
+    options = config.prepare
+    warnings: list[str] = [*([target.note] if target.note else []), *listing.warnings]
+    choice = choose(config, target, listing, warnings)
+    items, kept, shares = choice.items, choice.kept, choice.shares
+    config = config.model_copy(update={"prepare": options.model_copy(update={"split": shares})})
     if target.stays:
         items = _with_names_in_utf8(items, listing)
     left_off = set(listing.labels()) - kept
     problems = [problem for problem in listing.problems if problem.label not in left_off]
     pictures = _usable(items, options.min_size, problems, on_progress)
-    earlier = target.earlier if not is_ignored else None
+    earlier = target.earlier if not _is_ignored(config) else None
     pictures = with_earlier_splits(pictures, earlier)
     found = remove_duplicates(pictures, options.near_duplicate_distance)
     problems += found.problems

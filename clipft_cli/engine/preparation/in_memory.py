@@ -19,7 +19,7 @@ from ..sources.problems import Problem, summarise
 from ..sources.same_again import MeasureOptions
 from ..sources.source import SourceRequest
 from ..sources.unprepared import is_unprepared
-from .draft import Draft, make_draft
+from .draft import Draft, make_draft, settle_labels
 from .split import TEST_ONLY
 from .target import Target
 
@@ -62,7 +62,9 @@ def _prepared(path: Path, work: Path, asked: EvaluateConfig) -> MeasuredData:
     shares = TEST_ONLY if all(item.split is None for item in listing.items) else options.split
     config = PrepareConfig(seed=asked.seed, prepare=options.model_copy(update={"split": shares}))
     root = path if path.is_dir() else path.parent
-    draft = make_draft(config, Target(root, str(path), kind, evidence, stays=True), listing, no_word)
+    target = Target(root, str(path), kind, evidence, stays=True)
+    settle_labels(config, target, listing)
+    draft = make_draft(config, target, listing, no_word)
     rows = sorted_rows(_rows(draft, path))
     classes = tuple(draft.classes)
     origin = Origin(str(path), asked.seed, draft.shares, in_place=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...config.data import SplitName
 from ...config.prepare import PrepareConfig
+from ..files.amounts import count
 from ..labels.names import class_order
 from ..manifest import SPLITS
-from ..sources.listing import Item, Listing
+from ..sources.listing import Item, Listing, choose_classes
+from ..sources.problems import EMPTY_CLASS, EMPTY_SPLIT
 from ..sources.same_again import answered, same_again
 from .target import Target
 
@@ -62,6 +64,14 @@ class Reading:
             found.update(read.counts)
         return {split: found[split] for split in (*SPLITS, OPEN) if found[split]}
 
+    @property
+    def left_out_words(self) -> str:
+        """How many files and folders are left out, in words; empty for none."""
+        n_folders = sum(self.left_out.get(reason, 0) for reason in (EMPTY_CLASS, EMPTY_SPLIT))
+        n_files = sum(self.left_out.values()) - n_folders
+        named = [count(n, noun) for n, noun in ((n_files, "file"), (n_folders, "empty folder")) if n]
+        return " and ".join(named)
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
@@ -72,7 +82,10 @@ def reading_of(config: PrepareConfig, target: Target, listing: Listing) -> Readi
     """The reading of a source from what it was read into."""
     counts: dict[str, Counter[SplitName | None]] = defaultdict(Counter)
     examples: dict[str, Item] = {}
-    for item in listing.items:
+    options = config.prepare
+    chosen = replace(listing, notes=[])
+    kept = set(choose_classes(chosen, options.include, options.exclude, options.num_classes, fewest=0))
+    for item in (item for item in listing.items if item.label in kept):
         counts[item.label][item.split] += 1
         examples.setdefault(item.label, item)
     classes = tuple(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ...config.evaluate import EvaluateConfig
 from ...config.load import yaml_value
 from ...config.prepare import PrepareConfig, PrepareOptions
 from ...config.reading import ReadOptions
+from ..files.visible import quoted
 
 FLAGS = (
     "output_dir",
@@ -64,7 +64,7 @@ def same_again(config: PrepareConfig, *more: str) -> str:
         words += _flag(key, values[key]) if key in FLAGS else _set(f"prepare.{key}", values[key])
     if config.seed:
         words += ["--seed", str(config.seed)]
-    return shlex.join([*words, *more])
+    return " ".join(map(quoted, (*words, *more)))
 
 
 def _evaluate_again(options: MeasureOptions, *more: str) -> str:
@@ -84,7 +84,7 @@ def _evaluate_again(options: MeasureOptions, *more: str) -> str:
     if evaluated.zero_shot:
         model = asked.model.model_dump(mode="json", exclude_defaults=True)
         words += [word for key, value in model.items() for word in _set(f"model.{key}", value)]
-    return shlex.join([*words, *more])
+    return " ".join(map(quoted, (*words, *more)))
 
 
 def _set(key: str, value: object) -> list[str]:

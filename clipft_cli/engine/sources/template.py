@@ -73,8 +73,10 @@ def match(pattern: re.Pattern[str], path: str) -> dict[str, str] | None:
 
 
 def literal(text: str) -> str:
-    """A name as part of a template: what would mean something there stands as `?`."""
-    return _SPECIAL.sub("?", text)
+    """A name as part of a template: what would mean something there, or cannot be seen, stands as `?`."""
+    clean = unicodedata.normalize("NFC", text)
+    plain = "".join("?" if _SPECIAL.match(char) or not char.isprintable() else char for char in clean)
+    return re.sub(r"^\s|\s$", "?", plain)  # blanks at the ends of a template do not count
 
 
 def parse_template(text: str) -> Template:

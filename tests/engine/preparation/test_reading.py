@@ -17,7 +17,7 @@ from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.preparation.reading import OPEN, Reading
 from clipft_cli.engine.preparation.summary import class_counts
 from clipft_cli.engine.prepare import plan, prepare
-from clipft_cli.errors import Question
+from clipft_cli.errors import DataError, Question
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,35 @@ def test_the_command_of_a_reading_reads_the_same() -> None:
     first = plan(config(source="pets"))
     again = plan(config(source="pets", paths=first.settings["paths"]))
     assert again == first
+
+
+def test_a_plan_joins_chooses_and_loses_classes_as_preparing_does() -> None:
+    class_folders(Path("pets/train"), 2, ("cat", "dog", "owl"))
+    class_folders(Path("pets/test"), 1, ("Cat", "dog", "ox"), start=100)
+    reading = plan(config(source="pets", exclude=["owl"]))
+    assert [(read.name, read.counts) for read in reading.classes] == [
+        ("cat", {"train": 2, "test": 1}),
+        ("dog", {"train": 2, "test": 1}),
+        ("ox", {"test": 1}),
+    ]
+    joined, lost = reading.warnings
+    assert joined == "'Cat' (1 images) counted as class 'cat': they differ in letter case only"
+    assert (
+        lost == "1 class has no image that can be used and is left out: ox (1 file: its class has no training images)"
+    )
+
+
+def test_a_plan_refuses_names_that_may_mean_one_class() -> None:
+    class_folders(Path("pets"), 2, ("Cat", "cat ", "dog"))
+    with pytest.raises(DataError, match="may mean one class"):
+        plan(config(source="pets"))
+
+
+def test_an_empty_folder_is_counted_as_no_file() -> None:
+    class_folders(Path("pets"), 2)
+    Path("pets/owl").mkdir()
+    save_picture(Path("pets/cover.jpg"), 7)
+    assert plan(config(source="pets")).left_out_words == "1 file and 1 empty folder"
 
 
 def test_a_table_is_read_by_columns_that_could_have_been_named() -> None:
