@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from ...errors import Answer, ClipftError
+from ...errors import Answer, ClipftError, Question
 from ..files.visible import shown
 from .folders import FOLDER
 from .listing import Listing
 from .source import SourceRequest
-from .table_folder import has_class_folders, list_one, tables_in
+from .table_folder import alone, has_class_folders, list_one, tables_in
 
 _HALF = 0.5
 _N_NAMED = 6
+_LABEL_KEY = "label_column"
 
 
 def _evidence(text: str) -> str:
@@ -31,22 +34,43 @@ def list_folder_and_table(request: SourceRequest) -> Listing:
     root = request.path
     by_folder = {item.file: item.label for item in listing.items}
     for path in tables_in(root):
-        try:
-            table = list_one(path, request, None, root)
-        except ClipftError:
-            continue  # it holds something else
-        pairs = {(by_folder[item.file], item.label) for item in table.items if item.file in by_folder}
-        n_named = sum(item.file in by_folder for item in table.items)
-        if n_named < _HALF * len(by_folder) or len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs}):
+        readings = list(_readings(path, request, root))
+        if not readings or any(_says_the_same(table, by_folder) for table, _ in readings):
             continue
         raise request.question(
             f"{root}: its folders and {path.relative_to(root)} give images different classes",
             [
                 Answer(f"the classes are the folders: {_named(listing)}", {"paths": listing.read_as["paths"]}),
-                Answer(f"the classes stand in the table: {_named(table)}", {"source": str(path)}),
+                *(
+                    Answer(f"the classes stand in {where}: {_named(table)}", {**alone(path, root), **settings})
+                    for table, settings in readings
+                    for where in [
+                        f"column {shown(settings[_LABEL_KEY], 40)}" if _LABEL_KEY in settings else "the table"
+                    ]
+                ),
             ],
         )
     return listing
+
+
+def _readings(path: Path, request: SourceRequest, root: Path) -> Iterator[tuple[Listing, Mapping[str, str]]]:
+    """Each way to read a table of images, with the settings that ask for it; none where it holds something else."""
+    try:
+        yield list_one(path, request, None, root), {}
+    except Question as question:
+        for answer in question.answers:
+            options = request.options.model_copy(update=dict(answer.settings))
+            with suppress(ClipftError):
+                yield list_one(path, replace(request, options=options), None, root), answer.settings
+    except ClipftError:
+        return
+
+
+def _says_the_same(table: Listing, by_folder: Mapping[Path, str]) -> bool:
+    """Whether a table divides the images as their folders do, or names too few of them to say anything."""
+    pairs = {(by_folder[item.file], item.label) for item in table.items if item.file in by_folder}
+    n_named = sum(item.file in by_folder for item in table.items)
+    return n_named < _HALF * len(by_folder) or len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs})
 
 
 def _named(listing: Listing) -> str:
@@ -54,4 +78,4 @@ def _named(listing: Listing) -> str:
     return ", ".join(shown(label, 40) for label in labels[:_N_NAMED]) + (", ..." if len(labels) > _N_NAMED else "")
 
 
-FOLDER_AND_TABLE = dataclasses.replace(FOLDER, name="folder-and-table", evidence=_evidence, read=list_folder_and_table)
+FOLDER_AND_TABLE = replace(FOLDER, name="folder-and-table", evidence=_evidence, read=list_folder_and_table)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...config.data import SplitName
 from ...errors import Answer, ClipftError, DataError, Question
 from ..files.pictures import is_picture
-from ..files.visible import quoted, shown
+from ..files.visible import shown
 from ..labels.folder_names import folder_name
 from ..tables.read import TABLE_SUFFIXES
 from .annotations import FORMATS
@@ -116,13 +116,20 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
 
 
 def _without_tables(root: Path, request: SourceRequest, failures: Mapping[Path, ClipftError]) -> Listing:
-    """The images by their folders and names, where no table can be understood. Raises the error of the first table
-    where they tell nothing either."""
+    """The images by their folders and names, where no table can be understood.
+
+    Raises the Question of a table that names images and can be read in two ways, and the error of the first table
+    where folders and names tell no two classes.
+    """
     path, failure = next(iter(failures.items()))
+    if question := next((error for error in failures.values() if isinstance(error, Question)), None):
+        raise question
     try:
         listing = list_folder(root, request)
     except ClipftError:
         raise failure from None
+    if len(listing.labels()) < 2:
+        raise failure
     listing.notes.append(f"{path.relative_to(root)} is not used: {shown(failure.message.splitlines()[0], 200)}")
     return listing
 
@@ -149,7 +156,7 @@ def _joined(
     splits = [split_of_name(path.stem) or split_of_name(path.parent.name) for path in paths]
     are_parts = len({re.sub(r"\d+", "", path.name) for path in paths}) == 1 and len({p.parent for p in paths}) == 1
     if len(paths) > 1 and not are_parts and None in splits:
-        raise _which(root, paths, inside)
+        raise _which(root, paths, request, inside)
     joined = Listing("", "")
     for path, split in zip(paths, splits, strict=True):
         listing = listings[path]
@@ -170,18 +177,22 @@ def _with_split(item: Item, split: SplitName | None) -> Item:
     return item if item.split is not None else dataclasses.replace(item, split=split)
 
 
-def _which(root: Path, paths: Sequence[Path], inside: Path | None) -> DataError:
+def _which(root: Path, paths: Sequence[Path], request: SourceRequest, inside: Path | None) -> DataError:
     named = ", ".join(str(path.relative_to(root)) for path in paths[:5])
     if inside is not None:
         return DataError(
             f"{root}: {len(paths)} tables name images with classes: {named}",
             hint="unpack it, then give clipft the table that is meant",
         )
-    return Question(
+    return request.question(
         f"{root}: {len(paths)} tables name images with classes: {named}",
-        [Answer(f"by {path.relative_to(root)}", {"source": str(path)}) for path in paths[:5]],
-        [f"clipft prepare {quoted(path)}" for path in paths[:5]],
+        [Answer(f"by {path.relative_to(root)}", alone(path, root)) for path in paths[:5]],
     )
+
+
+def alone(path: Path, root: Path) -> dict[str, str]:
+    """The settings that read a table of `root` by itself: its images are looked for where they were."""
+    return {"source": str(path), **({"image_root": str(root)} if path.parent != root else {})}
 
 
 def _note_unlisted(listing: Listing, root: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import zipfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from source_cases import asked
+from typer.testing import CliRunner
 
+from clipft_cli.cli.app import app
 from clipft_cli.engine.sources import SOURCES, source_of
 from clipft_cli.engine.sources.listing import Listing
 from clipft_cli.engine.sources.losses import warn_of_losses
@@ -48,6 +52,13 @@ def zipped(root: str = "set") -> Listing:
         for path in sorted(Path(root).rglob("*")):
             archive.write(path, path.relative_to(root))
     return SOURCES["archive"].read(asked("set.zip", Path("w")))
+
+
+def plan_of(command: str) -> list[str]:
+    """The classes that a command reads, as it would be pasted."""
+    done = CliRunner().invoke(app, [*shlex.split(command)[1:], "--plan", "--json"])
+    assert done.exit_code == 0, (command, done.output)
+    return [read["name"] for read in json.loads(done.stdout)["classes"]]
 
 
 def counts(listing: Listing) -> dict[tuple[str | None, str], int]:
@@ -141,6 +152,45 @@ def test_a_table_that_gives_images_in_class_folders_other_classes_is_asked_about
         kind.read(asked("set", Path("w")))
     assert error.value.commands == ("clipft prepare set --paths '{class}'", "clipft prepare set/colours.csv")
     assert counts(kind.read(asked("set", Path("w"), paths="{class}"))) == {(None, "cat"): 4, (None, "dog"): 4}
+
+
+COLUMNS = [f"{i},{'rg'[k // 4]},{'xy'[k in (1, 4, 5, 6)]}" for k, (i, _) in enumerate(labelled(8))]
+
+
+@pytest.mark.parametrize("place", ["", "meta/"])
+def test_a_table_of_several_classes_beside_class_folders_is_asked_about_column_by_column(place: str) -> None:
+    pictures("set", [f"{label}/{i}.jpg" for i, label in labelled(8)])
+    write(f"set/{place}all.csv", "image,colour,size", COLUMNS)
+    kind, _ = source_of("set")
+    with pytest.raises(Question, match="give images different classes") as error:
+        kind.read(asked("set", Path("w")))
+    found = [plan_of(command) for command in error.value.commands]
+    assert found == [["cat", "dog"], ["g", "r"], ["x", "y"]]
+
+
+@pytest.mark.parametrize("place", ["", "meta/"])
+def test_a_table_among_images_that_can_be_read_in_two_ways_is_asked_about(place: str) -> None:
+    pictures("set", [f"images/{i}.jpg" for i, _ in labelled(8)])
+    write(f"set/{place}all.csv", "image,colour,size", COLUMNS)
+    with pytest.raises(Question, match="may hold the class") as error:
+        read()
+    assert [plan_of(command) for command in error.value.commands] == [["g", "r"], ["x", "y"]]
+
+
+def test_each_of_two_tables_that_lie_apart_from_the_images_is_a_command_that_works() -> None:
+    pictures("set", [f"images/{i}.jpg" for i, _ in labelled(8)])
+    write("set/meta/a.csv", "image,label", [f"{i}.jpg,{label}" for i, label in labelled(8)])
+    write("set/meta/b.csv", "image,label", [f"{i}.jpg,{'rg'[k // 4]}" for k, (i, _) in enumerate(labelled(8))])
+    with pytest.raises(Question) as error:
+        read()
+    assert [plan_of(command) for command in error.value.commands] == [["cat", "dog"], ["g", "r"]]
+
+
+def test_a_table_whose_splits_are_numbers_is_refused_and_no_folder_of_images_is_a_class() -> None:
+    pictures("set", [f"images/{i}.jpg" for i, _ in labelled(8)])
+    write("set/all.csv", "image,label,split", [f"{i}.jpg,{x},{k % 2 + 1}" for k, (i, x) in enumerate(labelled(8))])
+    with pytest.raises(ClipftError, match="sounds like splits, and holds numbers"):
+        read()
 
 
 def test_a_table_that_says_nothing_of_images_leaves_their_names_to_tell() -> None:
