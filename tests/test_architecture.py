@@ -32,6 +32,7 @@ NOUNS_IN_ORDER = (
     "frozen",
     "checkpoint",
     "metrics",
+    "trackers",
     "loop",
     "comparison",
     "pages",
@@ -150,7 +151,14 @@ def test_every_file_of_tests_has_a_name_of_its_own():
 
 def test_init_files_are_empty_but_the_registries_and_the_public_face():
     filled = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
-    assert {path.parent.name for path in filled} == {"clipft_cli", "annotations", "methods", "metrics", "sources"}
+    assert {path.parent.name for path in filled} == {
+        "clipft_cli",
+        "annotations",
+        "methods",
+        "metrics",
+        "sources",
+        "trackers",
+    }
 
 
 @pytest.mark.parametrize("command", INVOCATIONS, ids=lambda command: command[0] if command else "clipft")

@@ -11,7 +11,7 @@ from clipft_cli.config.data import AugmentationName, DataConfig, TemplateSet
 from clipft_cli.config.load import PRESETS_DIR, load_config, preset_names
 from clipft_cli.config.methods import METHOD_FACTS, MethodName
 from clipft_cli.config.metrics import MetricName, SelectionMetric
-from clipft_cli.config.optim import ScheduleName
+from clipft_cli.config.optim import ScheduleName, TrackerName
 from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.images.augmentations import AUGMENTATIONS
 from clipft_cli.engine.labels.templates import TEMPLATE_SETS
@@ -19,6 +19,7 @@ from clipft_cli.engine.methods import METHODS
 from clipft_cli.engine.methods.base import MethodSettings
 from clipft_cli.engine.metrics import METRICS, VAL_METRICS
 from clipft_cli.engine.optim.schedule import SCHEDULES
+from clipft_cli.engine.trackers import TRACKERS
 from clipft_cli.errors import EXIT_CODES, ClipftError, ConfigError
 
 
@@ -49,6 +50,10 @@ def test_only_a_method_that_can_train_both_towers_takes_the_contrastive_objectiv
 
 def test_every_schedule_of_the_schema_is_built():
     assert set(SCHEDULES) == set(get_args(ScheduleName))
+
+
+def test_every_tracker_of_the_schema_is_built():
+    assert {"tensorboard", *TRACKERS} == set(get_args(TrackerName))
 
 
 def test_every_augmentation_of_the_schema_is_built():

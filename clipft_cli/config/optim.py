@@ -12,6 +12,7 @@ from .methods import ObjectiveName
 from .metrics import SelectionMetric
 
 ScheduleName = Literal["cosine", "linear", "constant"]
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 NonFiniteAction = Literal["stop", "rollback"]
 
 
@@ -133,6 +134,17 @@ class TrainingConfig(Config):
         " checkpoint with half the learning rate.",
     )
     non_finite_limit: int = Field(3, ge=1, description="Non-finite updates in a row that make a run stop or roll back.")
+
+    report_to: tuple[TrackerName, ...] = Field(
+        ("tensorboard",),
+        description="Where config and curves go: tensorboard, wandb, mlflow, trackio, any of them or none ([]);"
+        " on this machine, and a run never waits for one.",
+    )
+
+    @field_validator("report_to", mode="before", json_schema_input_type=str | tuple[str, ...])
+    @classmethod
+    def _one_tracker_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("num_epochs", mode="wrap")
     @classmethod

@@ -33,9 +33,10 @@ from .machine.memory import reset_peak_memory
 from .manifest import Manifest, Row, read_manifest
 from .methods import METHODS
 from .model.precision import device_label, set_up
-from .pages.comparison_files import RESULTS_FILE, comparison_files
+from .pages.comparison_files import PAGE_FILE, RESULTS_FILE, comparison_files
 from .preparation.changes import find_changes
 from .run_dir import OUTPUTS, refuse_taken
+from .trackers.reporting import Reporting, require_trackers
 from .train import dry_run, train
 
 FORECAST_SLACK = 10.0
@@ -105,7 +106,17 @@ def compare(
             output_dir=_relative(staging.parent),
         )
         publish(staging, comparison_files(comparison), last=RESULTS_FILE)
+    _report(comparison, recipes, on_event)
     return comparison
+
+
+def _report(comparison: Comparison, recipes: Mapping[MethodName, TrainConfig], on_event: OnEvent) -> None:
+    """The page goes to the trackers that the runs of this comparison report to."""
+    names = sorted({name for recipe in recipes.values() for name in recipe.training.report_to})
+    folder = comparison.output_dir
+    about = {**comparison.data, "split": comparison.split, "verdict": comparison.verdict}
+    with Reporting(names, folder, about, on_event) as trackers:
+        trackers.keep(folder / PAGE_FILE)
 
 
 def _data_dir(config: CompareConfig, named: Mapping[str, FinishedRun]) -> Path:
@@ -144,6 +155,7 @@ def _refuse_training(config: CompareConfig, contenders: Sequence[Contender]) -> 
     """
     for item in contenders:
         METHODS[item.recipe.method].require()
+        require_trackers(item.recipe.training.report_to)
     lacking = [item for item in contenders if item.missing and METHODS[item.recipe.method].learns]
     if lacking and config.compare.no_train:
         listed = "; ".join(

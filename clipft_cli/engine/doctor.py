@@ -16,7 +16,7 @@ from .files.cache_files import feature_files, image_files
 from .machine.hardware import find_machine
 
 PACKAGES = ("clipft-cli", "torch", "torchvision", "open_clip_torch", "timm", "safetensors", "numpy", "pillow")
-EXTRAS = ("tensorboard", "pyarrow", "onnxruntime", "bitsandbytes")
+EXTRAS = ("tensorboard", "pyarrow", "onnxruntime", "bitsandbytes", "wandb", "mlflow", "trackio")
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",

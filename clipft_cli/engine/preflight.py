@@ -20,12 +20,14 @@ from .files.places import read_places
 from .manifest import require_data_set, require_training_images
 from .run_dir import find_checkpoint, interrupted_run, refuse_taken
 from .sources.unprepared import is_unprepared
+from .trackers.reporting import require_trackers
 
 
 def check_training(config: TrainConfig, *, is_written: bool = True) -> None:
     """Raises DataError where there is no data set to train on, ResourceError where the run is to be written to a folder
     that is taken.
     """
+    require_trackers(config.training.report_to)
     require_training_images(config.data.dir)
     if config.output_dir is not None and is_written:
         refuse_taken(config.output_dir)

@@ -65,6 +65,8 @@ from .metrics.val import ValMetrics
 from .pages.model_card import on_val, recipe_of, write_model_card
 from .preparation.changes import find_changes
 from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished, write_pointer
+from .trackers.curves import Curves
+from .trackers.reporting import Reporting, require_trackers
 
 
 def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False) -> TrainResult:
@@ -73,6 +75,7 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
     `is_rehearsed`: what to expect of it has been measured and told already.
     """
     began = time.perf_counter()
+    require_trackers(config.training.report_to)
     material = load_material(config, _read_data(config, on_event))
     _warn_of_shapes(material, on_event)
     meter = EnergyMeter(material.precision.device)
@@ -302,11 +305,16 @@ def _run(
     on_event(EpochDone(zero_shot_record(start.zero_shot), is_best=False))
     with (
         listing_bad([material.train_set, material.val_set], run_dir, on_event),
-        TensorBoard(run_dir, run.groups, run.plan, state.step) as board,
+        TensorBoard(run_dir, state.step) if _has_board(material) else contextlib.nullcontext() as board,
+        _reporting(material, run_dir, on_event) as trackers,
     ):
+        curves = Curves(run.groups, run.plan)
 
         def tell(event: Event) -> None:
-            board(event)
+            values = curves.of(event)
+            if board is not None:
+                board(event, values)
+            trackers(event, values)
             on_event(event)
 
         tell(EpochDone(start_record(start), is_best=False))
@@ -314,12 +322,22 @@ def _run(
         finished = finish(run, state, begin_with, on_event, stop)
         run.prefix.close(on_event)
         _tell_of_never_answered(material, finished.logits, on_event)
-        board.add_mistakes(run.val_set, finished.logits, state.step)
+        if board is not None:
+            board.add_mistakes(run.val_set, finished.logits, state.step)
     measured = on_val(finished.card, finished.logits.numpy(), run.val_set.labels)
     write_model_card(finished.checkpoint, finished.card, [measured], len(run.train_set), recipe_of(run.config))
     result = result_of(run, state, start, finished, time.perf_counter() - began, joules_of(meter))
     _close(run_dir, result)
     return result
+
+
+def _has_board(material: Material) -> bool:
+    return "tensorboard" in material.config.training.report_to
+
+
+def _reporting(material: Material, run_dir: RunDir, on_event: OnEvent) -> Reporting:
+    config = material.config
+    return Reporting(config.training.report_to, run_dir.path, config.model_dump(mode="json"), on_event)
 
 
 def _begin(run: Run, start: Start, on_event: OnEvent, digests: dict[str, str], *, is_resumed: bool) -> TrainState:
@@ -370,6 +388,9 @@ def _keep_start(
     if method.learns:
         append_metrics(run_dir, start_record(start), state)
         on_event(EpochDone(start_record(start), is_best=False))
+    measured_once = EpochDone(start_record(start), is_best=False)
+    with _reporting(material, run_dir, on_event) as trackers:
+        trackers(measured_once, Curves().of(measured_once))
     kept = Kept(epoch=0, start=start.kind)
     labels = torch.from_numpy(material.val_set.labels)
     temperature, before, after = calibrate(start.val_logits, labels)

@@ -33,6 +33,7 @@ DECIDES_NOTHING = (
     "model.name",
     "model.pretrained",
     "model.cache_dir",
+    "training.report_to",
     "hardware.device",
     "hardware.gradient_checkpointing",
     "hardware.channels_last",

@@ -5,17 +5,15 @@ TensorBoard shows the groups of its curves by the alphabet: loss, val, work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from types import TracebackType
 
 import numpy as np
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from ..events import EpochDone, EpochRecord, Event, StepDone
+from ..events import EpochDone, Event, StepDone
 from ..images.dataset import ImageDataset
-from ..optim.groups import Group, by_rate
-from ..optim.unfreeze import UnfreezePlan
 from ..preparation.layout import markdown_text
 from ..run_dir import RunDir
 
@@ -28,13 +26,8 @@ class TensorBoard:
     def __init__(
         self,
         run_dir: RunDir,
-        groups: Sequence[Group],
-        plan: UnfreezePlan,
         resumed_at: int,
     ) -> None:
-        self._groups = groups
-        self._plan = plan
-        self._rates = by_rate(groups, plan)
         self._is_new = resumed_at == 0
         # where nothing was trained yet, the start is written anew; else all after the saved step is
         self._writer = SummaryWriter(str(run_dir.events), purge_step=0 if self._is_new else resumed_at + 1)
@@ -47,31 +40,16 @@ class TensorBoard:
     ) -> None:
         self._writer.close()
 
-    def __call__(self, event: Event) -> None:
-        """Write what this event holds for TensorBoard."""
+    def __call__(self, event: Event, values: Mapping[str, float]) -> None:
+        """Write the numbers of this event; a resumed run has those of its start."""
         if isinstance(event, StepDone):
-            self._write_step(event)
-        elif isinstance(event, EpochDone) and event.record.epoch > 0:
-            self._write_epoch(event.record)
-            trained = self._plan.trains(event.record.epoch - 1)
-            n_parameters = sum(group.n_parameters for group in self._groups if group.layer in trained)
-            self._writer.add_scalar("work/trainable_parameters", n_parameters, event.record.step)
-        elif isinstance(event, EpochDone) and self._is_new:
-            self._write_epoch(event.record)
-
-    def _write_step(self, event: StepDone) -> None:
-        self._writer.add_scalar("loss/train", event.loss, event.step)
-        for name in ("grad_norm", "images_per_second", "data_wait_share"):
-            self._writer.add_scalar(f"work/{name}", getattr(event, name), event.step)
-        trained = self._plan.trains(event.epoch - 1)  # the rest stands still: points of zeros
-        for name, first in self._rates.items():
-            if self._groups[first].layer in trained:
-                self._writer.add_scalar(f"work/learning_rate of {name}", event.rates[first], event.step)
-
-    def _write_epoch(self, record: EpochRecord) -> None:
-        for name, value in record.val.items():
-            tag = "loss/val" if name == "loss" else f"val/{name}"
-            self._writer.add_scalar(tag, value, record.step)
+            step = event.step
+        elif isinstance(event, EpochDone) and (event.record.epoch > 0 or self._is_new):
+            step = event.record.step
+        else:
+            return
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
 
     def add_mistakes(self, dataset: ImageDataset, logits: torch.Tensor, step: int) -> None:
         """The misclassified images the model was surest of, with a line of text each."""

@@ -23,7 +23,7 @@ def test_names_are_no_html_and_no_links(tmp_path):
     manifest = write_colours(tmp_path / "colours", {"val": 1})
     manifest = replace(manifest, classes=(ClassInfo("evil", EVIL), *manifest.classes[1:]))
     dataset = ImageDataset(manifest, manifest.split("val"), Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3))
-    with TensorBoard(RunDir(tmp_path), (), UnfreezePlan(()), 0) as board:
+    with TensorBoard(RunDir(tmp_path), 0) as board:
         board.add_mistakes(dataset, torch.tensor([[0.0, 9.0, 0.0]] * 3), 1)
     events = EventAccumulator(str(tmp_path)).Reload()
     (text,) = events.Tensors("val/misclassified/text_summary")
