@@ -15,6 +15,10 @@ from clipft_cli.engine.labels.names import class_name
         (["0", "0.0"], "the way one number is written"),
         (["01", "1", "1.0"], "the way one number is written"),
         (["cat", "cat\u200b"], "characters that cannot be seen"),
+        (["CAT", "ＣＡＴ"], "the form of letters, quotes or dashes"),
+        (["fine", "ﬁne"], "the form of letters, quotes or dashes"),
+        (["cat's", "cat\u2019s"], "the form of letters, quotes or dashes"),
+        (["C-3", "C\u20133"], "the form of letters, quotes or dashes"),
         (["golden retriever", "golden_retriever"], "blanks, hyphens or underscores"),
     ],
 )
