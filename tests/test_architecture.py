@@ -37,6 +37,7 @@ NOUNS_IN_ORDER = (
     "comparison",
     "pages",
     "exports",
+    "serving",
 )
 INVOCATIONS = ((), *((command,) for command in COMMANDS))
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "Classify images with a fine-tuned model.",
     "compare": "Say which method is worth its cost.",
     "export": "Write a fine-tuned model in a format that others use, checked.",
+    "serve": "Answer over HTTP with an ONNX export.",
     "help": "Explain a command, a key of the configuration, or a preset.",
     "info": "List the runs, or tell of one.",
     "doctor": "Tell of this machine and installation, to paste into a report.",

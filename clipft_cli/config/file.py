@@ -7,6 +7,7 @@ from .evaluate import EvaluateOptions
 from .export import ExportOptions
 from .predict import PredictOptions
 from .prepare import PrepareOptions
+from .serve import ServeOptions
 from .train import TrainConfig
 
 
@@ -18,3 +19,4 @@ class FileConfig(TrainConfig):
     predict: PredictOptions = PredictOptions()
     compare: CompareOptions = CompareOptions()
     export: ExportOptions = ExportOptions()
+    serve: ServeOptions = ServeOptions()

@@ -29,6 +29,7 @@ READ = frozenset(
         "export.checkpoint",
         "export.data_dir",
         "export.runtime",
+        "serve.export",
     }
 )
 """Keys whose value is, or may be, the place of something that is there already."""
