@@ -43,11 +43,18 @@ def by_classes(prefix: str, base: Folder) -> list[Layout]:
             )
             for kid in kids[:N_VARIANTS]
         ]
-        return [*_numbered_splits(prefix, kids), variants_together(prefix, kids), *single, plain]
+        together = [variants_together(prefix, kids), *([_grouped(prefix, kids)] if len(kids) > 2 else [])]
+        return [*_numbered_splits(prefix, kids), *together, *single, plain]
     if len(kids) == 2 and len(deep) == 1 and not (other := next(kid for kid in kids if kid is not deep[0])).full():
         words = f"classes are {named(kid.name for kid in deep[0].full())}; {shown(other.name, 40)} ({images([other])})"
         return [Layout(f"{prefix}{literal(deep[0].name)}/{{class}}", words + " is left out"), plain]
     return [plain, *_by_folders_inside(prefix, kids)]
+
+
+def _grouped(prefix: str, kids: Sequence[Folder]) -> Layout:
+    inside = [kid for folder in kids for kid in folder.full()]
+    words = f"classes are {named(k.name for k in inside)}, and images of one of {named(kid.name for kid in kids)}"
+    return Layout(f"{prefix}{{group}}/{{class}}{mask_tail(inside)}", f"{words} belong together (a patient, a place)")
 
 
 def _numbered_splits(prefix: str, kids: Sequence[Folder]) -> list[Layout]:

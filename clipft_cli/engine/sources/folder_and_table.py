@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from ...errors import Answer, ClipftError, Question
 from ..files.visible import shown
+from ..manifest import SPLITS
 from .folders import FOLDER
 from .listing import Listing
 from .source import SourceRequest
@@ -35,7 +37,10 @@ def list_folder_and_table(request: SourceRequest) -> Listing:
     by_folder = {item.file: item.label for item in listing.items}
     for path in tables_in(root):
         readings = list(_readings(path, request, root))
-        if not readings or any(_says_the_same(table, by_folder) for table, _ in readings):
+        same = next((reading for reading in readings if _says_the_same(reading[0], by_folder)), None)
+        if not readings or same:
+            if same:
+                _warn_of_splits(listing, *same, path, request)
             continue
         raise request.question(
             f"{root}: its folders and {path.relative_to(root)} give images different classes",
@@ -64,6 +69,21 @@ def _readings(path: Path, request: SourceRequest, root: Path) -> Iterator[tuple[
                 yield list_one(path, replace(request, options=options), None, root), answer.settings
     except ClipftError:
         return
+
+
+def _warn_of_splits(
+    listing: Listing, table: Listing, settings: Mapping[str, str], path: Path, request: SourceRequest
+) -> None:
+    """Say that a table gives splits to images whose folders give none."""
+    counts = Counter(item.split for item in table.items if item.split)
+    if len(counts) < 2 or any(item.split for item in listing.items) or request.options.split_column is not None:
+        return
+    given = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS if counts[split])
+    way = request.question("", [Answer("", {**alone(path, request.path), **settings})]).commands[0]
+    listing.warnings.append(
+        f"{path.relative_to(request.path)} gives splits ({given}), which the folders do not: `{way}` takes them;"
+        " `--split-column none` says that they do not count"
+    )
 
 
 def _says_the_same(table: Listing, by_folder: Mapping[Path, str]) -> bool:

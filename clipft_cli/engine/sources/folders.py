@@ -31,7 +31,11 @@ OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", READING_PA
 OUTSIDE = "outside any class folder"
 _NO_FIT = "does not fit --paths"
 
-_split_word = lru_cache(4096)(split_word)
+
+@lru_cache(4096)
+def _split_word(text: str) -> SplitWord | None:
+    """The split that a folder names, or the innermost of several: `train/val` is val, `test/images` is test."""
+    return next((word for part in reversed(text.split("/")) if (word := split_word(part))), None)
 
 
 def _numbered_word(text: str) -> SplitWord | None:
@@ -141,8 +145,9 @@ def _set_unlabelled_aside(listing: Listing) -> None:
 def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> None:
     """A problem for each folder in the place of a class, or of a split, in which no image lies."""
     filled = {item.label for item in listing.items}
-    images = [item.name for item in listing.items] + [path.as_posix() for path in tree.files if is_image_like(path)]
-    seen = {parent for name in images for parent in PurePosixPath(name).parents}
+    taken = {parent for item in listing.items for parent in PurePosixPath(item.name).parents}
+    images = (PurePosixPath(path.as_posix()) for path in tree.files if is_image_like(path))
+    seen = taken | {parent for path in images for parent in path.parents}
     of_class, of_split = template.down_to("class"), template.down_to("split")
     for folder in tree.folders:
         path = PurePosixPath(folder.as_posix())
@@ -150,7 +155,7 @@ def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> Non
         if is_known_split and path not in seen:
             listing.problems.append(Problem(path.as_posix(), EMPTY_SPLIT))
         fields = match(of_class, path.as_posix()) if of_class is not None else None
-        if fields is None or not _split_word(fields.get("split", "train")):
+        if fields is None or path in taken or not _split_word(fields.get("split", "train")):
             continue
         name = class_name(fields["class"])
         if name not in filled:

@@ -46,12 +46,18 @@ def splits_in_file_names(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
     names = [name for kid in kids for name in kid.images]
     if len(kids) < 2 or not names:
         return []
+    stems = [name.rpartition(".")[0] or name for name in names]
     for separator in _SEPARATORS:
-        words = {name: word for name in names if _exact(word := name.partition(separator)[0])}
-        if len(words) >= _FITS * len(set(names)) and len({_exact(word) for word in words.values()}) > 1:
-            field = f"{{split:{'|'.join(sorted(map(re.escape, set(words.values()))))}}}"
-            said = f"classes are {named(kid.name for kid in kids)}, files begin with the split"
-            return [Layout(f"{prefix}{{class}}/{field}{separator}*", said), class_layout(prefix, kids)]
+        for is_first in (True, False):
+            words = [_parted(stem, separator, is_first)[0] for stem in stems]
+            said = {word for word in words if _exact(word)}
+            if sum(word in said for word in words) < _FITS * len(words) or len(set(map(_exact, said))) < 2:
+                continue
+            field = f"{{split:{'|'.join(sorted(map(re.escape, said)))}}}"
+            name = f"{field}{separator}*" if is_first else f"*{separator}{field}.*"
+            where = "begin" if is_first else "end"
+            told = f"classes are {named(kid.name for kid in kids)}, the names of files {where} with the split"
+            return [Layout(f"{prefix}{{class}}/{name}", told), class_layout(prefix, kids)]
     return []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...config.data import SplitName
 from ..files.visible import shown
@@ -31,6 +31,8 @@ class _Part:
     word: SplitWord
     passed: list[Folder]
     kids: list[Folder]
+    above: tuple[Folder, ...] = ()
+    """The split that it lies in, where it is one inside another: `train/val`."""
 
     @property
     def split(self) -> SplitName | None:
@@ -65,7 +67,7 @@ def _by_splits(prefix: str, base: Folder) -> list[Layout]:
     if joined := split_and_class_in_one(prefix, kids):
         return joined
     words = {kid.name: split_word(kid.name) for kid in kids}
-    parts = [_part(kid, word) for kid in kids if (word := words[kid.name])]
+    parts = [part for kid in kids if (word := words[kid.name]) for part in _with_inner(_part(kid, word))]
     beside = [kid for kid in kids if words[kid.name] is None]
     deep = [part for part in parts if part.kids]
     if not deep:
@@ -93,6 +95,19 @@ def _part(folder: Folder, word: SplitWord) -> _Part:
     kids = without_masks(last.full())
     is_flat = len(kids) == 1 and kids[0].name.casefold() in IMAGE_FOLDERS and not kids[0].full()
     return _Part(folder, word, passed, [] if is_flat else kids)
+
+
+def _with_inner(part: _Part) -> list[_Part]:
+    """A split, and those that lie among its class folders with the same classes inside: `train/val/cat`."""
+    inside = [(kid, word) for kid in part.kids if (word := split_word(kid.name)) and word.is_exact]
+    own = [kid for kid in part.kids if all(kid is not other for other, _ in inside)]
+    classes = {as_read(kid.name) for kid in own}
+    found = [
+        replace(_part(kid, word), above=(part.folder, *part.passed))
+        for kid, word in inside
+        if len({as_read(below.name) for below in kid.full()} & classes) > 1
+    ]
+    return [replace(part, kids=own), *found] if inside and len(found) == len(inside) else [part]
 
 
 def _split_layout(prefix: str, parts: Sequence[_Part], beside: Sequence[Folder] = ()) -> Layout:
@@ -140,6 +155,8 @@ def _is_lone_class(part: _Part, train: set[str]) -> bool:
 
 def _split_fields(parts: Sequence[_Part]) -> str:
     """The part of a template for splits, down to their class folders; with a slash at its end."""
+    if any(part.above for part in parts):
+        return _named_split_fields(parts)
     ways = {tuple(folder.name for folder in part.passed) for part in parts}
     is_alone = all(
         len(above.full()) == 1 for part in parts for above in [part.folder, *part.passed][: len(part.passed)]
@@ -153,7 +170,8 @@ def _split_fields(parts: Sequence[_Part]) -> str:
 
 def _named_split_fields(parts: Sequence[_Part]) -> str:
     """As `_split_fields`, of these folders alone."""
-    paths = ["/".join(re.escape(folder.name) for folder in (part.folder, *part.passed)) for part in parts]
+    paths = ["/".join(re.escape(f.name) for f in (*part.above, part.folder, *part.passed)) for part in parts]
+    paths.sort(key=lambda path: -path.count("/") if any(part.above for part in parts) else 0)
     return "{split:" + "|".join(paths) + "}/"
 
 

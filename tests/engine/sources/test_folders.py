@@ -45,6 +45,14 @@ def test_a_split_of_loose_images_is_unlabelled_and_not_empty(tmp_path: Path) -> 
     assert [problem.reason for problem in read(tmp_path).problems] == [UNLABELLED] * 2
 
 
+def test_a_split_inside_another_is_a_split_of_its_own(tmp_path: Path) -> None:
+    for place, n in (("train", 3), ("train/val", 2), ("test/images", 1)):
+        class_folders(tmp_path / place, n, start=100 * n)
+    found = read(tmp_path)
+    assert Counter(item.split for item in found.items) == {"train": 6, "val": 4, "test": 2}
+    assert (found.problems, found.warnings) == ([], [])
+
+
 def test_folders_0_1_and_2_are_the_splits_that_a_template_says(tmp_path: Path) -> None:
     for number, n in (("0", 5), ("1", 2), ("2", 3)):
         class_folders(tmp_path / number, n, start=100 * int(number))

@@ -55,13 +55,25 @@ TREES: dict[str, tuple[str, str]] = {
         "cat/test_1.png; cat/train_1.png; cat/train_2.png; dog/test_3.png; dog/train_4.png; dog/train_5.png",
         "{class}/{split:test|train}_* | {class}",
     ),
+    "splits at the end of the names of files": (
+        "cat/1-test.png; cat/2-train.png; cat/3-train.png; dog/4-test.png; dog/5-train.png",
+        "{class}/*-{split:test|train}.* | {class}",
+    ),
+    "val inside train": (
+        "test/cat/*3; test/dog/*3; train/cat/*5; train/dog/*5; train/val/cat/*2; train/val/dog/*2",
+        "{split:train/val|test|train}/{class}",
+    ),
+    "patients above": (
+        "p1/ill/*2; p1/well/*2; p2/ill/*2; p2/well/*2; p3/ill/*2; p3/well/*2",
+        "*/{class} | {group}/{class} | p1/{class} | p2/{class} | p3/{class} | {class}",
+    ),
     "one word in the names of files": (
         "cat/test_1.png; cat/test_2.png; dog/test_3.png; dog/test_4.png",
         "{class}",
     ),
     "0, 1 and 2": (
         "0/cat/*5; 0/dog/*5; 1/cat/*3; 1/dog/*3; 2/cat/*3; 2/dog/*3",
-        "{split}/{class} | */{class} | 0/{class} | 1/{class} | 2/{class} | {class}",
+        "{split}/{class} | */{class} | {group}/{class} | 0/{class} | 1/{class} | 2/{class} | {class}",
     ),
     "other languages": (
         "Prüfung/Hund/*3; Prüfung/Katze/*3; Trainingsdaten/Hund/*5; Trainingsdaten/Katze/*5",

@@ -154,6 +154,19 @@ def test_a_table_that_gives_images_in_class_folders_other_classes_is_asked_about
     assert counts(kind.read(asked("set", Path("w"), paths="{class}"))) == {(None, "cat"): 4, (None, "dog"): 4}
 
 
+def test_splits_of_a_table_that_agrees_with_the_class_folders_are_pointed_out() -> None:
+    pictures("set", [f"{label}/{i}.jpg" for i, label in labelled(8)])
+    rows = [f"{x}/{i}.jpg,{x},{('train', 'train', 'test', 'test')[k % 4]}" for k, (i, x) in enumerate(labelled(8))]
+    write("set/all.csv", "image,label,split", rows)
+    kind, _ = source_of("set")
+    said = kind.read(asked("set", Path("w"))).warnings
+    assert said == [
+        "all.csv gives splits (train 4, test 4), which the folders do not: `clipft prepare set/all.csv` takes them;"
+        " `--split-column none` says that they do not count"
+    ]
+    assert kind.read(asked("set", Path("w"), split_column="none")).warnings == []
+
+
 COLUMNS = [f"{i},{'rg'[k // 4]},{'xy'[k in (1, 4, 5, 6)]}" for k, (i, _) in enumerate(labelled(8))]
 
 
