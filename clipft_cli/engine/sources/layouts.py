@@ -87,7 +87,7 @@ def _by_splits(prefix: str, base: Folder) -> list[Layout]:
     if agree and not rivals and is_beside_clear:
         return _with_lone_class(prefix, deep, train) or [taken]
     together = [variants_together(prefix, kids)] if rivals and agree else []
-    return [taken, *together, class_layout(prefix, kids)]
+    return [taken, *_innermost(prefix, deep), *together, class_layout(prefix, kids)]
 
 
 def _part(folder: Folder, word: SplitWord) -> _Part:
@@ -116,6 +116,19 @@ def _split_layout(prefix: str, parts: Sequence[_Part], beside: Sequence[Folder] 
     if beside:
         words += f"; {named(kid.name for kid in beside)} ({images(beside)}) left out"
     return Layout(prefix + _split_fields(parts) + "{class}" + mask_tail(kids), words)
+
+
+def _innermost(prefix: str, deep: Sequence[_Part]) -> list[Layout]:
+    """The readings of splits with folders of class folders inside: `train/patient 1/ill`."""
+    below = [kid for part in deep for kid in part.kids if not kid.images and len(kid.full()) > 1]
+    if not below or any(part.above for part in deep):
+        return []
+    names = named(inside.name for kid in below for inside in kid.full())
+    found = [Layout(prefix + "{split}/**/{class}/*", f"classes are the innermost folders: {names}")]
+    if all(not kid.images for part in deep for kid in part.folder.full()):
+        words = f"classes are {names}, and images of one folder above belong together"
+        found.append(Layout(prefix + "{split}/{group}/{class}", words))
+    return found
 
 
 def _with_lone_class(prefix: str, deep: Sequence[_Part], train: set[str]) -> list[Layout]:
@@ -208,7 +221,7 @@ def _by_splits_inside(prefix: str, base: Folder) -> list[Layout]:
     fit = [kid for kid in kids if not kid.images and all(split_word(inside.name) for inside in kid.full())]
     words = {word for kid in fit for inside in kid.full() if (word := split_word(inside.name))}
     if len(fit) * 2 <= len(kids) or len({word.split for word in words}) < 2:
-        return []
+        return _splits_in_some(prefix, kids, fit)
     parts = [_part(inside, word) for kid in fit for inside in kid.full() if (word := split_word(inside.name))]
     names = named(kid.name for kid in kids)
     deep = [part for part in parts if part.kids]
@@ -228,3 +241,13 @@ def _by_splits_inside(prefix: str, base: Folder) -> list[Layout]:
         for kid in fit[:N_VARIANTS]
     ]
     return [together, *single, plain]
+
+
+def _splits_in_some(prefix: str, kids: Sequence[Folder], fit: Sequence[Folder]) -> list[Layout]:
+    """The readings where a folder among others holds splits with class folders inside: `raw/cat`, `ready/train/cat`."""
+    found = [
+        Layout(prefix + literal(kid.name) + "/" + layout.template, f"{shown(kid.name, 40)} alone: {layout.words}")
+        for kid in fit
+        for layout in _by_splits("", kid)[:1]
+    ]
+    return [*found, class_layout(prefix, kids)] if found else []

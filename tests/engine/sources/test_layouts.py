@@ -59,6 +59,18 @@ TREES: dict[str, tuple[str, str]] = {
         "cat/1-test.png; cat/2-train.png; cat/3-train.png; dog/4-test.png; dog/5-train.png",
         "{class}/*-{split:test|train}.* | {class}",
     ),
+    "splits in one of two folders": (
+        "raw/cat/*3; raw/dog/*3; ready/test/cat/*2; ready/test/dog/*2; ready/train/cat/*3; ready/train/dog/*3",
+        "ready/{split}/{class} | {class}",
+    ),
+    "patients inside splits": (
+        "test/p3/a/*2; test/p3/b/*2; train/p1/a/*2; train/p1/b/*2; train/p2/a/*2; train/p2/b/*2",
+        "{split:test/p3|train}/{class} | {split}/**/{class}/* | {split}/{group}/{class} | {class}",
+    ),
+    "variants inside train": (
+        "test/a/*2; test/b/*2; train/augmented/a/*2; train/augmented/b/*2; train/original/a/*2; train/original/b/*2",
+        "{split}/{class} | {split}/**/{class}/* | {class}",
+    ),
     "val inside train": (
         "test/cat/*3; test/dog/*3; train/cat/*5; train/dog/*5; train/val/cat/*2; train/val/dog/*2",
         "{split:train/val|test|train}/{class}",
