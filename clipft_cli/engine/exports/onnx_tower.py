@@ -64,8 +64,7 @@ def tower_graph(source: Source) -> onnx.ModelProto:
             verbose=False,
         )
     graph: onnx.ModelProto = program.model_proto
-    for value in graph.graph.value_info:  # names of shapes inside, of no use to anybody
-        value.doc_string = ""
+    del graph.graph.value_info[:]  # shapes inside, wrong in torch 2.10; whoever needs them infers them
     for node in graph.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
