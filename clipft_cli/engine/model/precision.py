@@ -101,7 +101,8 @@ def set_up(hardware: HardwareConfig, trained_in: TrainedIn | None = None) -> Pre
     torch.set_num_threads(n_threads)  # told its own number too: from then on MKL never takes fewer, as after a resume
     WAITS.watch(n_threads)
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # what a library makes on "the" GPU is made there
+        if device.index is not None:  # plain "cuda" is the current one
+            torch.cuda.set_device(device)  # what a library makes on "the" GPU is made there
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
     if hardware.deterministic:

@@ -58,6 +58,11 @@ def test_a_gpu_beyond_the_last_is_refused_with_those_that_are_there(monkeypatch,
         choose_device(f"cuda:{n}")
 
 
+def test_cuda_without_a_number_is_the_current_card(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert set_up(HardwareConfig(device="cuda", mixed_precision="no")).device == torch.device("cuda")
+
+
 @pytest.mark.parametrize("wish", ["cpu:0", "CPU", " cpu "])
 def test_the_cpu_has_several_names(wish):
     assert choose_device(HardwareConfig(device=wish).device) == CPU
