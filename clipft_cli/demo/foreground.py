@@ -26,8 +26,8 @@ def paint_foreground(picture: Image.Image, name: str, rng: np.random.Generator) 
         size = rng.uniform(0.06, 0.12) * side
         x, y = rng.uniform(0.2, 0.8) * side, side * rng.uniform(0.84, 0.94)
         colour: Rgb = ((214, 70, 64), (236, 196, 60), (66, 130, 200), (190, 214, 70))[rng.integers(4)]
-        blob(draw, x, y, size, size, shaded(colour, rng, 0.05))
-        blob(draw, x - size * 0.3, y - size * 0.35, size * 0.25, size * 0.2, (250, 244, 236))
+        blob(draw, (x, y), (size, size), shaded(colour, rng, 0.05))
+        blob(draw, (x - size * 0.3, y - size * 0.35), (size * 0.25, size * 0.2), (250, 244, 236))
 
 
 def _tufts(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, ground: Rgb) -> None:
@@ -46,4 +46,4 @@ def _branch(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int) -> N
     for leaf in range(rng.integers(8, 20)):
         cx = x + inward * (leaf * 0.022 + rng.uniform(0, 0.05)) * side
         cy = y + rng.normal(0, 0.06) * side
-        blob(draw, cx, cy, side * 0.035, side * 0.018, shaded((96, 140, 74), rng, 0.2))
+        blob(draw, (cx, cy), (side * 0.035, side * 0.018), shaded((96, 140, 74), rng, 0.2))

@@ -37,8 +37,9 @@ def shaded(colour: Rgb, rng: np.random.Generator, spread: float = 0.10) -> Rgb:
     return red, green, blue
 
 
-def blob(draw: ImageDraw.ImageDraw, x: float, y: float, rx: float, ry: float, colour: Rgb) -> None:
-    """A filled ellipse by centre and radii, in pixels."""
+def blob(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radii: tuple[float, float], colour: Rgb) -> None:
+    """A filled ellipse by centre (x, y) and radii (x, y), in pixels."""
+    (x, y), (rx, ry) = centre, radii
     draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=colour)
 
 
@@ -48,10 +49,8 @@ def _clouds(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, hori
         for _ in range(4):
             blob(
                 draw,
-                x + rng.normal(0, side * 0.07),
-                y + rng.normal(0, 2),
-                side * 0.07,
-                side * 0.03,
+                (x + rng.normal(0, side * 0.07), y + rng.normal(0, 2)),
+                (side * 0.07, side * 0.03),
                 (244, 246, 248),
             )
 
@@ -62,10 +61,8 @@ def _tree(draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, foot: f
     for _ in range(5):
         blob(
             draw,
-            x + rng.normal(0, size * 0.15),
-            foot - size * rng.uniform(0.5, 0.9),
-            size * 0.22,
-            size * 0.2,
+            (x + rng.normal(0, size * 0.15), foot - size * rng.uniform(0.5, 0.9)),
+            (size * 0.22, size * 0.2),
             shaded(green, rng),
         )
 
@@ -76,10 +73,8 @@ def _meadow(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, hori
         width = rng.uniform(0.4, 0.9) * side
         blob(
             draw,
-            rng.uniform(0, side),
-            horizon + 0.05 * side,
-            width,
-            rng.uniform(0.1, 0.2) * side,
+            (rng.uniform(0, side), horizon + 0.05 * side),
+            (width, rng.uniform(0.1, 0.2) * side),
             shaded((128, 172, 112), rng),
         )
     draw.rectangle((0, horizon + 0.04 * side, side, horizon + 0.2 * side), fill=shaded((136, 178, 96), rng, 0.05))
@@ -87,7 +82,7 @@ def _meadow(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, hori
     for _ in range(rng.integers(10, 50)):
         y = rng.uniform(horizon + 0.06 * side, side)
         size = 0.6 + 1.6 * (y - horizon) / side
-        blob(draw, rng.uniform(0, side), y, size, size, petals[rng.integers(len(petals))])
+        blob(draw, (rng.uniform(0, side), y), (size, size), petals[rng.integers(len(petals))])
 
 
 def _beach(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizon: float) -> None:
@@ -125,7 +120,7 @@ def _indoor(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, hori
         draw.line((0, y, side, y), fill=(150, 110, 76), width=1)
     if rng.random() < 0.7:
         rug = shaded(((184, 96, 88), (96, 122, 150), (212, 184, 132))[rng.integers(3)], rng)
-        blob(draw, side / 2, 0.9 * side, 0.5 * side, 0.12 * side, rug)
+        blob(draw, (side / 2, 0.9 * side), (0.5 * side, 0.12 * side), rug)
 
 
 def _snow(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizon: float) -> None:
@@ -135,9 +130,9 @@ def _snow(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizo
         for tier in range(3):
             top, wide = horizon + 3 - size * (1 - tier * 0.22), size * (0.14 + 0.07 * tier)
             draw.polygon(((x, top), (x - wide, top + size * 0.42), (x + wide, top + size * 0.42)), fill=green)
-    blob(draw, rng.uniform(0, side), horizon + 0.12 * side, 0.8 * side, 0.14 * side, (226, 234, 244))
+    blob(draw, (rng.uniform(0, side), horizon + 0.12 * side), (0.8 * side, 0.14 * side), (226, 234, 244))
     for _ in range(rng.integers(0, 60)):
-        blob(draw, rng.uniform(0, side), rng.uniform(0, side), 0.8, 0.8, (252, 252, 255))
+        blob(draw, (rng.uniform(0, side), rng.uniform(0, side)), (0.8, 0.8), (252, 252, 255))
 
 
 def _park(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizon: float) -> None:
@@ -155,16 +150,14 @@ def _park(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizo
 
 def _sunset(draw: ImageDraw.ImageDraw, rng: np.random.Generator, side: int, horizon: float) -> None:
     x, size = rng.uniform(0.1, 0.9) * side, rng.uniform(0.06, 0.12) * side
-    blob(draw, x, horizon - rng.uniform(0, 0.12) * side, size * 1.5, size * 1.5, (252, 196, 130))
-    blob(draw, x, horizon - rng.uniform(0, 0.12) * side, size, size, (255, 226, 170))
+    blob(draw, (x, horizon - rng.uniform(0, 0.12) * side), (size * 1.5, size * 1.5), (252, 196, 130))
+    blob(draw, (x, horizon - rng.uniform(0, 0.12) * side), (size, size), (255, 226, 170))
     for colour in ((156, 96, 112), (118, 78, 96)):
         for _ in range(3):
             blob(
                 draw,
-                rng.uniform(0, side),
-                horizon + 0.06 * side,
-                rng.uniform(0.2, 0.6) * side,
-                rng.uniform(0.08, 0.16) * side,
+                (rng.uniform(0, side), horizon + 0.06 * side),
+                (rng.uniform(0.2, 0.6) * side, rng.uniform(0.08, 0.16) * side),
                 colour,
             )
     draw.rectangle((0, horizon + 0.05 * side, side, horizon + 0.16 * side), fill=(122, 92, 84))

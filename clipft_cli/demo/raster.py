@@ -68,10 +68,10 @@ def noise_tiles() -> tuple[np.ndarray, np.ndarray]:
 def paint(canvas: Canvas, view: View, fur: Fur) -> None:
     """Add every part of the view to the canvas."""
     for part, ends, radii in zip(view.parts, view.ends, view.radii, strict=True):
-        _paint_part(canvas, part, ends, radii, fur, view.scale)
+        _paint_part(canvas, part, fur, ends=ends, radii=radii, scale=view.scale)
 
 
-def _paint_part(canvas: Canvas, part: Part, ends: np.ndarray, radii: np.ndarray, fur: Fur, scale: float) -> None:
+def _paint_part(canvas: Canvas, part: Part, fur: Fur, *, ends: np.ndarray, radii: np.ndarray, scale: float) -> None:
     window = _window(ends, radii, len(canvas.z))
     if window is None:
         return

@@ -78,7 +78,7 @@ def compare(
     _refuse_training(config, contenders)
     with staging_folder(_free_folder(config.compare.output_dir)) as staging:
         contenders, n_seeds, cut = _trained(config, contenders, manifest, on_event)
-        measured, measurer = _measured(config, contenders, n_seeds, manifest, rows, other, on_event)
+        measured, measurer = _measured(config, contenders, manifest, on_event, n_seeds=n_seeds, rows=rows, other=other)
         pairs = build_pairs(measured, config.compare.correction)
         for text in differing_bases(measured):
             on_event(Note(text, is_warning=True))
@@ -263,11 +263,12 @@ def _n_seen(item: Contender, manifest: Manifest) -> int:
 def _measured(
     config: CompareConfig,
     contenders: Sequence[Contender],
-    n_seeds: int,
     manifest: Manifest,
+    on_event: OnEvent,
+    *,
+    n_seeds: int,
     rows: Sequence[Row],
     other: Manifest | None,
-    on_event: OnEvent,
 ) -> tuple[list[TableRow], Measurer]:
     """A row for each contender, in its order, over the images that could be read."""
     precision = set_up(config.hardware)

@@ -80,7 +80,7 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
             "images_per_second": round(len(measured) / max(seconds, 1e-9), 1),
         }
         labels = match.index[images.labels]
-        scores = _scores(logits, labels, known, images, model, {**facts, "split": split})
+        scores = _scores(logits, images, model, {**facts, "split": split}, labels=labels, positions=known)
         names = [(info.name, info.readable) for info in model.classes]
         if never := never_answered(scores.logits, scores.labels, [name for name, _ in names]):
             notes += (told_of(never, split, balance_may_help=not subject.is_zero_shot),)
@@ -238,11 +238,12 @@ def _seen_before(n_seen: int | None, n: int, manifest: Manifest) -> list[str]:
 
 def _scores(
     logits: np.ndarray,
-    labels: np.ndarray,
-    positions: np.ndarray,
     images: MeasuredSplit,
     model: Measurable,
     facts: Mapping[str, Any],
+    *,
+    labels: np.ndarray,
+    positions: np.ndarray,
 ) -> Scores:
     """What could be read, in manifest order; `positions` (N,) are those of the images in it.
 

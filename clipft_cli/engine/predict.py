@@ -40,9 +40,13 @@ class Sink(Protocol):
 
 @dataclass
 class PredictSummary:
-    """What was done. `load_seconds`: until the model was ready; `seconds`: decoding and classifying after that."""
+    """What was done. `load_seconds`: until the model was ready; `seconds`: decoding and classifying after that.
+
+    `started` is on the clock of time.perf_counter.
+    """
 
     checkpoint: Path
+    started: float
     device: str = "not needed"
     precision: str = ""
     n_images: int = 0
@@ -105,7 +109,7 @@ def predict(
     checkpoint = given if given is not None and is_export(given) else find_checkpoint(given)
     if config.predict.checkpoint is None:
         on_note(f"using {checkpoint}, of the newest finished run")
-    summary = PredictSummary(checkpoint)
+    summary = PredictSummary(checkpoint, started)
     inputs = Inputs(names)
     found = iter(inputs)
     hopeless, first = _first_worth_reading(found)
@@ -113,7 +117,7 @@ def predict(
         sink.begin(config.predict.top_k)
         _pass_on((_failed(item, item.problem or "") for item in hopeless), sink, summary)
     else:
-        _classify_all(config, chain(hopeless, [first], found), sink, summary, started)
+        _classify_all(config, chain(hopeless, [first], found), sink, summary)
     summary.skipped = inputs.skipped
     return summary
 
@@ -128,9 +132,7 @@ def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput],
     return hopeless, None
 
 
-def _classify_all(
-    config: PredictConfig, found: Iterable[ImageInput], sink: Sink, summary: PredictSummary, started: float
-) -> None:
+def _classify_all(config: PredictConfig, found: Iterable[ImageInput], sink: Sink, summary: PredictSummary) -> None:
     if is_export(summary.checkpoint):
         from .exports.runtime import open_onnx  # no torch: a quarter of the time from cold, and of the memory
 
@@ -138,7 +140,7 @@ def _classify_all(
             model = open_onnx(summary.checkpoint)
             with _ahead(config, found, model.preprocess, pool) as ahead:
                 ready = Ready(model.classes, model.probabilities, "cpu (onnxruntime)", model.precision)
-                _classify_batches(config, ahead, ready, sink, summary, started)
+                _classify_batches(config.predict, ahead, ready, sink, summary)
         return
     from .checkpoint.opened import opened
 
@@ -154,7 +156,7 @@ def _classify_all(
             loaded = checkpoint.load(precision.device)
         answer = partial(probabilities, loaded, precision=precision)
         ready = Ready(loaded.classes, answer, device_label(precision.device), precision.name)
-        _classify_batches(config, ahead, ready, sink, summary, started)
+        _classify_batches(config.predict, ahead, ready, sink, summary)
 
 
 @dataclass(frozen=True)
@@ -178,15 +180,15 @@ def _ahead(
 
 
 def _classify_batches(
-    config: PredictConfig, ahead: DecodedAhead, ready: Ready, sink: Sink, summary: PredictSummary, started: float
+    options: PredictOptions, ahead: DecodedAhead, ready: Ready, sink: Sink, summary: PredictSummary
 ) -> None:
     begun = time.perf_counter()
-    summary.load_seconds = begun - started
+    summary.load_seconds = begun - summary.started
     summary.device, summary.precision = ready.device, ready.precision
-    sink.begin(min(config.predict.top_k, len(ready.classes)))
+    sink.begin(min(options.top_k, len(ready.classes)))
     decoded = iter(ahead)
-    while batch := list(islice(decoded, config.predict.batch_size)):
-        _pass_on(classify(batch, ready.classes, ready.answer, config.predict), sink, summary)
+    while batch := list(islice(decoded, options.batch_size)):
+        _pass_on(classify(batch, ready.classes, ready.answer, options), sink, summary)
     summary.seconds = time.perf_counter() - begun
 
 

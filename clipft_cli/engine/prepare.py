@@ -14,7 +14,7 @@ from .events import unheard
 from .manifest import Origin
 from .pages.contact_sheet import write_sheet
 from .preparation.draft import choose, losses_of, make_draft, settle_labels
-from .preparation.finish import describe, describe_existing, write_in_place, write_layout
+from .preparation.finish import Writing, describe, describe_existing, write_in_place, write_layout
 from .preparation.layout import work_folder
 from .preparation.reading import Reading, reading_of
 from .preparation.request import asked_options, fingerprint, identities
@@ -82,7 +82,7 @@ def prepare(
         reading = replace(reading, notes=tuple(listing.notes), warnings=tuple(draft.warnings))
         write = write_in_place if target.stays else write_update if update and room.earlier else write_layout
         origin = replace(_origin(config, target, asked, draft.shares), reading=reading.to_json())
-        manifest = write(target, work, listing, draft, origin, on_progress)
+        manifest = write(Writing(target, work, listing, draft, origin, on_progress))
         write_sheet(manifest.root / READING_PAGE, reading, listing.items)
     return describe(manifest, listing, draft, config, time.monotonic() - started)
 

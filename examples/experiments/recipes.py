@@ -84,7 +84,7 @@ def main(
                     print(method, _cost(method, job, log), flush=True)
                 if cost_only:
                     continue
-                _run(method, name, job, plan, manifest, log)
+                _run(method, job, plan, manifest, log, name=name)
 
 
 def _prepared(source: Path, scratch: Path, seed: int) -> Manifest:
@@ -96,7 +96,7 @@ def _prepared(source: Path, scratch: Path, seed: int) -> Manifest:
     return read_manifest(target)
 
 
-def _run(method: str, name: str, job: Job, plan: Plan, manifest: Manifest, log: Log) -> None:
+def _run(method: str, job: Job, plan: Plan, manifest: Manifest, log: Log, *, name: str) -> None:
     n_train, n_val, n_test = (len(manifest.split(split)) for split in ("train", "val", "test"))
     if method not in WITHOUT_EPOCHS:
         cost = _cost(method, job, log)

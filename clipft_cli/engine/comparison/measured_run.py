@@ -68,8 +68,8 @@ class Measurer:
         loaded = load_classifier(run.checkpoint, self.precision.device)
         if [info.name for info in loaded.classes] != [info.name for info in self.manifest.classes]:
             raise CheckpointError(f"{run.path}: its classes are not those of {self.manifest.root}, in this order")
-        logits = self._logits(loaded, self.manifest, self.rows, "test", f"measuring {run.path.name}", on_event)
-        images = self._splits[self._key(loaded, "test")]
+        images = self._images(loaded, "test", self.manifest, self.rows)
+        logits = self._logits(loaded, images, f"measuring {run.path.name}", on_event)
         images.refuse_too_many()
         self.bad |= {index: (bad.path, bad.reason) for index, bad in images.bad.items()}
         return Answer(
@@ -81,16 +81,17 @@ class Measurer:
             self._retention(run, loaded, on_event) if self.other is not None else None,
         )
 
-    def _logits(
-        self, loaded: Loaded, manifest: Manifest, rows: Sequence[Row], what: str, label: str, on_event: OnEvent
-    ) -> np.ndarray:
-        key = self._key(loaded, what)
+    def _images(self, loaded: Loaded, what: str, manifest: Manifest, rows: Sequence[Row]) -> MeasuredSplit:
+        """The rows as this model reads them: models that read alike share what is decoded."""
+        key = what, repr(loaded.preprocess)
         if key not in self._splits:
             data = self.config.data
             self._splits[key] = MeasuredSplit(
                 manifest, rows, loaded.preprocess, cache_gb=data.image_cache_gb, max_bad_share=data.max_bad_share
             )
-        images = self._splits[key]
+        return self._splits[key]
+
+    def _logits(self, loaded: Loaded, images: MeasuredSplit, label: str, on_event: OnEvent) -> np.ndarray:
         precision = precision_of(self.config.hardware.mixed_precision, loaded.card.precision, self.precision.device)
         self.precisions.add(precision.name)
         inference = Inference(self.loader, precision, self.batch_size, on_event)
@@ -101,10 +102,6 @@ class Measurer:
                 hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
             )
         return logits
-
-    @staticmethod
-    def _key(loaded: Loaded, what: str) -> tuple[str, str]:
-        return what, repr(loaded.preprocess)
 
     def _retention(self, run: FinishedRun, loaded: Loaded, on_event: OnEvent) -> Interval:
         """Accuracy of this image tower, under a text head, on the other data set's classes."""
@@ -118,8 +115,8 @@ class Measurer:
         rows = self.other.split("test")
         loaded.classifier.head = self._text_head(run, loaded).to(self.precision.device)
         label = f"retention of {run.path.name}"
-        logits = self._logits(loaded, self.other, rows, "retention", label, on_event)
-        images = self._splits[self._key(loaded, "retention")]
+        images = self._images(loaded, "retention", self.other, rows)
+        logits = self._logits(loaded, images, label, on_event)
         images.refuse_too_many()
         kept = np.array([index for index in range(len(rows)) if index not in images.bad])
         is_right = logits.argmax(axis=1)[kept] == images.labels[kept]

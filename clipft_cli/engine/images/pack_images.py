@@ -60,7 +60,7 @@ def keep_decoded(datasets: Mapping[str, ImageDataset], workers: int, telling: Te
                 with filelock.FileLock(folder / f"{key}.lock", timeout=0):
                     files.make_room(room - min(dataset.expected_bytes, dataset.limit_bytes), used)
                     files.sweep(used[-1])
-                    _write(used[-1], key, dataset, what, workers, telling)
+                    _write(used[-1], key, dataset, telling, what=what, workers=workers)
                     files.make_room(room, used)
                 pack = _open(used[-1], key, dataset, telling)
             if pack is not None:
@@ -87,7 +87,7 @@ def _open(path: Path, key: str, dataset: ImageDataset, telling: Telling) -> Pixe
     return None if pack.limit and pack.limit < dataset.limit_bytes else pack
 
 
-def _write(path: Path, key: str, dataset: ImageDataset, what: str, workers: int, telling: Telling) -> None:
+def _write(path: Path, key: str, dataset: ImageDataset, telling: Telling, *, what: str, workers: int) -> None:
     """Raises OSError, and what `telling.check` raises; what is half written is gone then."""
     limit = min(dataset.limit_bytes, shutil.disk_usage(path.parent).free - RESERVE)
     if limit <= 0:

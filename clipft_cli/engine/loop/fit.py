@@ -123,7 +123,7 @@ def _train_epoch(run: Run, state: TrainState, watch: SpeedWatch, on_event: OnEve
             _account(run, state, done, batches, on_event)
             seconds = time.perf_counter() - started
             state.epoch_seconds += seconds
-            _tell(run, state, done, seconds, run.loader.waited_seconds - waited, on_event)
+            _tell(run, state, done, on_event, seconds=seconds, waited=run.loader.waited_seconds - waited)
             slowed = watch.after(done.n_images, seconds, WAITS.others)
             if slowed is not None:
                 on_event(Note(slowed, is_warning=True))
@@ -161,7 +161,7 @@ def _account(run: Run, state: TrainState, done: Update, batches: Sequence[AnyBat
             raise _NonFinite.updates(run, state, done, batches)
 
 
-def _tell(run: Run, state: TrainState, done: Update, seconds: float, waited: float, on_event: OnEvent) -> None:
+def _tell(run: Run, state: TrainState, done: Update, on_event: OnEvent, *, seconds: float, waited: float) -> None:
     rates = run.rates.at(state.step - 1, state.lr_scale)
     on_event(
         StepDone(

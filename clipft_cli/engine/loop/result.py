@@ -77,7 +77,7 @@ class TrainResult:
 
 
 def result_of(
-    run: Run, state: TrainState, start: Start, finished: Finished, seconds: float, joules: Mapping[str, float]
+    run: Run, state: TrainState, start: Start, finished: Finished, *, seconds: float, joules: Mapping[str, float]
 ) -> TrainResult:
     """What came of a run with a loop; `seconds` are of this process."""
     return TrainResult(

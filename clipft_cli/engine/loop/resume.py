@@ -62,19 +62,28 @@ class TrainState:
     belongs_to: dict[str, str] = field(default_factory=dict)
 
 
-def save_state(
-    folder: Path,
-    state: TrainState,
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    ema: EMA | None,
-) -> None:
+@dataclass(frozen=True)
+class Owners:
+    """What holds the tensors that are saved and put back: all parameters that may change, by name, and their steps."""
+
+    parameters: Mapping[str, nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    ema: EMA | None
+
+    @property
+    def optimized(self) -> dict[str, nn.Parameter]:
+        """Those parameters that the optimizer moves, by name."""
+        owned = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        return {name: parameter for name, parameter in self.parameters.items() if id(parameter) in owned}
+
+
+def save_state(folder: Path, state: TrainState, owners: Owners) -> None:
     """Write the state under `folder`/step-N, whole or not at all; the generation before it stays."""
-    names = _optimizer_names(parameters, optimizer)
-    tensors: dict[str, Tensor] = {f"model/{name}": parameter for name, parameter in parameters.items()}
-    for name, parameter in names.items():
-        for key, value in optimizer.state.get(parameter, {}).items():
+    ema = owners.ema
+    tensors: dict[str, Tensor] = {f"model/{name}": parameter for name, parameter in owners.parameters.items()}
+    for name, parameter in owners.optimized.items():
+        for key, value in owners.optimizer.state.get(parameter, {}).items():
             tensors[f"adamw/{name}/{key}"] = torch.as_tensor(value)
     if ema is not None:
         tensors |= {f"ema/{name}": value for name, value in ema.average.items()}
@@ -83,7 +92,7 @@ def save_state(
         content = {
             "format": FORMAT,
             "state": asdict(state),
-            "scaler": scaler.state_dict(),
+            "scaler": owners.scaler.state_dict(),
             "ema_steps": ema.steps if ema is not None else None,
             "files": {TENSORS_FILE: file_digest(new / TENSORS_FILE)},
         }
@@ -92,13 +101,7 @@ def save_state(
         shutil.rmtree(old, ignore_errors=True)
 
 
-def load_state(
-    folder: Path,
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    ema: EMA | None,
-) -> tuple[TrainState, list[str]]:
+def load_state(folder: Path, owners: Owners) -> tuple[TrainState, list[str]]:
     """Put the newest whole state back into its owners.
 
     Returns it with a sentence for each generation that was damaged and passed over.
@@ -109,7 +112,7 @@ def load_state(
         try:
             content, tensors = _read(generation)
             state = TrainState(**content["state"])
-            _restore(content, tensors, parameters, optimizer, scaler, ema)
+            _restore(content, tensors, owners)
         except CheckpointError as error:
             damaged.append(error.message)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -143,25 +146,19 @@ def _read(generation: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CheckpointError(f"{generation}: is damaged ({error})") from None
 
 
-def _restore(
-    content: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    ema: EMA | None,
-) -> None:
+def _restore(content: Mapping[str, Any], tensors: Mapping[str, Tensor], owners: Owners) -> None:
+    parameters, optimizer, ema = owners.parameters, owners.optimizer, owners.ema
     if {f"model/{name}" for name in parameters} != {key for key in tensors if key.startswith("model/")}:
         raise CheckpointError("the saved state is of another model or method")
     copy_into(parameters, {name: tensors[f"model/{name}"] for name in parameters})
-    for name, parameter in _optimizer_names(parameters, optimizer).items():
+    for name, parameter in owners.optimized.items():
         prefix = f"adamw/{name}/"
         saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         optimizer.state.pop(parameter, None)  # what had no moments then has none now: after a rollback too
         if saved:
             optimizer.state[parameter] = {key: _placed(value, parameter) for key, value in saved.items()}
-    if scaler.is_enabled():
-        scaler.load_state_dict(dict(content["scaler"]))
+    if owners.scaler.is_enabled():
+        owners.scaler.load_state_dict(dict(content["scaler"]))
     if ema is not None:
         copy_into(ema.average, {name: tensors[f"ema/{name}"] for name in ema.average})
         ema.steps = int(content["ema_steps"])
@@ -172,10 +169,3 @@ def _placed(value: Tensor, parameter: nn.Parameter) -> Tensor:
     if value.shape != parameter.shape:
         return value.to(parameter.device)
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
-
-
-def _optimizer_names(
-    parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
-) -> dict[str, nn.Parameter]:
-    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    return {name: parameter for name, parameter in parameters.items() if id(parameter) in owned}

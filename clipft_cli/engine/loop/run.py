@@ -23,7 +23,7 @@ from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
 from .records import restore_metrics
-from .resume import TrainState, load_state, save_state
+from .resume import Owners, TrainState, load_state, save_state
 from .step import Stepper
 
 
@@ -68,6 +68,10 @@ class Run:
         """Whether all weights are numbers."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters.values())
 
+    @property
+    def _owners(self) -> Owners:
+        return Owners(self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
+
     def put(self, values: Mapping[str, Tensor]) -> None:
         """Let the parameters be `values`, and the head what they make of the prompts where it follows them."""
         copy_into(self.parameters, values)
@@ -84,13 +88,11 @@ class Run:
             return
         state.micro_batch = self.stepper.micro_batch
         state.bad_images = {name: dataset.bad_as_json() for name, dataset in self.datasets.items()}
-        save_state(self.run_dir.resume, state, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema)
+        save_state(self.run_dir.resume, state, self._owners)
 
     def load(self) -> tuple[TrainState, list[str]]:
         """The state saved last, put back, and metrics.jsonl as it was then; a sentence for what was damaged or lost."""
-        state, damaged = load_state(
-            self.run_dir.resume, self.parameters, self.stepper.optimizer, self.stepper.scaler, self.ema
-        )
+        state, damaged = load_state(self.run_dir.resume, self._owners)
         self.stepper.micro_batch = state.micro_batch or self.stepper.micro_batch
         for name, dataset in self.datasets.items():
             dataset.add_bad(state.bad_images.get(name, []))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...config.prepare import PrepareConfig
 from ...errors import DataError
@@ -47,11 +48,21 @@ def small_classes(
     return small
 
 
+@dataclass(frozen=True)
+class ClassSize:
+    """A class with its usable images, and how many units these make: those of one group count once."""
+
+    name: str
+    n_images: int
+    n_units: int
+
+
 def check_class_sizes(
     kept: set[str],
     pictures: Sequence[Picture],
     groups: Sequence[int],
     config: PrepareConfig,
+    *,
     problems: Sequence[Problem],
     listing: Listing,
 ) -> None:
@@ -66,22 +77,15 @@ def check_class_sizes(
             has_given.add(picture.item.label)
     lacking = {p.label for p in problems if p.reason == NO_TRAINING_IMAGES}
     small = [
-        name
+        ClassSize(name, images[name], units[name])
         for name in sorted(kept)
         if units[name] < (1 if name in has_given else fewest) and not (name in lacking and not images[name])
     ]
     if small:
         raise DataError(
-            _too_few(
-                small,
-                images,
-                units,
-                fewest,
-                problems,
-                listing,
-                "group" if has_groups(pictures) else "different picture",
-            ),
-            hint=_ways_out(small, config, fewest),
+            f"{listing.description}: "
+            + _too_few(small, fewest, problems, "group" if has_groups(pictures) else "different picture"),
+            hint=_ways_out([size.name for size in small], config, fewest),
         )
     if len(kept - lacking) < 2 and not is_test_only(config.prepare.split):
         raise DataError(
@@ -90,30 +94,22 @@ def check_class_sizes(
         )
 
 
-def _too_few(
-    small: list[str],
-    images: dict[str, int],
-    units: dict[str, int],
-    fewest: int,
-    problems: Sequence[Problem],
-    listing: Listing,
-    unit: str,
-) -> str:
+def _too_few(small: Sequence[ClassSize], fewest: int, problems: Sequence[Problem], unit: str) -> str:
     lines = []
-    for name in small[:_N_NAMED]:
-        n = images[name]
+    for size in small[:_N_NAMED]:
+        name, n = size.name, size.n_images
         text = f"class '{shown(name, 60)}' has {n or 'no'} usable image{'' if n == 1 else 's'}"
-        if units[name] < n:
-            text += f", which make {units[name]} {unit}{'' if units[name] == 1 else 's'}"
+        if size.n_units < n:
+            text += f", which make {size.n_units} {unit}{'' if size.n_units == 1 else 's'}"
         out = [p for p in problems if p.label == name and p.action == "left out"]
         if out:
             text += f" ({len(out)} left out; the first: {shown(out[0].file, 80)}: {out[0].reason})"
         lines.append(text)
     if len(lines) == 1:
-        return f"{listing.description}: {lines[0]}, a split needs at least {fewest}"
+        return f"{lines[0]}, a split needs at least {fewest}"
     more = [f"... and {len(small) - _N_NAMED} more classes"] if len(small) > _N_NAMED else []
     listed = "\n  ".join([f"{len(small)} classes are too small", *lines, *more])
-    return f"{listing.description}: {listed}\na split needs at least {fewest}"
+    return f"{listed}\na split needs at least {fewest}"
 
 
 def _ways_out(small: list[str], config: PrepareConfig, fewest: int) -> str:

@@ -114,14 +114,14 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     found = remove_duplicates(pictures, options.near_duplicate_distance)
     problems += found.problems
     warnings += found.warnings
-    pictures, groups = _sample(found.kept, found.groups, options.samples_per_class, config.seed, listing, earlier)
+    pictures, groups = _sample(found.kept, found.groups, config, listing, earlier)
     if not is_test_only(shares):
         pictures, groups = _only_with_train(pictures, groups, problems)
         pictures = decided_anew(pictures, items, warnings)
-    groups = _with_groups(pictures, groups, config, target, listing, warnings)
+    groups = _with_groups(pictures, groups, config, target, listing=listing, warnings=warnings)
     kept -= (small := small_classes(kept, pictures, groups, options.min_per_class, warnings))
     pictures, groups = _without(small, TOO_SMALL, pictures, groups, problems)
-    check_class_sizes(kept, pictures, groups, config, problems, listing)
+    check_class_sizes(kept, pictures, groups, config, problems=problems, listing=listing)
     divide = assign_grouped if has_groups(pictures) and not is_test_only(shares) else assign_splits
     splits = divide(pictures, groups, shares, config.seed)
     present = {picture.item.label for picture in pictures}
@@ -151,6 +151,7 @@ def _with_groups(
     near: list[int],
     config: PrepareConfig,
     target: Target,
+    *,
     listing: Listing,
     warnings: list[str],
 ) -> list[int]:
@@ -182,22 +183,18 @@ def _with_names_in_utf8(items: list[Item], listing: Listing) -> list[Item]:
 
 
 def _sample(
-    pictures: list[Picture],
-    groups: list[int],
-    limit: int | None,
-    seed: int,
-    listing: Listing,
-    earlier: Earlier | None,
+    pictures: list[Picture], groups: list[int], config: PrepareConfig, listing: Listing, earlier: Earlier | None
 ) -> tuple[list[Picture], list[int]]:
-    """At most `limit` pictures of each class and, where splits are given, the same share of each.
+    """At most `samples_per_class` pictures of each class and, where splits are given, the same share of each.
 
     Those of an earlier data set come first.
     """
+    limit = config.prepare.samples_per_class
     if limit is None:
         return pictures, groups
     by_class: dict[str, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
     known = earlier.splits if earlier is not None else {}
-    for i in sorted(range(len(pictures)), key=lambda i: rank_of(seed, pictures[i].sha256)):
+    for i in sorted(range(len(pictures)), key=lambda i: rank_of(config.seed, pictures[i].sha256)):
         if pictures[i].sha256 not in known:
             by_class[pictures[i].item.label][pictures[i].item.split].append(i)
     kept = {i for i, picture in enumerate(pictures) if picture.sha256 in known}

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,38 +31,48 @@ IMAGE_FILE = "image.jpg"
 OnProgress = Callable[[str, int, int | None], None]
 
 
-def write_layout(
-    target: Target, work: Path, listing: Listing, draft: Draft, origin: Origin, on_progress: OnProgress
-) -> Manifest:
+@dataclass(frozen=True)
+class Writing:
+    """A data set that is decided, and not yet on disk: what is written where, by way of the folder `work`."""
+
+    target: Target
+    work: Path
+    listing: Listing
+    draft: Draft
+    origin: Origin
+    on_progress: OnProgress
+
+
+def write_layout(writing: Writing) -> Manifest:
     """Copy the images into train/val/test folders and give the finished folder its name, in one step."""
-    folder = work / "dataset"
+    target, draft = writing.target, writing.draft
+    folder = writing.work / "dataset"
     folder.mkdir()
     rows = copy_pictures(
         folder,
         draft.pictures,
         draft.splits,
         draft.labels(),
-        draft.classes,
-        lambda done, total: on_progress("copying", done, total),
+        classes=draft.classes,
+        on_done=lambda done, total: writing.on_progress("copying", done, total),
     )
-    name = target.root.resolve().name or listing.name
-    manifest = finished_manifest(folder, name, draft, rows, origin)
+    name = target.root.resolve().name or writing.listing.name
+    manifest = finished_manifest(folder, name, draft, rows, writing.origin)
     write_companions(manifest, draft.problems)
     move_into_place(folder, target.root, target.aside)
     return dataclasses.replace(manifest, root=target.root)
 
 
-def write_in_place(
-    target: Target, work: Path, listing: Listing, draft: Draft, origin: Origin, on_progress: OnProgress
-) -> Manifest:
+def write_in_place(writing: Writing) -> Manifest:
     """Write the manifest and its companions into the root; the images stay where they are."""
+    target, draft, origin = writing.target, writing.draft, writing.origin
     root, is_relative = target.root, target.paths_are_relative
     rows = []
     for picture, split, label in zip(draft.pictures, draft.splits, draft.labels(), strict=True):
         path = _path_in(root, picture.item.file, is_relative)
         rows.append(Row(path, label, split, picture.sha256, picture.bytes, picture.item.group))
     left_out = _left_out_sizes(target, draft.problems)
-    name = target.previous.name if target.previous else root.resolve().name or listing.name
+    name = target.previous.name if target.previous else root.resolve().name or writing.listing.name
     manifest = finished_manifest(root, name, draft, rows, dataclasses.replace(origin, left_out=left_out))
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -171,7 +182,12 @@ def _write_starters(result: PrepareResult, manifest: Manifest, config: PrepareCo
         result.next_command = f"clipft evaluate --data-dir {quoted(result.data_dir.as_posix())}"
         return
     text, pick = starter_text(
-        result.data_dir, sum(counts.values()), counts["train"], config.seed, result.is_drawn, find_machine()
+        result.data_dir,
+        find_machine(),
+        n_images=sum(counts.values()),
+        n_train=counts["train"],
+        seed=config.seed,
+        is_drawn=result.is_drawn,
     )
     result.method, result.method_tree, result.method_why = pick.method, pick.tree, pick.why
     result.next_command = f"clipft train --config {STARTER_FILE}"

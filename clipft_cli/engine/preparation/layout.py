@@ -87,6 +87,7 @@ def copy_pictures(
     pictures: Sequence[Picture],
     splits: Sequence[SplitName],
     labels: Sequence[int],
+    *,
     classes: Sequence[ClassInfo],
     on_done: Callable[[int, int], None],
 ) -> list[Row]:

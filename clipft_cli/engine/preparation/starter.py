@@ -41,7 +41,7 @@ def _pick_precision(machine: Machine) -> tuple[str, str]:
 
 
 def starter_text(
-    data_dir: Path, n_images: int, n_train: int, seed: int, is_drawn: bool, machine: Machine
+    data_dir: Path, machine: Machine, *, n_images: int, n_train: int, seed: int, is_drawn: bool
 ) -> tuple[str, MethodPick]:
     """The whole file, and the pick it explains. `load_config` reads it back as it stands."""
     pick = pick_method(n_images, machine.gpu_gb)

@@ -10,29 +10,24 @@ import dataclasses
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from ...errors import DataError
 from ..labels.folder_names import copied_name
-from ..manifest import SPLITS, Manifest, Origin, Row
-from ..sources.listing import Listing
+from ..manifest import SPLITS, Manifest, Row
 from .draft import Draft
-from .finish import finished_manifest, write_companions
+from .finish import Writing, finished_manifest, write_companions
 from .layout import check_free_space, class_folders
-from .target import Target
-
-OnProgress = Callable[[str, int, int | None], None]
 
 
-def write_update(
-    target: Target, work: Path, listing: Listing, draft: Draft, origin: Origin, on_progress: OnProgress
-) -> Manifest:
+def write_update(writing: Writing) -> Manifest:
     """Make the data set at the target what `draft` says. Images that are gone lie in NAME.dropped-N afterwards.
 
     Raises DataError where no image of it is left: then it is another data set, and not to be lost.
     """
+    target, draft = writing.target, writing.draft
     assert target.earlier is not None
     before, root = target.earlier.manifest, target.root
     kept = _rows_that_stay(before, draft)
@@ -42,18 +37,18 @@ def write_update(
             hint="check the path of the source; or choose another --output-dir",
         )
     new = [i for i in range(len(draft.pictures)) if i not in kept]
-    added, moves = _copied(root, work, draft, before, new, on_progress)
+    added, moves = _copied(writing, before, new)
     for path in moves:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(work / "new" / path, root / path)
+        os.replace(writing.work / "new" / path, root / path)
     rows = [kept[i] if i in kept else added[i] for i in range(len(draft.pictures))]
-    manifest = finished_manifest(root, before.name, draft, rows, origin)
+    manifest = finished_manifest(root, before.name, draft, rows, writing.origin)
     write_companions(manifest, draft.problems)
     n_gone, aside = _leave(before, manifest)
     were_there = {row.sha256 for row in before.rows}
     n_new = sum(draft.pictures[i].sha256 not in were_there for i in new)
     n_same = len(rows) - n_new
-    listing.notes.append(f"{n_new:,} images are new, {n_same:,} were there and keep their split")
+    writing.listing.notes.append(f"{n_new:,} images are new, {n_same:,} were there and keep their split")
     if n_gone:
         draft.warnings.append(f"{n_gone:,} images are not in the source any more: they lie in {aside} now")
     return manifest
@@ -70,10 +65,9 @@ def _rows_that_stay(before: Manifest, draft: Draft) -> dict[int, Row]:
     return found
 
 
-def _copied(
-    root: Path, work: Path, draft: Draft, before: Manifest, new: list[int], on_progress: OnProgress
-) -> tuple[dict[int, Row], list[str]]:
+def _copied(writing: Writing, before: Manifest, new: list[int]) -> tuple[dict[int, Row], list[str]]:
     """Copies in `work`, where they do no harm: the row of each, by position, and their paths below the root."""
+    root, work, draft = writing.target.root, writing.work, writing.draft
     folders = class_folders(draft.classes, _relabelled(before, draft))
     labels = draft.labels()
     (work / "new").mkdir()
@@ -90,7 +84,7 @@ def _copied(
         (work / "new" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture.item.file, work / "new" / path)
         rows[i] = Row(path, label, split, picture.sha256, picture.bytes, picture.item.group)
-        on_progress("copying", n, len(new))
+        writing.on_progress("copying", n, len(new))
     return rows, [row.path for row in rows.values()]
 
 

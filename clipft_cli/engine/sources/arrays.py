@@ -47,12 +47,14 @@ def list_arrays(request: SourceRequest) -> Listing:
         split = split_of_name(images_name) if len(pairs) > 1 else None
         for n, (image, label) in enumerate(zip(images, labels, strict=True)):
             request.on_progress("writing", n, len(images))
-            listing_of(listing, work / f"{images_name}-{n:07d}.png", f"{images_name}[{n}]", image, label, split)
+            add_image(
+                listing, work / f"{images_name}-{n:07d}.png", f"{images_name}[{n}]", image, label=label, split=split
+            )
     return listing
 
 
-def listing_of(
-    listing: Listing, file: Path, where: str, image: ndarray, label: str | None, split: SplitName | None
+def add_image(
+    listing: Listing, file: Path, where: str, image: ndarray, *, label: str | None, split: SplitName | None
 ) -> None:
     """Write one image, and add it with its label to `listing`."""
     from PIL import Image

@@ -55,7 +55,7 @@ def read_delimited(name: str, text: str, is_a_row: Callable[[Sequence[str]], boo
     if has_header and _has_row_names(header, rows):
         header = ["", *header]
     _check_widths(name, len(header), rows, delimiter)
-    _check_swallowed(name, lines, len(header), rows, delimiter, quote)
+    _check_swallowed(name, lines, len(header), rows, delimiter=delimiter, quote=quote)
     names = distinct(header)
     padded = [(f"line {row.line}", [*row.cells, *[None] * (len(names) - len(row.cells))]) for row in rows]
     notes = [] if has_header else ["the first line is a row, not a header: columns are numbered from 1"]
@@ -157,7 +157,7 @@ def _check_widths(name: str, width: int, rows: Sequence[_Record], delimiter: str
 
 
 def _check_swallowed(
-    name: str, lines: Sequence[str], width: int, rows: Sequence[_Record], delimiter: str, quote: str
+    name: str, lines: Sequence[str], width: int, rows: Sequence[_Record], *, delimiter: str, quote: str
 ) -> None:
     """Raises DataError where a cell in quotes goes over lines that are rows themselves."""
     long = [row for row in rows if row.last_line > row.line]

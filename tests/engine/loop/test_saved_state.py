@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from clipft_cli.engine.loop.resume import TrainState, load_state, save_state
+from clipft_cli.engine.loop.resume import Owners, TrainState, load_state, save_state
 
 NO_SCALER = torch.amp.GradScaler("cpu", enabled=False)
 
@@ -29,9 +29,9 @@ def step(conv: nn.Conv2d, optimizer: torch.optim.Optimizer, seed: int) -> None:
 def test_the_optimizer_goes_on_bit_for_bit(tmp_path, layout):
     conv, optimizer = trained(layout)
     step(conv, optimizer, 1)
-    save_state(tmp_path, TrainState(step=1), dict(conv.named_parameters()), optimizer, NO_SCALER, None)
+    save_state(tmp_path, TrainState(step=1), Owners(dict(conv.named_parameters()), optimizer, NO_SCALER, None))
     resumed, its_optimizer = trained(layout)
-    load_state(tmp_path, dict(resumed.named_parameters()), its_optimizer, NO_SCALER, None)
+    load_state(tmp_path, Owners(dict(resumed.named_parameters()), its_optimizer, NO_SCALER, None))
     for seed in (2, 3):
         step(conv, optimizer, seed)
         step(resumed, its_optimizer, seed)
