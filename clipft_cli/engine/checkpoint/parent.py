@@ -17,9 +17,10 @@ from ..files.tensors import read_into, write_tensors
 from ..files.write import replaced_folder
 from ..methods import METHODS
 from ..methods.lora import text_adapters
-from ..model.backbone import Backbone, load_backbone, weights_digest
+from ..model.backbone import Backbone, load_backbone
 from ..model.classifier import Head
 from ..model.layers import text_tower
+from ..model.weights_file import weights_digest
 from ..run_dir import (
     CHECKPOINT_FILE,
     HEAD_FILE,

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import logging
-import socket
 import tempfile
-import urllib.parse
-import urllib.request
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import open_clip
 import torch
-from huggingface_hub import try_to_load_from_cache
 from open_clip.pretrained import download_pretrained_from_hf
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ...config.model import ModelConfig
 from ...demo import tiny
-from ...errors import CheckpointError, ClipftError, DownloadError, MissingExtraError, ModelError
+from ...errors import DownloadError, MissingExtraError, ModelError
 from ..files.digest import file_digest
-from ..files.regular import MAX_WEIGHTS_BYTES, check_weights_file, open_regular, regular_text
+from ..files.regular import regular_text
 from ..images.transforms import Preprocess
-from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
-from . import transformers_folder
+from ..run_dir import OPEN_CLIP_CONFIG_FILE
 from .base_model import BaseModel
 from .foreign import check_model_cfg
+from .hub import cache_only_if_offline, quiet
 from .listed import refuse_damaged
-from .names import ModelName, near_names, resolve_name
+from .names import ModelName, resolve_name
+from .weights_file import check_local_weights, file_of, holds_tower, local_files, weights_digest
+from .why_not_loaded import explained, innermost
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
 
@@ -56,7 +49,7 @@ def load_backbone(config: ModelConfig) -> Backbone:
     Raises ModelError for an unknown name, tag or unfitting file, DownloadError where weights cannot be fetched.
     """
     name = resolve_name(config.name, config.pretrained)
-    local = [path for path in _local_files(name) if path.exists()]
+    local = [path for path in local_files(name) if path.exists()]
     refuse_damaged(*local)
     _register(name, config.cache_dir)
     for file in local:
@@ -64,7 +57,7 @@ def load_backbone(config: ModelConfig) -> Backbone:
     model = _create(name, config.cache_dir)
     model_cfg = _model_cfg(name)
     tokenizer = _tokenizer(name)
-    source = _file_of(name, model, config.cache_dir)
+    source = file_of(name, model, config.cache_dir)
     base = BaseModel(
         name.name,
         name.pretrained,
@@ -94,10 +87,10 @@ def backbone_of_file(base: BaseModel, file: Path, preprocess: Preprocess) -> Bac
     check_local_weights(file)
     try:
         model = build_untrained(base.model_cfg)
-        with _quiet():
+        with quiet():
             open_clip.load_checkpoint(model, str(file), weights_only=True)
     except Exception as error:  # of as many kinds as there are ways not to fit
-        raise ModelError(f"{file}: does not fit the architecture {base.name}: {_innermost(error)}") from error
+        raise ModelError(f"{file}: does not fit the architecture {base.name}: {innermost(error)}") from error
 
     def tokenizer(texts: list[str]) -> torch.Tensor:
         with tempfile.TemporaryDirectory() as folder:  # open_clip reads an architecture from a file
@@ -107,7 +100,7 @@ def backbone_of_file(base: BaseModel, file: Path, preprocess: Preprocess) -> Bac
         name = ModelName(base.name, None, described.stem, None)
         return _tokenizer(name)(texts)
 
-    is_safe = file.suffix == ".safetensors" and _holds(file, model)
+    is_safe = file.suffix == ".safetensors" and holds_tower(file, model)
     found = replace(
         base,
         quick_gelu=has_quick_gelu(model),
@@ -116,20 +109,6 @@ def backbone_of_file(base: BaseModel, file: Path, preprocess: Preprocess) -> Bac
         file_sha256=file_digest(file) if is_safe else None,
     )
     return Backbone(model, tokenizer, preprocess, found)
-
-
-def check_local_weights(file: Path) -> None:
-    """Raises ModelError for what is no regular file, or larger than any model."""
-    try:
-        with open_regular(file, MAX_WEIGHTS_BYTES):
-            pass
-        if file.suffix == ".safetensors":
-            check_weights_file(file)
-    except FileNotFoundError:
-        raise ModelError(f"{file}: no such file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{file.name}: ")
-        raise ModelError(f"{file}: is no weights file: {reason}") from None
 
 
 def build_untrained(model_cfg: dict[str, Any]) -> nn.Module:
@@ -141,54 +120,9 @@ def build_untrained(model_cfg: dict[str, Any]) -> nn.Module:
     if "hf_model_name" in cfg.get("text_cfg", {}):
         cfg["text_cfg"]["hf_model_pretrained"] = False
     kind = open_clip.CoCa if "multimodal_cfg" in cfg else open_clip.CustomTextCLIP if custom else open_clip.CLIP
-    with _quiet():
+    with quiet():
         model: nn.Module = kind(**cfg)
     return model
-
-
-def weights_digest(model: nn.Module) -> str:
-    """sha256 over names, dtypes and bytes of all tensors, in state-dict order."""
-    digest = hashlib.sha256()
-    for key, tensor in model.state_dict().items():
-        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def _file_of(name: ModelName, model: nn.Module, cache_dir: Path | None) -> Path | None:
-    """The safetensors file that holds this very image tower; None where there is no such file on this disk."""
-    schema, _, place = name.open_clip_name.partition(":")
-    if name.schema == "local-dir":
-        file = Path(place) / TOWER_FILE
-    elif name.is_tag or schema == "hf-hub":
-        cfg = open_clip.get_pretrained_cfg(name.open_clip_name, name.weights) or {} if name.is_tag else {}
-        repository = str(cfg.get("hf_hub", "")).rpartition("/")[0] if name.is_tag else place
-        found = try_to_load_from_cache(repository, TOWER_FILE, cache_dir=cache_dir) if repository else None
-        file = Path(found if isinstance(found, str) else "")
-    else:
-        file = Path(name.weights or "")
-    return file.resolve() if file.suffix == ".safetensors" and _holds(file, model) else None
-
-
-def _holds(file: Path, model: nn.Module) -> bool:
-    """Whether the tensors of the image tower in `file` are those of the model, whatever else is in it."""
-    own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("visual.")}
-    try:
-        with safe_open(file, framework="pt") as tensors:
-            there = {name for name in tensors.keys() if name.startswith("visual.")}  # noqa: SIM118
-            return there == set(own) and all(
-                torch.equal(tensors.get_tensor(name).to(tensor.dtype), tensor) for name, tensor in own.items()
-            )
-    except (OSError, SafetensorError, RuntimeError):
-        return False
-
-
-def _local_files(name: ModelName) -> tuple[Path, ...]:
-    """Those on this disk that the model is read from by their place."""
-    schema, _, place = name.open_clip_name.partition(":")
-    if schema == "local-dir":
-        return Path(place) / TOWER_FILE, Path(place) / OPEN_CLIP_CONFIG_FILE
-    return (Path(name.weights),) if name.weights and not name.is_tag else ()
 
 
 def _register(name: ModelName, cache_dir: Path | None) -> None:
@@ -212,7 +146,7 @@ def _check_foreign(name: ModelName, cache_dir: Path | None) -> None:
     schema, place = name.open_clip_name.split(":", 1)
     try:
         if schema == "hf-hub":
-            with _quiet(), _cache_only_if_offline(name):
+            with quiet(), _reaching(name):
                 folder = str(cache_dir) if cache_dir else None
                 file = Path(download_pretrained_from_hf(place, filename=OPEN_CLIP_CONFIG_FILE, cache_dir=folder))
         else:
@@ -221,14 +155,14 @@ def _check_foreign(name: ModelName, cache_dir: Path | None) -> None:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{name.name}: {OPEN_CLIP_CONFIG_FILE} is not readable JSON ({error})") from None
     except Exception as error:
-        raise _explain(name, error) from error
+        raise explained(name, error) from error
     check_model_cfg(content.get("model_cfg") if isinstance(content, dict) else None, name.name)
 
 
 def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:
     force_quick_gelu = _tag_wants_quick_gelu(name)
     try:
-        with _quiet(), _cache_only_if_offline(name):
+        with quiet(), _reaching(name):
             return open_clip.create_model(  # type: ignore[no-any-return]
                 name.open_clip_name,
                 pretrained=name.weights,
@@ -238,12 +172,16 @@ def _create(name: ModelName, cache_dir: Path | None) -> nn.Module:
                 weights_only=True,
             )
     except Exception as error:
-        raise _explain(name, error) from error
+        raise explained(name, error) from error
+
+
+def _reaching(name: ModelName) -> contextlib.AbstractContextManager[None]:
+    return cache_only_if_offline() if name.is_tag or name.schema == "hf-hub" else contextlib.nullcontext()
 
 
 def _tokenizer(name: ModelName) -> Tokenizer:
     try:
-        with _quiet():
+        with quiet():
             return open_clip.get_tokenizer(name.open_clip_name)  # type: ignore[no-any-return]
     except ImportError as error:
         raise MissingExtraError(
@@ -271,36 +209,6 @@ def _tag_wants_quick_gelu(name: ModelName) -> bool:
     return wanted
 
 
-def _explain(name: ModelName, error: Exception) -> ClipftError:
-    text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-    if "not found in built-ins" in str(error):
-        return ModelError(
-            f"model.name: unknown architecture '{name.name}'{near_names(name.name, open_clip.list_models())}"
-        )
-    if name.is_tag or name.schema == "hf-hub":
-        return DownloadError(
-            f"the weights '{name.weights or name.name}' of {name.name} could not be fetched: {_innermost(error)}",
-            hint="connect to the internet once, or fetch the file elsewhere and pass"
-            " --set model.pretrained=FILE, or try the embedded model with --set model.name=clipft-tiny",
-        )
-    if isinstance(error, FileNotFoundError | json.JSONDecodeError | OSError):
-        return CheckpointError(f"{name.weights or name.name}: {text}")
-    hint = transformers_folder.file_hint(Path(name.weights)) if name.weights else None
-    return ModelError(
-        f"{name.weights}: does not fit the architecture {name.name}: {text}",
-        hint=hint or "model.name must be the architecture these weights were trained with",
-    )
-
-
-def _innermost(error: BaseException) -> str:
-    """The first line of what went wrong at the bottom: open_clip and the hub wrap it in pages of advice."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    if type(error).__name__ == "OfflineModeIsEnabled":
-        return "there is no connection to the hub, and they are not in its cache"
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
 def _model_cfg(name: ModelName) -> dict[str, Any]:
     cfg = dict(open_clip.get_model_config(name.open_clip_name))
     if _tag_wants_quick_gelu(name):
@@ -315,38 +223,3 @@ def _preprocess_cfg(model: nn.Module) -> dict[str, Any]:
 def has_quick_gelu(model: nn.Module) -> bool:
     """Whether the activation really built is QuickGELU, whatever a description says."""
     return any(type(module).__name__ == "QuickGELU" for module in model.modules())
-
-
-@contextlib.contextmanager
-def _cache_only_if_offline(name: ModelName) -> Iterator[None]:
-    """Where the hub's name does not even resolve, look in its cache alone: its own retries take a minute."""
-    before = huggingface_hub.constants.HF_HUB_OFFLINE
-    if name.is_tag or name.schema == "hf-hub":
-        huggingface_hub.constants.HF_HUB_OFFLINE = before or not _resolves(huggingface_hub.constants.ENDPOINT)
-    try:
-        yield
-    finally:
-        huggingface_hub.constants.HF_HUB_OFFLINE = before
-
-
-def _resolves(url: str) -> bool:
-    if urllib.request.getproxies():
-        return True  # the proxy resolves names, not this machine
-    try:
-        socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, 443)
-    except OSError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """open_clip and the hub speak through loggers and warnings; what matters is said by our own errors."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

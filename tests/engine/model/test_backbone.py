@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from tiny_world import FAMILIES, write_model
 
 from clipft_cli.config.model import ModelConfig
-from clipft_cli.engine.model.backbone import build_untrained, load_backbone, weights_digest
+from clipft_cli.engine.model.backbone import build_untrained, load_backbone
+from clipft_cli.engine.model.weights_file import weights_digest
 from clipft_cli.errors import CheckpointError, DownloadError, MissingExtraError, ModelError
 
 
