@@ -20,6 +20,7 @@ WHAT_TRAVELS = {"__init__", "run_dir", "events", "manifest"}
 VERBS = {path.stem for path in (PACKAGE / "engine").glob("*.py")} - WHAT_TRAVELS
 NOUNS_IN_ORDER = (
     "files",
+    "runs",
     "machine",
     "labels",
     "tables",

@@ -35,7 +35,8 @@ from .methods import METHODS
 from .model.precision import device_label, set_up
 from .pages.comparison_files import PAGE_FILE, RESULTS_FILE, comparison_files
 from .preparation.changes import find_changes
-from .run_dir import OUTPUTS, refuse_taken
+from .run_dir import OUTPUTS
+from .runs.new_run import refuse_taken
 from .trackers.reporting import Reporting, require_trackers
 from .train import dry_run, train
 

@@ -18,7 +18,9 @@ from .checkpoint.subject import data_dir_of
 from .exports.measurable import subject_of
 from .files.places import read_places
 from .manifest import require_data_set, require_training_images
-from .run_dir import find_checkpoint, interrupted_run, refuse_taken
+from .run_dir import find_checkpoint
+from .runs.new_run import refuse_taken
+from .runs.unfinished import interrupted_run
 from .sources.unprepared import is_unprepared
 from .trackers.reporting import require_trackers
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import itertools
 import json
 import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,108 +169,6 @@ def is_export(folder: Path) -> bool:
     return (folder / EXPORT_FILE).is_file()
 
 
-def new_run_dir(
-    wish: Path | None,
-    name: str,
-    config: str,
-    beside: Callable[[RunDir], Mapping[Path, str]] = lambda run: {},
-) -> tuple[RunDir, bool]:
-    """A fresh directory, made: the wish, or outputs/NAME, with the next free number where that is taken.
-
-    It appears with its config.yaml in it, and with the files that `beside` gives for it: whenever a process is killed,
-    what it leaves can be resumed, and is held against what it began with, or it has not begun.
-    Returns the directory, and whether it had to be numbered. Raises ResourceError where a wish is taken: whoever
-    reads that name later would take an older run for this one.
-    """
-    for number in itertools.count(1):
-        path = wish or (OUTPUTS / (f"{name}-{number}" if number > 1 else name))
-        try:
-            refuse_taken(path)
-            _make_parents(path)
-            _make_with(path, {**beside(RunDir(path)), RunDir(path).config: config})
-        except FileExistsError:
-            if wish is not None:
-                raise _taken(path) from None
-        except Taken:
-            if wish is not None:
-                raise
-        except NotADirectoryError:
-            raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
-        except OSError as error:
-            raise ResourceError(
-                f"{path}: cannot be made: {error.strerror}", hint="choose another --output-dir"
-            ) from None
-        else:
-            break
-    return RunDir(path), number > 1
-
-
-def free_beside(path: Path) -> Path:
-    """`path` with the lowest number from 2 that is free."""
-    return next(other for n in itertools.count(2) if _is_free(other := path.with_name(f"{path.name}-{n}")))
-
-
-class Taken(ResourceError):
-    """A folder that something new was to go to holds something already."""
-
-
-def refuse_taken(path: Path) -> None:
-    """Raises Taken where something lies in the folder `path`, ResourceError where it is a file."""
-    if not _is_free(path):
-        raise _taken(path)
-
-
-def _taken(path: Path) -> ResourceError:
-    if not path.is_dir():
-        return ResourceError(f"{path}: is a file, a folder is needed", hint="choose another --output-dir")
-    run = RunDir(path)
-    ways = [f"remove it (`rm -r {quoted(path)}`)", "choose another --output-dir"]
-    if run.config.is_file() and not run.is_finished:
-        ways.insert(0, f"go on with it (`clipft train --resume {quoted(path)}`)")
-    return Taken(f"{path}: is taken, and is never overwritten", hint=", or ".join([", ".join(ways[:-1]), ways[-1]]))
-
-
-def _make_parents(path: Path) -> None:
-    """The folders above `path`. Raises NotADirectoryError where one of them is a file: mkdir says that it exists."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(*error.args) from None
-
-
-def _is_free(path: Path) -> bool:
-    """Whether nothing is there, or what a run leaves that ends before its first update."""
-    if not path.is_dir():
-        return not os.path.lexists(path)
-    run = RunDir(path)
-    own = {file.name for file in (run.lock, run.problems, run.inputs, run.trained_on)} | {PLACES_FILE}
-    begun = {*own, run.config.name}  # which is written last: without it no run has begun
-    return all(child.name in own or half_written(child.name) in begun for child in path.iterdir())
-
-
-def _make_with(path: Path, files: Mapping[Path, str]) -> None:
-    """The folder with these files, at once. Raises OSError, FileExistsError where it is there and not empty.
-
-    The last of `files` is what makes a run of it.
-    """
-    if not _is_free(path):
-        raise FileExistsError  # by another process, since it was looked at
-    if path.is_symlink() or os.path.ismount(path) or (path.is_dir() and any(path.iterdir())):
-        for file, text in files.items():  # such a folder's place no other can take
-            write_text(file, text)
-        return
-    begun = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        begun.mkdir()
-        for file, text in files.items():
-            write_text(begun / file.name, text)
-        os.rename(begun, path)
-    except OSError as error:
-        raise (FileExistsError if error.errno in (errno.ENOTEMPTY, errno.EEXIST) else error) from None
-    finally:
-        shutil.rmtree(begun, ignore_errors=True)
-
-
 def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
     """The checkpoint folder that `path` means: a run, a checkpoint, a `best` or `last` pointer.
 
@@ -298,43 +194,10 @@ def find_checkpoint(path: Path | None, outputs: Path = OUTPUTS) -> Path:
 
 def newest_run(outputs: Path = OUTPUTS) -> RunDir:
     """The run finished last. Raises CheckpointError where there is none."""
-    finished = [run for run in _runs(outputs) if run.is_finished and run.best.is_file()]
+    finished = [run for run in runs_in(outputs) if run.is_finished and run.best.is_file()]
     if not finished:
         raise CheckpointError(f"{outputs}: no finished run here", hint=_runs_hint(outputs))
     return max(finished, key=lambda run: run.summary.stat().st_mtime)
-
-
-def newest_unfinished_run(outputs: Path = OUTPUTS) -> RunDir:
-    """The run that was interrupted last. Raises CheckpointError where there is none."""
-    unfinished = [run for run in _runs(outputs) if not run.is_finished and run.config.is_file()]
-    if not unfinished:
-        raise CheckpointError(f"{outputs}: no interrupted run here", hint="name it: --resume outputs/NAME")
-    return max(unfinished, key=lambda run: run.config.stat().st_mtime)
-
-
-def interrupted_run(path: Path | None, outputs: Path = OUTPUTS) -> RunDir:
-    """The run to go on with: `path`, or the one interrupted last. Raises CheckpointError where it is none."""
-    run = RunDir(path) if path is not None else newest_unfinished_run(outputs)
-    refuse_finished(run)
-    return run
-
-
-def refuse_finished(run: RunDir) -> None:
-    """Raises CheckpointError where `run` is none to go on with; asked again once it is locked, as another may have
-    ended it meanwhile.
-    """
-    if not run.config.is_file():
-        raise CheckpointError(
-            f"{run.path}: is no run directory (it has no config.yaml)",
-            hint="start a run: `clipft train --config clipft.yaml`",
-        )
-    if run.is_finished:
-        shutil.rmtree(run.resume, ignore_errors=True)  # a kill right after the summary leaves it
-        raise CheckpointError(
-            f"{run.path}: this run is finished, there is nothing to resume",
-            hint=f"train on from it: `clipft train --resume {quoted(run.path)} --more-epochs 5`, or with other settings"
-            f" `--set model.name={quoted(run.path)}`; measure it: `clipft evaluate --checkpoint {quoted(run.path)}`",
-        )
 
 
 def write_pointer(pointer: Path, checkpoint: Path, **facts: Any) -> None:
@@ -364,7 +227,8 @@ def _checkpoints_hint(pointer: Path) -> str | None:
     return f"checkpoints of this run: {', '.join(there)}" if there else None
 
 
-def _runs(outputs: Path) -> list[RunDir]:
+def runs_in(outputs: Path) -> list[RunDir]:
+    """All run directories in a folder, finished or not, by name."""
     try:
         return [RunDir(path) for path in sorted(outputs.iterdir()) if path.is_dir() and path.name[0] != "."]
     except (FileNotFoundError, NotADirectoryError):
@@ -372,7 +236,7 @@ def _runs(outputs: Path) -> list[RunDir]:
 
 
 def _runs_hint(outputs: Path) -> str:
-    runs = _runs(outputs)
+    runs = runs_in(outputs)
     names = [str(run.path) for run in runs if run.is_finished][-5:]
     if names:
         return f"finished runs: {', '.join(names)}"

@@ -49,7 +49,9 @@ from .manifest import Manifest, read_manifest
 from .methods import METHODS
 from .pages.model_card import on_val, recipe_of, write_model_card
 from .preparation.changes import find_changes
-from .run_dir import RunDir, interrupted_run, new_run_dir, refuse_finished
+from .run_dir import RunDir
+from .runs.new_run import new_run_dir
+from .runs.unfinished import interrupted_run, refuse_finished
 from .trackers.reporting import require_trackers
 
 

@@ -21,7 +21,7 @@ from ..model.backbone import build_untrained
 from ..model.base_model import BaseModel
 from ..model.nf4 import n_weights
 from ..optim.recipe import resolve
-from ..run_dir import OUTPUTS, RunDir, find_checkpoint
+from ..run_dir import OUTPUTS, RunDir, find_checkpoint, runs_in
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,7 @@ def n_train_images(recipe: TrainConfig, manifest: Manifest, seed: int) -> int:
 
 
 def _runs(is_finished: bool) -> list[RunDir]:
-    try:
-        runs = [RunDir(path) for path in OUTPUTS.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    found = [run for run in runs if run.config.is_file() and run.is_finished == is_finished]
+    found = [run for run in runs_in(OUTPUTS) if run.config.is_file() and run.is_finished == is_finished]
     dated = {run: (run.summary if is_finished else run.config).stat().st_mtime for run in found}
     return sorted(found, key=lambda run: dated[run], reverse=True)
 

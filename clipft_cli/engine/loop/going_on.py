@@ -8,7 +8,8 @@ from ...config.train import TrainConfig
 from ...errors import ConfigError
 from ..files.visible import quoted
 from ..methods import METHODS
-from ..run_dir import find_checkpoint, free_beside
+from ..run_dir import find_checkpoint
+from ..runs.new_run import free_beside
 
 
 def going_on(config: TrainConfig, run: Path, num_epochs: int) -> TrainConfig:

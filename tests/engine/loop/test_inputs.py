@@ -19,8 +19,9 @@ from clipft_cli.engine.events import Note, StepDone
 from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.loop.inputs import DECIDES_NOTHING, Inputs, settings_of
 from clipft_cli.engine.methods import METHODS
-from clipft_cli.engine.run_dir import RunDir, find_checkpoint, new_run_dir
-from clipft_cli.engine.run_dir import interrupted_run as find_interrupted
+from clipft_cli.engine.run_dir import RunDir, find_checkpoint
+from clipft_cli.engine.runs.new_run import new_run_dir
+from clipft_cli.engine.runs.unfinished import interrupted_run as find_interrupted
 from clipft_cli.engine.train import resume, train
 from clipft_cli.errors import CheckpointError, InterruptedRun
 
