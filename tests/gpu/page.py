@@ -22,6 +22,8 @@ def page_of(file: Path) -> str:
     lines = [HEAD, _machine(content["machine"]), "", "| step | what | state | seconds |", "|---|---|---|---:|"]
     lines += [f"| {s['name']} | {s['title']} | {s['state']} | {s['seconds']} |" for s in content["steps"]]
     for step in content["steps"]:
+        if not (step["why"] or step["seen"]):
+            continue
         lines += ["", f"## {step['title'][0].upper()}{step['title'][1:]}", ""]
         if step["why"]:
             lines += ["```", step["why"].strip(), "```", ""]

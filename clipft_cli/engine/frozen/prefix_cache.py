@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..events import Note, OnEvent
-from ..images.dataset import ImageDataset
+from ..images.dataset import ImageDataset, View
 from ..images.loader import Mover
 from ..machine.signals import StopRequest
 from ..model.classifier import Classifier
@@ -74,9 +74,7 @@ class PrefixCache:
         train_set = self.datasets["train"]
         view = view_of(self.views, keeping.stage, epoch)
         if not keeping.views:
-            return self.inference.loader.batches(
-                batches, lambda index: train_set.train_pixels(index, view), train_set.labels, self._device
-            )
+            return self.inference.loader.batches(batches, View(train_set, view), train_set.labels, self._device)
         view = view if view in keeping.views else keeping.views[0]
         hidden = self._hidden("train", keeping, view, self.inference.watched(on_event, stop))
         self._saved.read += len(train_set)

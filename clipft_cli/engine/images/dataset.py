@@ -88,6 +88,12 @@ class ImageDataset:
         """Take over what an earlier process found bad, as `bad_as_json` gave it."""
         self.bad.update({int(index): BadImage(path, reason, other) for index, path, reason, other in known})
 
+    def take_over_bad(self, known: Iterable[Sequence[Any]]) -> None:
+        """`add_bad` of what another process has just met. Raises DataError where that is too many."""
+        with self._lock:
+            self.add_bad(known)
+            self._refuse_too_many_bad()
+
     def train_pixels(self, index: int, epoch: int) -> np.ndarray:
         """(3, H, W) uint8 of one image, augmented for this epoch. Channels lie last in memory."""
         if self.augmentation is None:
@@ -224,9 +230,24 @@ class ImageDataset:
             if reason == NOT_FOUND and not self._is_gone_counted:
                 self._is_gone_counted = True
                 self._note_gone(reason)
-            if len(self.bad) > self._max_bad:
-                shown = "; ".join(f"{bad.path}: {bad.reason}" for bad in list(self.bad.values())[:5])
-                raise DataError(
-                    f"{len(self.bad)} of {len(self.rows)} images cannot be read any more ({shown})",
-                    hint="restore them or run `clipft prepare` again; data.max_bad_share sets the limit",
-                )
+            self._refuse_too_many_bad()
+
+    def _refuse_too_many_bad(self) -> None:
+        if len(self.bad) > self._max_bad:
+            shown = "; ".join(f"{bad.path}: {bad.reason}" for bad in list(self.bad.values())[:5])
+            raise DataError(
+                f"{len(self.bad)} of {len(self.rows)} images cannot be read any more ({shown})",
+                hint="restore them or run `clipft prepare` again; data.max_bad_share sets the limit",
+            )
+
+
+@dataclass(frozen=True)
+class View:
+    """The images of a data set as one pass sees them: augmented for `epoch`, or as validation does where it is None."""
+
+    dataset: ImageDataset
+    epoch: int | None = None
+
+    def __call__(self, index: int) -> np.ndarray:
+        """(3, H, W) uint8."""
+        return self.dataset.eval_pixels(index) if self.epoch is None else self.dataset.train_pixels(index, self.epoch)

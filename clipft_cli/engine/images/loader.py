@@ -1,4 +1,4 @@
-"""Batches in a given order, decoded by threads ahead of their use; the time spent waiting is kept."""
+"""Batches in a given order, decoded ahead of their use by threads, beside a GPU by processes; waiting is counted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from ...config.data import BalanceName
+from .dataset import View
+from .decoders import Decoders, number_of_decoders
 
 PREFETCH_BATCHES = 3
 MOST_AT_ONCE = 8
@@ -32,9 +35,12 @@ class Batch:
 
 @dataclass
 class Loader:
-    """Threads that turn indexes into batches. Threads and not processes: decoding and resizing release the
-    GIL, the cache is shared, and there is no worker state to save. `fits_without_gradients` is the most images
-    that a pass without gradients takes at once, where the memory has set a limit."""
+    """Threads that turn indexes into batches: decoding and resizing release the GIL, the cache is shared, and there is
+    no worker state to save. Beside a GPU each has a process that does the work (`decoders.py` says why).
+
+    `fits_without_gradients` is the most images that a pass without gradients takes at once, where the memory has set a
+    limit.
+    """
 
     workers: int
     waited_seconds: float = 0.0
@@ -51,10 +57,12 @@ class Loader:
     ) -> Iterator[Batch]:
         """One batch for each array of indexes in `order`; `pixels_of` gives (3, H, W) uint8 for an index."""
         pending: deque[_Coming] = deque()
-        coming = (self._begin(np.asarray(indexes), pixels_of, device) for indexes in order)
-        pending.extend(islice(coming, PREFETCH_BATCHES))
+        indexes_of = [np.asarray(indexes) for indexes in order]
         mover = Mover(device)
+        decoders = self._decoders(indexes_of, pixels_of, device)
         try:
+            coming = (self._begin(indexes, self._room(indexes, pixels_of, device, decoders)) for indexes in indexes_of)
+            pending.extend(islice(coming, PREFETCH_BATCHES))
             while pending:
                 batch = pending.popleft()
                 start = time.perf_counter()
@@ -65,6 +73,8 @@ class Loader:
         finally:
             for batch in pending:
                 batch.cancel()
+            if decoders is not None:
+                decoders.close()
 
     def take_waited(self) -> float:
         """Seconds waited for data since the last call."""
@@ -77,8 +87,26 @@ class Loader:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _begin(self, indexes: np.ndarray, pixels_of: Callable[[int], np.ndarray], device: torch.device) -> _Coming:
-        coming = _Coming(indexes, pixels_of, is_pinned=device.type == "cuda")
+    def _decoders(
+        self, order: Sequence[np.ndarray], pixels_of: Callable[[int], np.ndarray], device: torch.device
+    ) -> Decoders | None:
+        """The processes of a pass, where it has use of some."""
+        if not isinstance(pixels_of, View):
+            return None
+        n = number_of_decoders(self.workers, sum(map(len, order)), device)
+        largest = max(map(len, order), default=0)
+        return Decoders(n, pixels_of, n_slots=PREFETCH_BATCHES + 1, n_images=largest) if n else None
+
+    @staticmethod
+    def _room(
+        indexes: np.ndarray, pixels_of: Callable[[int], np.ndarray], device: torch.device, decoders: Decoders | None
+    ) -> _Room:
+        if decoders is None:
+            return _OwnRoom(indexes, pixels_of, is_pinned=device.type == "cuda")
+        return _SharedRoom(indexes, decoders, is_pinned=device.type == "cuda")
+
+    def _begin(self, indexes: np.ndarray, room: _Room) -> _Coming:
+        coming = _Coming(indexes, room)
         if self.workers > 0 and self._pool is None:
             self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="clipft-decode")
         n_parts = max(1, self.workers, math.ceil(len(indexes) / MOST_AT_ONCE))
@@ -87,15 +115,69 @@ class Loader:
         return coming
 
 
-class _Coming:
-    """A batch on its way: threads write its images into one block of memory, several each."""
+class _Room(Protocol):
+    """Where the images of a batch are written, and by whom."""
+
+    def write(self, part: np.ndarray) -> None:
+        """Write the images at the positions `part`."""
+
+    def pixels(self) -> torch.Tensor:
+        """(B, H, W, 3) uint8, once all is written."""
+
+
+class _OwnRoom:
+    """One block of memory, written by the thread that is asked."""
 
     def __init__(self, indexes: np.ndarray, pixels_of: Callable[[int], np.ndarray], *, is_pinned: bool) -> None:
-        self.indexes = indexes
+        self._indexes = indexes
         self._pixels_of = pixels_of
         self._is_pinned = is_pinned
-        self._block: torch.Tensor | None = None  # (B, H, W, 3) uint8
+        self._block: torch.Tensor | None = None
         self._lock = threading.Lock()
+
+    def write(self, part: np.ndarray) -> None:
+        for position in part:
+            pixels = self._pixels_of(int(self._indexes[position])).transpose(1, 2, 0)  # (H, W, 3)
+            self._block_for(pixels)[position] = pixels
+
+    def pixels(self) -> torch.Tensor:
+        assert self._block is not None  # no batch is empty
+        return self._block
+
+    def _block_for(self, pixels: np.ndarray) -> np.ndarray:
+        with self._lock:
+            if self._block is None:
+                shape = (len(self._indexes), *pixels.shape)
+                self._block = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_pinned)
+            block: np.ndarray = self._block.numpy()
+            return block
+
+
+class _SharedRoom:
+    """A block that processes write; the thread that is asked waits for one."""
+
+    def __init__(self, indexes: np.ndarray, decoders: Decoders, *, is_pinned: bool) -> None:
+        self._indexes = indexes
+        self._decoders = decoders
+        self._is_pinned = is_pinned
+        self._slot = decoders.borrow()
+
+    def write(self, part: np.ndarray) -> None:
+        self._decoders.write(self._slot, part, self._indexes[part])
+
+    def pixels(self) -> torch.Tensor:
+        shared = torch.from_numpy(self._decoders.block(self._slot)[: len(self._indexes)])
+        copied = shared.pin_memory() if self._is_pinned else shared.clone()
+        self._decoders.give_back(self._slot)
+        return copied
+
+
+class _Coming:
+    """A batch on its way: threads see to its images, several each."""
+
+    def __init__(self, indexes: np.ndarray, room: _Room) -> None:
+        self.indexes = indexes
+        self._room = room
         self._parts: list[Future[None]] = []
         self._own: list[np.ndarray] = []
 
@@ -104,34 +186,20 @@ class _Coming:
         if pool is None:
             self._own.append(part)
         else:
-            self._parts.append(pool.submit(self._write, part))
+            self._parts.append(pool.submit(self._room.write, part))
 
     def pixels(self) -> torch.Tensor:
         """(B, 3, H, W) uint8, channels last, once all is written. Raises what a thread raised."""
         for part in self._own:
-            self._write(part)
+            self._room.write(part)
         for future in self._parts:
             future.result()
-        assert self._block is not None  # no batch is empty
-        return self._block.permute(0, 3, 1, 2)
+        return self._room.pixels().permute(0, 3, 1, 2)
 
     def cancel(self) -> None:
         """Leave undone what is not begun."""
         for future in self._parts:
             future.cancel()
-
-    def _write(self, part: np.ndarray) -> None:
-        for position in part:
-            pixels = self._pixels_of(int(self.indexes[position])).transpose(1, 2, 0)  # (H, W, 3)
-            self._room_for(pixels)[position] = pixels
-
-    def _room_for(self, pixels: np.ndarray) -> np.ndarray:
-        with self._lock:
-            if self._block is None:
-                shape = (len(self.indexes), *pixels.shape)
-                self._block = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_pinned)
-            block: np.ndarray = self._block.numpy()
-            return block
 
 
 class Mover:

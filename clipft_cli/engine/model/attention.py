@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .image_tower import is_named
-from .lora import LoraAdapters, LoraDelta, adapted_linear
+from .lora import NO_DELTAS, BlockDeltas, LoraDelta, adapted_linear
 from .nf4 import FrozenWeight
 
 Pick = Callable[[Tensor], Tensor]  # (B, N, W) -> (B, W): the one token a tower reads at its end
@@ -38,6 +38,8 @@ class _QuickGelu(torch.autograd.Function):
 
 def quick_gelu(x: Tensor) -> Tensor:
     """OpenAI CLIP's activation. Source: Hendrycks & Gimpel 2016, the sigmoid approximation of GELU."""
+    if torch.compiler.is_compiling():  # which keeps as little by itself, and has lost this Function's gradient
+        return x * torch.sigmoid(1.702 * x)
     return _QuickGelu.apply(x)
 
 
@@ -91,37 +93,30 @@ def _attend_by_steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Te
     return out.view(batch, heads, queries, width)
 
 
-def block_forward(
-    block: Any,
-    hidden: Tensor,
-    index: int,
-    adapters: LoraAdapters | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
-    """One residual block, (B, N, W) -> (B, N, W); `index` names the block to the adapters."""
+def block_forward(block: Any, hidden: Tensor, deltas: BlockDeltas = NO_DELTAS, mask: Tensor | None = None) -> Tensor:
+    """One residual block, (B, N, W) -> (B, N, W)."""
     batch, tokens, width = hidden.shape
     attn = block.attn
     normed = block.ln_1(hidden).reshape(-1, width)
-    qkv = adapted_linear(normed, attn.in_proj_weight, attn.in_proj_bias, _deltas(adapters, index, "q", "k", "v"))
+    qkv = adapted_linear(normed, attn.in_proj_weight, attn.in_proj_bias, deltas[:3])
     q, k, v = _split_heads(qkv, batch, 3, attn.num_heads)
     mixed = attend(q, k, v, mask)  # (B * N, W)
-    return _after_attention(block, hidden.reshape(-1, width), mixed, index, adapters).view(batch, tokens, width)
+    return _after_attention(block, hidden.reshape(-1, width), mixed, deltas).view(batch, tokens, width)
 
 
 def last_block_forward(
     block: Any,
     hidden: Tensor,
     pick: Pick,
-    index: int,
-    adapters: LoraAdapters | None = None,
+    deltas: BlockDeltas = NO_DELTAS,
     mask: Tensor | None = None,
 ) -> Tensor:
     """The last block for the one token that is read, (B, N, W) -> (B, W): no other query reaches the output.
 
     `mask` is the picked token's row, (B, 1, 1, N).
     """
-    seen = _read_by_one(block.attn, block.ln_1(hidden), pick, _deltas(adapters, index, "q", "k", "v"), mask)
-    return _after_attention(block, pick(hidden), seen, index, adapters)
+    seen = _read_by_one(block.attn, block.ln_1(hidden), pick, deltas[:3], mask)
+    return _after_attention(block, pick(hidden), seen, deltas)
 
 
 def _read_by_one(attn: Any, normed: Tensor, pick: Pick, deltas: tuple[Any, ...], mask: Tensor | None) -> Tensor:
@@ -179,21 +174,17 @@ class _HeadRows:
         return heads if self.stretch is None else heads * self.stretch
 
 
-def _after_attention(block: Any, residual: Tensor, mixed: Tensor, index: int, adapters: LoraAdapters | None) -> Tensor:
+def _after_attention(block: Any, residual: Tensor, mixed: Tensor, deltas: BlockDeltas) -> Tensor:
     """Output projection, residual, MLP, residual, over rows of width W."""
     attn, mlp = block.attn, block.mlp
-    out = adapted_linear(mixed, attn.out_proj.weight, attn.out_proj.bias, _deltas(adapters, index, "out"))
+    out = adapted_linear(mixed, attn.out_proj.weight, attn.out_proj.bias, (deltas.out,))
     hidden = residual + block.ls_1(out)
-    inner = adapted_linear(block.ln_2(hidden), mlp.c_fc.weight, mlp.c_fc.bias, _deltas(adapters, index, "fc1"))
+    inner = adapted_linear(block.ln_2(hidden), mlp.c_fc.weight, mlp.c_fc.bias, (deltas.fc1,))
     inner = quick_gelu(inner) if is_named(mlp.gelu, "QuickGELU") else mlp.gelu(inner)
-    out = adapted_linear(inner, mlp.c_proj.weight, mlp.c_proj.bias, _deltas(adapters, index, "fc2"))
+    out = adapted_linear(inner, mlp.c_proj.weight, mlp.c_proj.bias, (deltas.fc2,))
     return hidden + block.ls_2(out)
 
 
 def _split_heads(rows: Tensor, batch: int, parts: int, heads: int) -> tuple[Tensor, ...]:
     """(B * N, parts * W) -> `parts` views of (B, H, N, d)."""
     return rows.view(batch, -1, parts, heads, rows.shape[-1] // (parts * heads)).permute(2, 0, 3, 1, 4).unbind(0)
-
-
-def _deltas(adapters: LoraAdapters | None, index: int, *targets: str) -> tuple[Any, ...]:
-    return (None,) * len(targets) if adapters is None else adapters.of_block(index, *targets)

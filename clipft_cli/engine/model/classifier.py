@@ -183,7 +183,7 @@ class Classifier(nn.Module):
         if isinstance(self._tower, FastViT):
             self._tower.compile()
         else:
-            self._tower = CompiledOrPlain(self._tower)
+            self._tower = CompiledOrPlain(self._tower, (self.clip.visual,))
 
 
 def image_tower(

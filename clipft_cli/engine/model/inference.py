@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..events import Note, OnEvent, Progress, unheard
-from ..images.dataset import ImageDataset
+from ..images.dataset import ImageDataset, View
 from ..images.loader import Loader, in_batches
 from ..machine.memory import halved_until_it_fits
 from ..machine.signals import StopRequest
@@ -106,15 +106,12 @@ def _outputs(
     what: str,
     view: int | None = None,
 ) -> Iterator[Tensor]:
-    def pixels_of(index: int) -> np.ndarray:
-        return dataset.eval_pixels(index) if view is None else dataset.train_pixels(index, view)
-
     def normalised(pixels: Tensor) -> Tensor:
         return forward(dataset.preprocess.normalise(pixels))
 
     done = 0
     order = in_batches(np.arange(len(dataset)), inference.batch_size)
-    for batch in inference.loader.batches(order, pixels_of, dataset.labels, inference.precision.device):
+    for batch in inference.loader.batches(order, View(dataset, view), dataset.labels, inference.precision.device):
         inference.check_stop()
         with _evaluating(classifier):  # not across a yield: grad mode belongs to the thread, whoever runs in it
             pieces = _in_pieces_that_fit(normalised, batch.pixels, inference)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,8 +23,6 @@ from ...errors import ConfigError, ModelError
 from .image_tower import is_named
 from .layers import text_tower
 from .nf4 import FrozenWeight, dense, frozen_linear, unpack
-
-TARGETS = ("q", "k", "v", "out", "fc1", "fc2")
 
 _SHORTEST = 1e-12
 """What a row's length is divided by at least: a row of zeros (a pruned one) has no direction, and stays what it is."""
@@ -97,6 +95,21 @@ class LoraDelta(nn.Module):
         stretch, up = self.factors(weight)
         kept = dense(weight) if stretch is None else dense(weight) * stretch
         return kept + up @ self.lora_A
+
+
+class BlockDeltas(NamedTuple):
+    """The deltas of one residual block, by target; none where it is not adapted."""
+
+    q: LoraDelta | None = None
+    k: LoraDelta | None = None
+    v: LoraDelta | None = None
+    out: LoraDelta | None = None
+    fc1: LoraDelta | None = None
+    fc2: LoraDelta | None = None
+
+
+NO_DELTAS = BlockDeltas()
+TARGETS = BlockDeltas._fields
 
 
 def adapted_linear(
@@ -187,11 +200,11 @@ class LoraAdapters(nn.Module):
         """`for_vit` for the text tower of an open_clip model."""
         return cls.for_vit(text_tower(model), targets, **settings)
 
-    def of_block(self, index: int, *targets: str) -> tuple[LoraDelta | None, ...]:
+    def of_block(self, index: int) -> BlockDeltas:
         """The deltas of one block; none once they are merged, so that no forward applies them twice."""
         if self.is_merged:
-            return (None,) * len(targets)
-        return tuple(self.by_name.get(f"blocks.{index}.{target}") for target in targets)
+            return NO_DELTAS
+        return BlockDeltas(*(self.by_name.get(f"blocks.{index}.{target}") for target in TARGETS))
 
     @torch.no_grad()
     def merge_into(self, tower: nn.Module) -> None:

@@ -20,7 +20,7 @@ from .attention import block_forward, embed_patches, last_block_forward
 from .compiled import CompiledOrPlain
 from .image_tower import VisionTransformer, is_named
 from .layers import text_tower
-from .lora import LoraAdapters
+from .lora import NO_DELTAS, BlockDeltas, LoraAdapters
 
 
 def why_unsupported(visual: nn.Module) -> str | None:
@@ -95,8 +95,9 @@ class FastViT:
 
     def compile(self) -> None:
         """torch.compile of the three parts, whole or cut."""
+        trained = (self.visual,) if self.adapters is None else (self.visual, self.adapters)
         for part in ("_embed", "_blocks", "_top"):
-            setattr(self, part, CompiledOrPlain(getattr(self, part)))
+            setattr(self, part, CompiledOrPlain(getattr(self, part), trained))
 
     def _embed(self, images: Tensor) -> Tensor:
         """Patches, class token, positions: (B, N, W)."""
@@ -118,14 +119,19 @@ class FastViT:
 
     def _run_block(self, hidden: Tensor, index: int) -> Tensor:
         block = self.visual.transformer.resblocks[index]
+        deltas = _deltas(self.adapters, index)
         if index == self.n_blocks - 1:
-            return last_block_forward(block, hidden, _class_token, index, self.adapters)
-        return block_forward(block, hidden, index, self.adapters)
+            return last_block_forward(block, hidden, _class_token, deltas)
+        return block_forward(block, hidden, deltas)
 
     def _top(self, pooled: Tensor) -> Tensor:
         """Class token (B, W) -> features (B, D). The norm is per token, so it may follow the pooling."""
         pooled = self.visual.ln_post(pooled)
         return pooled if self.visual.proj is None else pooled @ self.visual.proj
+
+
+def _deltas(adapters: LoraAdapters | None, index: int) -> BlockDeltas:
+    return NO_DELTAS if adapters is None else adapters.of_block(index)
 
 
 def _class_token(hidden: Tensor) -> Tensor:
@@ -165,9 +171,9 @@ def encode_text(model: nn.Module, tokens: Tensor, adapters: LoraAdapters | None 
     hidden = tower.token_embedding(tokens).to(dtype) + positions  # (B, N, W)
     mask = None if tower.attn_mask is None else tower.attn_mask[:n_tokens, :n_tokens]
     for index in range(len(blocks) - 1):
-        hidden = block_forward(blocks[index], hidden, index, adapters, mask)
+        hidden = block_forward(blocks[index], hidden, _deltas(adapters, index), mask)
     mask_row = None if mask is None else pick(mask.expand(len(tokens), -1, -1))[:, None, None]  # (B, 1, 1, N)
-    pooled = last_block_forward(blocks[-1], hidden, pick, len(blocks) - 1, adapters, mask_row)
+    pooled = last_block_forward(blocks[-1], hidden, pick, _deltas(adapters, len(blocks) - 1), mask_row)
     return _project_text(tower, tower.ln_final(pooled))
 
 

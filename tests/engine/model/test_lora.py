@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 
 import open_clip
 import pytest
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from timm.models.eva import Eva
 from timm.models.fastvit import Attention as FastVitAttention
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.func import functional_call
 
 from clipft_cli.engine.model.lora import TARGETS, LoraAdapters, LoraDelta, adapted_linear, resolve_targets
@@ -23,6 +25,7 @@ VISION = {"image_size": 32, "patch_size": 8, "width": 48, "layers": 3, "head_wid
 TEXT = {"context_length": 12, "vocab_size": 64, "width": 32, "heads": 2, "layers": 2}
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 SHAPE = {"r": 4, "alpha": 8}
+COMPILE = torch.compile
 KINDS = [{}, {"rslora": True}, {"use_dora": True}]
 
 
@@ -367,3 +370,13 @@ def test_the_same_function_as_pefts_on_plain_linear_layers(kind):
                 layer.lora_magnitude_vector["default"].weight.copy_(delta.magnitude)
     x = torch.randn(7, 12)
     torch.testing.assert_close(ours["fc2"](ours["fc1"](x)), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+def test_a_pass_without_gradients_is_not_compiled(monkeypatch, visual):
+    graphs = CompileCounterWithBackend("eager")
+    monkeypatch.setattr(torch, "compile", partial(COMPILE, backend=graphs))
+    tower = FastViT(visual)
+    tower.compile()
+    with torch.inference_mode():
+        assert torch.equal(tower(IMAGES), FastViT(visual)(IMAGES))
+    assert graphs.frame_count == 0
