@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..config.evaluate import EvaluateConfig
-from ..config.model import TrainedIn
 from ..errors import DataError, ModelError
-from .checkpoint.card import Card, card_of
+from .checkpoint.caveats import class_notes, data_notes
 from .checkpoint.class_match import ClassMatch, listed, match_classes
-from .checkpoint.opened import opened
-from .checkpoint.seen_images import NO_LIST, list_of, n_trained_on
+from .checkpoint.measurable import Measurable, measurable_model
 from .checkpoint.subject import Subject, data_dir_of, is_other_data, reports_dir
 from .events import Note, OnEvent, unheard
-from .exports.measurable import Measurable, measurable_export, subject_of
+from .exports.measurable import measurable_export, subject_of
 from .files.publish import publish, staging_folder
 from .files.visible import visible
 from .images.measured_split import MeasuredSplit
-from .labels.templates import choose_templates
-from .machine.hardware import worker_count
 from .manifest import Manifest, Row
 from .metrics.answers import Answers
 from .metrics.metrics import measure
@@ -33,14 +27,8 @@ from .metrics.present import top1_among_present
 from .metrics.scores import Scores
 from .pages.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .pages.model_card import Measured, add_figures
-from .preparation.changes import find_changes
 from .preparation.in_memory import MeasuredData, measured_data
 from .run_dir import is_export
-
-if TYPE_CHECKING:
-    import torch
-
-    from .checkpoint.load import Loaded
 
 
 def evaluate(config: EvaluateConfig, on_event: OnEvent = unheard) -> Evaluation:
@@ -57,13 +45,13 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
     """The evaluation, its files written."""
     manifest, split = data.manifest, config.evaluate.split
     rows = manifest.split(split)
-    notes = _notes(config, subject, data, rows, on_event)
+    notes = data_notes(config, subject, data, rows, on_event)
     target = reports_dir(config, subject, manifest)
     with staging_folder(target) as staging:
         model = _model(subject, config, manifest)
         match = match_classes(manifest, model.classes, subject)
         known = _of_known_classes(rows, match, manifest)  # (N,) positions in rows
-        notes += _class_notes(rows, match, manifest, model, on_event)
+        notes += class_notes(rows, match, manifest, model, on_event)
         on_event(Note(f"measuring on {model.device}, {model.precision}"))
         measured = [rows[position] for position in known]
         images = MeasuredSplit(manifest, measured, model.preprocess, max_bad_share=config.data.max_bad_share)
@@ -121,119 +109,10 @@ def _of_known_classes(rows: Sequence[Row], match: ClassMatch, manifest: Manifest
     return known
 
 
-def _class_notes(
-    rows: Sequence[Row], match: ClassMatch, manifest: Manifest, model: Measurable, on_event: OnEvent
-) -> tuple[str, ...]:
-    """How the classes of the data set and of the model meet, where they are not the same; said now."""
-    notes = list(match.notes)
-    n_unknown = sum(match.index[row.label] < 0 for row in rows)
-    if match.unknown:
-        notes.append(
-            f"the model does not know {listed(match.unknown)}: {n_unknown:,} of {len(rows):,} images are in no figure"
-        )
-    present = {int(match.index[row.label]) for row in rows}
-    missing = [info.name for number, info in enumerate(model.classes) if number not in present]
-    if missing:
-        notes.append(
-            f"this split has no image of {listed(missing)}; macro means leave out what has none, and top-1 is given"
-            f" among all {len(model.classes)} classes of the model and among the {len(model.classes) - len(missing)}"
-            " that have images"
-        )
-    for text in notes:
-        on_event(Note(text, is_warning=True))
-    return tuple(notes)
-
-
 def _model(subject: Subject, config: EvaluateConfig, manifest: Manifest) -> Measurable:
-    """The model to measure. Raises CheckpointError or ModelError."""
     if subject.checkpoint is not None and is_export(subject.checkpoint):
         return measurable_export(subject.checkpoint, config)
-
-    from .images.loader import Loader  # torch, which an export does without
-    from .model.inference import Inference, split_logits, usual_batch
-    from .model.precision import device_label, set_up
-
-    precision = set_up(config.hardware, _trained_in(subject))
-    loaded = _load(subject, config, manifest, precision.device)
-
-    def logits(images: MeasuredSplit, batch_size: int | None, on_event: OnEvent) -> np.ndarray:
-        size = batch_size or usual_batch(precision.device)
-        with contextlib.closing(Loader(worker_count(config.data.num_workers))) as loader:
-            inference = Inference(loader, precision, size, on_event)
-            return split_logits(loaded.classifier, images, inference, config.evaluate.split).numpy()
-
-    return Measurable(
-        loaded.classes,
-        loaded.preprocess,
-        loaded.temperature,
-        _card_facts(loaded.card, subject),
-        device_label(precision.device),
-        precision.name,
-        logits,
-    )
-
-
-def _load(subject: Subject, config: EvaluateConfig, manifest: Manifest, device: torch.device) -> Loaded:
-    """The classifier to measure. Raises CheckpointError or ModelError."""
-    from .checkpoint.load import load_base
-
-    if subject.checkpoint is not None and not subject.is_zero_shot:
-        with opened(subject.checkpoint, config.evaluate.base) as files:
-            return files.load(device)
-
-    from .checkpoint.zero_shot import zero_shot  # open_clip, which a plain ViT does without
-    from .model.backbone import load_backbone
-
-    if subject.checkpoint is None:
-        backbone = load_backbone(config.model)
-        backbone = replace(backbone, preprocess=backbone.preprocess.resizing(config.data.resize))
-        return zero_shot(backbone, choose_templates(config.data.templates, backbone.base.name), manifest, device)
-    card = card_of(subject.checkpoint, subject.meta)
-    backbone = replace(load_base(subject.checkpoint, card, config.evaluate.base), preprocess=card.preprocess)
-    return zero_shot(backbone, card.templates, manifest, device)
-
-
-def _trained_in(subject: Subject) -> TrainedIn | None:
-    return None if subject.checkpoint is None else card_of(subject.checkpoint, subject.meta).precision
-
-
-def _notes(
-    config: EvaluateConfig, subject: Subject, data: MeasuredData, rows: Sequence[Row], on_event: OnEvent
-) -> tuple[str, ...]:
-    """What a reader of the figures must know; said now, and kept in the reports."""
-    is_default = config.evaluate.checkpoint is None and subject.checkpoint is not None
-    on_event(Note(f"evaluating {subject.label}" + (", of the newest finished run" if is_default else "")))
-    manifest = data.manifest
-    warnings = list(data.warnings)
-    if data.is_prepared and (changes := find_changes(manifest)):
-        warnings.append(changes.describe())
-    if not data.is_prepared:
-        on_event(Note(f"{manifest.root} is no prepared data set: its {len(rows):,} images are measured as they are"))
-    if not subject.is_zero_shot:
-        warnings += _seen_before(
-            n_trained_on(config, subject, rows, is_own=not is_other_data(subject, manifest)), len(rows), manifest
-        )
-        known = list_of(subject)
-        if known is None and subject.checkpoint is not None:
-            on_event(Note(f"{subject.checkpoint} {NO_LIST}"))
-        elif known is not None and not known.is_whole:
-            warnings.append(f"a run before {subject.checkpoint} {NO_LIST}")
-    for text in warnings:
-        on_event(Note(text, is_warning=True))
-    if config.evaluate.split == "train":
-        warnings.append("these images were trained on: the figures say nothing about new images")
-    if config.evaluate.split == "val":
-        warnings.append("val chose the checkpoint: its figures are a little too good, test's are not")
-    return tuple(warnings)
-
-
-def _seen_before(n_seen: int | None, n: int, manifest: Manifest) -> list[str]:
-    if n_seen is None:
-        return [
-            f"{manifest.root} is not the data set this run was trained on, or has been prepared again since:"
-            " images of this split may have been trained on"
-        ]
-    return [f"{n_seen:,} of these {n:,} images were trained on: the figures are too good"] if n_seen else []
+    return measurable_model(subject, config, manifest)
 
 
 def _scores(
@@ -271,19 +150,6 @@ def _facts(subject: Subject, model: Measurable, data: MeasuredData) -> dict[str,
         "is_prepared": data.is_prepared,
         "manifest_digest": manifest.digest,
         "is_training_data_set": not is_other_data(subject, manifest),
-    }
-
-
-def _card_facts(card: Card, subject: Subject) -> dict[str, Any]:
-    return {
-        "method": card.method,
-        "label": "zero-shot" if subject.is_zero_shot else card.label,
-        "kept": card.kept.to_json() if card.kept is not None and not subject.is_zero_shot else None,
-        "model": card.base.name,
-        "pretrained": card.base.pretrained,
-        "weights_digest": card.base.weights_sha256,
-        "epoch": card.epoch,
-        "selected_on": card.selected_on,
     }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +71,14 @@ class Opened:
 
 
 @contextlib.contextmanager
-def opened(checkpoint: Path, base: Path | None = None) -> Iterator[Opened]:
-    """The checkpoint in a folder; `base` is the file of its base weights, where somebody names it.
+def opened(checkpoint: Path, base: Path | None = None, known: Mapping[str, Any] | None = None) -> Iterator[Opened]:
+    """The checkpoint in a folder; `base` is the file of its base weights, where somebody names it, `known` what
+    `read_card` gave, where its card has been read.
 
     Raises CheckpointError where its card is missing or damaged. A block that ends early, with an error, leaves the rest
     of the verification undone.
     """
-    meta = read_card(checkpoint)
+    meta = dict(known) if known is not None else read_card(checkpoint)
     card = card_of(checkpoint, meta)
     is_unwanted = threading.Event()
     pool = ThreadPoolExecutor(1, thread_name_prefix="clipft-verify")

@@ -1,43 +1,24 @@
-"""What `clipft evaluate` measures, whoever computes it: a checkpoint by torch, an export by onnxruntime."""
+"""An export as `clipft evaluate` measures it, by onnxruntime."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...config.evaluate import EvaluateConfig
 from ...errors import ConfigError
+from ..checkpoint.measurable import Measurable
 from ..checkpoint.subject import Subject, choose_subject
 from ..events import OnEvent, Progress
 from ..files.digest import file_digest
 from ..images.measured_split import MeasuredSplit
-from ..images.transforms import Preprocess
-from ..labels.class_names import ClassInfo
 from ..machine.hardware import worker_count
 from ..run_dir import EXPORT_FILE, is_export
 from .record import read_export
 
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Measurable:
-    """A model ready to be measured. `facts` say what it is; `logits(images, batch size, on_event)` are (N, C) float32
-    in the order of the images, before the `temperature`.
-    """
-
-    classes: tuple[ClassInfo, ...]
-    preprocess: Preprocess
-    temperature: float
-    facts: Mapping[str, Any]
-    device: str
-    precision: str
-    logits: Callable[[MeasuredSplit, int | None, OnEvent], np.ndarray]
 
 
 def subject_of(config: EvaluateConfig) -> Subject:
