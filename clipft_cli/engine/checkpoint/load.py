@@ -26,6 +26,9 @@ from .card import LARGEST_FACTOR, LEAST_FACTOR, Card, card_of, does_not_fit, rea
 if TYPE_CHECKING:
     from ..model.backbone import Backbone
 
+LARGEST_NUMBER = 1e6
+"""Of a head's weights and biases; a fitted head's lie under a thousand. Beyond it their products leave float32."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -126,6 +129,9 @@ def read_head(path: Path, kind: str, shape: tuple[int, int] | None = None) -> He
         raise ValueError(f"the head is of shape {tuple(weight.shape)}{wanted}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"the head has {len(weight)} class vectors and a bias of shape {tuple(bias.shape)}")
+    largest = max(float(tensor.abs().max()) for tensor in (weight, bias) if tensor is not None and tensor.numel())
+    if largest > LARGEST_NUMBER:
+        raise ValueError(f"the head's numbers reach {largest:.3g}, and logits are none with them")
     if scale.numel() != 1 or not LEAST_FACTOR <= float(scale) <= LARGEST_FACTOR:
         raise ValueError(f"the head's scale is {scale.tolist()}, which is none for logits")
     return CosineHead(weight, float(scale)) if kind == "cosine" else LinearHead(weight, bias, float(scale))

@@ -92,6 +92,8 @@ FORGED = {
     "whole numbers": {"head": lambda t: t.update(weight=t["weight"].to(torch.int32))},
     "complex numbers": {"head": lambda t: t.update(weight=t["weight"].to(torch.complex64))},
     "not a number": {"head": lambda t: t["weight"].__setitem__((0, 0), torch.nan)},
+    "a bias near the largest float": {"head": lambda t: t["bias"].__setitem__(0, 3.4e38)},
+    "a weight beyond all logits": {"head": lambda t: t["weight"].__setitem__((0, 0), -1e30)},
     "temperature inf": {"card": lambda c: c.update(temperature=float("inf"))},
     "temperature 1e300": {"card": lambda c: c.update(temperature=1e300)},
     "temperature true": {"card": lambda c: c.update(temperature=True)},
