@@ -19,7 +19,6 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.engine.compare import _say_forecast
 from clipft_cli.engine.manifest import digest_of, write_manifest
 from clipft_cli.engine.optim.recipe import epochs as epochs_by_rule
 
@@ -273,16 +272,6 @@ def test_the_terminal_table_fits_80_columns_and_says_what_was_kept(compared, mon
     assert "energy" in outcome.stdout
     assert max(len(line.rstrip()) for table in tables for line in table.splitlines()) <= 80
     assert re.search(r"epoch 1 of 1|its start", outcome.stdout)
-
-
-def test_a_forecast_that_was_far_off_is_owned_up_to_once():
-    told = []
-    for expected, took in ((100.0, 150.0), (1.0, 9.0), (100.0, 260.0), (100.0, 40.0)):
-        _say_forecast(expected, took, told.append)
-    assert [note.text for note in told] == [
-        "training took 4.3 min; 1.7 min had been expected",
-        "training took 40 s; 1.7 min had been expected",
-    ]
 
 
 def test_retention_is_the_zero_shot_skill_left(compared):

@@ -57,6 +57,21 @@ def free_beside(path: Path) -> Path:
     return next(other for n in itertools.count(2) if _is_free(other := path.with_name(f"{path.name}-{n}")))
 
 
+def free_folder(wish: Path | None, name: str) -> Path:
+    """The wish, or outputs/NAME, with the next free number where something lies there.
+
+    Raises ResourceError where a wish is taken.
+    """
+    if wish is not None:
+        refuse_taken(wish)
+        return wish
+    path, number = OUTPUTS / name, 1
+    while path.is_dir() and any(path.iterdir()):
+        number += 1
+        path = OUTPUTS / f"{name}-{number}"
+    return path
+
+
 class Taken(ResourceError):
     """A folder that something new was to go to holds something already."""
 
