@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,8 @@ from .render import Screen, print_prose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..engine.events import EpochRecord, Event, Plan
+    from ..engine.events import EpochDone, EpochRecord, Event, Note, Plan, StepDone
+    from ..engine.events import Progress as Reached
     from ..engine.loop.result import TrainResult
     from ..engine.metrics.base import Metric
     from ..engine.optim.groups import Group
@@ -42,18 +42,28 @@ class TrainView:
 
     def __call__(self, event: Event) -> None:
         """Show one event; where the terminal or the reader of a pipe has gone, the run goes on unseen."""
-        handler = getattr(self, f"_on_{type(event).__name__.lower()}", None)
-        if handler is not None:
-            with contextlib.suppress(OSError):
-                handler(event)
+        from ..engine import events  # whoever sends one has it
 
-    def _on_note(self, event: Any) -> None:
+        with contextlib.suppress(OSError):
+            match event:
+                case events.Note():
+                    self._on_note(event)
+                case events.Progress():
+                    self._on_progress(event)
+                case events.Plan():
+                    self._on_plan(event)
+                case events.StepDone():
+                    self._on_step(event)
+                case events.EpochDone():
+                    self._on_epoch(event)
+
+    def _on_note(self, event: Note) -> None:
         if event.is_warning:
             self.screen.warn(event.text)
         else:
             self.screen.say(event.text)
 
-    def _on_progress(self, event: Any) -> None:
+    def _on_progress(self, event: Reached) -> None:
         if not self.screen.is_live or self._plan is not None:
             return
         bar = self._bar()
@@ -74,7 +84,7 @@ class TrainView:
             for epoch, what in plan.stages:
                 self.screen.say(f"  from epoch {epoch + 1} trains: {what}")
 
-    def _on_epochdone(self, event: Any) -> None:
+    def _on_epoch(self, event: EpochDone) -> None:
         record: EpochRecord = event.record
         width = self.screen.err.width if self.screen.err.is_terminal else FULL_WIDTH
         if not self._has_header:
@@ -82,7 +92,7 @@ class TrainView:
             self._has_header = True
         self.screen.say(_epoch_line(record, event.is_best, width))
 
-    def _on_stepdone(self, event: Any) -> None:
+    def _on_step(self, event: StepDone) -> None:
         if not self.screen.is_live or self._plan is None:
             return
         bar = self._bar()
@@ -196,6 +206,7 @@ def _alike(groups: Sequence[Group]) -> list[tuple[str, str, str, str]]:
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: what was kept and whose merit that is, where it lies, what to type next."""
     from ..engine.files.amounts import duration
+    from ..engine.files.visible import quoted
 
     print_prose(out, _outcome(result))
     if result.epochs:
@@ -212,8 +223,8 @@ def show_trained(out: Console, result: TrainResult) -> None:
         out.print(f"{result.bad_images} images could not be read: see {result.run_dir / 'problems.csv'}")
     out.print(f"saved: {result.run_dir / result.checkpoint.name}", soft_wrap=True)
     if result.epochs:
-        out.print(f"curves: tensorboard --logdir {shlex.quote(str(result.run_dir.parent))}", soft_wrap=True)
-    out.print(f"next: clipft evaluate --checkpoint {shlex.quote(str(result.run_dir))} --split test", soft_wrap=True)
+        out.print(f"curves: tensorboard --logdir {quoted(result.run_dir.parent)}", soft_wrap=True)
+    out.print(f"next: clipft evaluate --checkpoint {quoted(result.run_dir)} --split test", soft_wrap=True)
 
 
 def _outcome(result: TrainResult) -> str:
@@ -236,7 +247,9 @@ def _outcome(result: TrainResult) -> str:
 
 def _what_to_try(result: TrainResult) -> str:
     """Where fine-tuning added nothing: the two settings that most often decide it, and what there is already."""
-    run = shlex.quote(str(result.run_dir))
+    from ..engine.files.visible import quoted
+
+    run = quoted(result.run_dir)
     settings = f"--set training.learning_rate={result.learning_rate / 3:.1g}"
     longer = f"--set training.num_epochs={2 * result.epochs}"
     as_good = "`clipft train --method linear_probe` gives the same in seconds; " if result.start_kind == "probe" else ""

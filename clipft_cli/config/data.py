@@ -59,6 +59,11 @@ class DataConfig(Config):
     )
     max_bad_share: float = Field(0.01, ge=0, le=1, description="Share of unreadable images above which a run stops.")
 
+    @property
+    def is_subset(self) -> bool:
+        """Whether only some of the training images are used."""
+        return self.few_shot is not None or self.fraction < 1
+
     @field_validator("num_workers", mode="wrap")
     @classmethod
     def _workers_in_range(cls, value: Any, parse: ValidatorFunctionWrapHandler) -> int | str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .files.amounts import size
-from .files.cache_files import CacheFiles, feature_files, image_files
+from .files.cache_files import CACHES
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,10 @@ class CachePlace:
         return {**asdict(self), "folder": str(self.folder)}
 
 
-_OWN: dict[str, tuple[str, Callable[[], CacheFiles]]] = {
-    "features": ("features of whole data sets under a pretrained model", feature_files),
-    "images": ("decoded images, packed", image_files),
-}
-
-
 def caches() -> list[CachePlace]:
     """Every cache that runs on this machine fill, with what lies in it now."""
     places = []
-    for name, (what, files_of) in _OWN.items():
+    for name, (what, files_of) in CACHES.items():
         files = files_of()
         own = files.own()
         places.append(CachePlace(name, what, files.folder, len(own), sum(n for _, n in own), True))
@@ -63,7 +56,7 @@ def caches() -> list[CachePlace]:
 
 def clear() -> int:
     """Remove what clipft has kept, and nothing else. Returns the bytes freed."""
-    return sum(files_of().clear() for _, files_of in _OWN.values())
+    return sum(files_of().clear() for _, files_of in CACHES.values())
 
 
 def _hub_folder() -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .files.amounts import size
-from .files.cache_files import feature_files, image_files
+from .files.cache_files import CACHES
 from .machine.hardware import find_machine
 
 PACKAGES = ("clipft-cli", "torch", "torchvision", "open_clip_torch", "timm", "safetensors", "numpy", "pillow")
@@ -87,7 +87,7 @@ def diagnose() -> Diagnosis:
         variables={name: _private(os.environ[name]) for name in VARIABLES if name in os.environ},
         caches={
             name: f"{_private(str(files.folder))}, {size(sum(n for _, n in files.own()))}"
-            for name, files in (("features", feature_files()), ("images", image_files()))
+            for name, files in ((name, files_of()) for name, (_, files_of) in CACHES.items())
         },
     )
 

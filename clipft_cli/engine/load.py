@@ -21,7 +21,7 @@ from .checkpoint.answers import probabilities, unit_features
 from .checkpoint.load import Loaded
 from .checkpoint.opened import opened
 from .images.decode import ImageError, rgb_of
-from .images.decoded_ahead import DECODED, DecodedAhead
+from .images.decoded_ahead import DECODED, decoded_ahead
 from .images.inputs import ImageInput
 from .labels.class_names import ClassInfo
 from .machine.hardware import worker_count
@@ -102,7 +102,7 @@ class LoadedModel:
         """The images with their pixels; the next ones are decoded while a batch is worked on."""
         with (
             ThreadPoolExecutor(worker_count("auto"), thread_name_prefix="clipft-decode") as pool,
-            contextlib.closing(DecodedAhead(_inputs(images), self._loaded.preprocess, pool, 2 * batch_size)) as ahead,
+            contextlib.closing(decoded_ahead(_inputs(images), self._loaded.preprocess, pool, 2 * batch_size)) as ahead,
         ):
             decoded = iter(ahead)
             while batch := list(islice(decoded, batch_size)):

@@ -21,10 +21,11 @@ from ..config.predict import PredictConfig, PredictOptions
 from ..errors import ClipftError, DataError, PartialError
 from .checkpoint.answers import probabilities
 from .images.decode import why_not_there
-from .images.decoded_ahead import DECODED, DecodedAhead
+from .images.decoded_ahead import DECODED, decoded_ahead
 from .images.inputs import ImageInput, Inputs
 from .images.transforms import Preprocess
 from .labels.class_names import ClassInfo
+from .machine.ahead import Ahead
 from .machine.hardware import worker_count
 from .pages.prediction import Answer, Prediction
 from .run_dir import find_checkpoint, is_export
@@ -175,12 +176,12 @@ def _decoding() -> ThreadPoolExecutor:
 
 def _ahead(
     config: PredictConfig, found: Iterable[ImageInput], preprocess: Preprocess, pool: ThreadPoolExecutor
-) -> contextlib.closing[DecodedAhead]:
-    return contextlib.closing(DecodedAhead(found, preprocess, pool, 2 * config.predict.batch_size))
+) -> contextlib.closing[Ahead[DECODED]]:
+    return contextlib.closing(decoded_ahead(found, preprocess, pool, 2 * config.predict.batch_size))
 
 
 def _classify_batches(
-    options: PredictOptions, ahead: DecodedAhead, ready: Ready, sink: Sink, summary: PredictSummary
+    options: PredictOptions, ahead: Ahead[DECODED], ready: Ready, sink: Sink, summary: PredictSummary
 ) -> None:
     begun = time.perf_counter()
     summary.load_seconds = begun - summary.started

@@ -20,7 +20,7 @@ from ...config.methods import METHOD_FACTS, MethodName, ObjectiveName
 from ...config.model import HeadName, TrainedIn
 from ...errors import CheckpointError, ClipftError, NoPermission
 from ..files.digest import GivenUp, file_digest
-from ..files.signed import read_signed
+from ..files.signed import read_description
 from ..images.transforms import Preprocess
 from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
@@ -237,14 +237,7 @@ def others_hint(checkpoint: Path) -> str:
 
 def _read_card(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / CHECKPOINT_FILE
-    try:
-        meta = read_signed(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file, this is no checkpoint") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    meta = read_description(path, "checkpoint")
     if meta.get("format") != FORMAT:
         raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
     return meta

@@ -123,8 +123,7 @@ def _seeds(recipe: TrainConfig, n: int) -> tuple[int, ...]:
 
 def _needs_one_seed(recipe: TrainConfig) -> bool:
     """Without a loop and without a drawn subset, every seed gives the same model."""
-    is_drawn = recipe.data.few_shot is not None or recipe.data.fraction < 1
-    return not METHODS[recipe.method].trains_by_epochs and not (METHODS[recipe.method].learns and is_drawn)
+    return not METHODS[recipe.method].trains_by_epochs and not (METHODS[recipe.method].learns and recipe.data.is_subset)
 
 
 def _newest_equal(recipe: TrainConfig, seed: int, manifest: Manifest, split: str) -> FinishedRun | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..checkpoint.subject import Subject, choose_subject
 from ..events import OnEvent, Progress
 from ..files.digest import file_digest
 from ..images.measured_split import MeasuredSplit
+from ..machine.ahead import Ahead
 from ..machine.hardware import worker_count
 from ..run_dir import EXPORT_FILE, is_export
 from .record import read_export
@@ -58,16 +60,13 @@ def measurable_export(folder: Path, config: EvaluateConfig) -> Measurable:
     }
 
     def logits(images: MeasuredSplit, batch_size: int | None, on_event: OnEvent) -> np.ndarray:
-        rows, step = [], batch_size or BATCH
+        rows, step, n_done = [], batch_size or BATCH, 0
         with ThreadPoolExecutor(worker_count(config.data.num_workers) or 1, thread_name_prefix="clipft-decode") as pool:
-            batches = [range(start, min(start + step, len(images))) for start in range(0, len(images), step)]
-            waiting = [[pool.submit(images.eval_pixels, index) for index in batch] for batch in batches[:2]]
-            for number, batch in enumerate(batches):
-                pixels = np.stack([future.result() for future in waiting.pop(0)])
-                if number + 2 < len(batches):  # decoded while this one is computed
-                    waiting.append([pool.submit(images.eval_pixels, index) for index in batches[number + 2]])
-                rows.append(model.logits(pixels))
-                on_event(Progress(config.evaluate.split, batch.stop, len(images)))
+            decoded = iter(Ahead(pool, images.eval_pixels, range(len(images)), 2 * step))
+            while batch := list(islice(decoded, step)):
+                rows.append(model.logits(np.stack(batch)))
+                n_done += len(batch)
+                on_event(Progress(config.evaluate.split, n_done, len(images)))
         return np.concatenate(rows)
 
     return Measurable(

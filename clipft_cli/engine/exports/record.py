@@ -14,7 +14,7 @@ from ...config.export import FormatName
 from ...errors import CheckpointError, ClipftError
 from ..checkpoint.card import LARGEST_FACTOR, LEAST_FACTOR, Card, versions
 from ..files.digest import file_digest
-from ..files.signed import read_signed, signed_json
+from ..files.signed import read_description, signed_json
 from ..images.transforms import Preprocess
 from ..labels.class_names import ClassInfo
 from ..run_dir import EXPORT_FILE
@@ -83,14 +83,7 @@ class _Record(pydantic.BaseModel):
 def read_export(folder: Path) -> Export:
     """The record of an export. Raises CheckpointError where it is missing, damaged or of another version."""
     path = folder / EXPORT_FILE
-    try:
-        found = read_signed(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file, this is no export") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}", hint=_AGAIN) from None
+    found = read_description(path, "export", hint=_AGAIN)
     if found.get("format") != FORMAT or found.get("kind") not in get_args(FormatName):
         raise CheckpointError(f"{path}: is not of format {FORMAT}", hint="it was written by another version of clipft")
     try:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,3 +101,10 @@ def feature_files(folder: Path | None = None) -> CacheFiles:
 def image_files() -> CacheFiles:
     """The cache of decoded images."""
     return CacheFiles(cache_folder() / IMAGES, ".pixels", 32)
+
+
+CACHES: dict[str, tuple[str, Callable[[], CacheFiles]]] = {
+    FEATURES: ("features of whole data sets under a pretrained model", feature_files),
+    IMAGES: ("decoded images, packed", image_files),
+}
+"""What clipft keeps for later runs, by name: what it is, and its files."""

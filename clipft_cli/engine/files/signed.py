@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...errors import CheckpointError
 from .regular import regular_bytes
 
 MAX_SIGNED_BYTES = 64 << 20
@@ -18,6 +19,21 @@ def signed_json(content: Mapping[str, Any]) -> str:
     body = {key: value for key, value in content.items() if key != "sha256"}
     digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
     return json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_description(path: Path, what: str, *, hint: str | None = None) -> dict[str, Any]:
+    """What `signed_json` wrote of a folder that is then no `what` without it.
+
+    Raises CheckpointError, with `hint` where it is damaged.
+    """
+    try:
+        return read_signed(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file, this is no {what}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}", hint=hint) from None
 
 
 def read_signed(path: Path) -> dict[str, Any]:

@@ -6,11 +6,9 @@ import contextlib
 import os
 import shutil
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import filelock
@@ -18,6 +16,7 @@ import numpy as np
 
 from ..files.cache_files import image_files
 from ..files.write import whole_file
+from ..machine.ahead import Ahead
 from .dataset import ImageDataset
 from .decode import ImageError
 from .pixel_pack import DamagedPack, PackWriter, PixelPack, pack_key
@@ -129,14 +128,9 @@ def _decoded(dataset: ImageDataset, workers: int) -> Generator[Decoded]:
         except (OSError, ImageError):
             return None, None
 
-    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="clipft-decode") as pool:
-        indexes = iter(range(len(dataset)))
-        pending: deque[Future[Decoded]] = deque()
-        try:
-            pending.extend(pool.submit(read, index) for index in islice(indexes, 8 * max(1, workers)))
-            while pending:
-                yield pending.popleft().result()
-                pending.extend(pool.submit(read, index) for index in islice(indexes, 1))
-        finally:
-            for future in pending:
-                future.cancel()
+    n_threads = max(1, workers)
+    with (
+        ThreadPoolExecutor(n_threads, thread_name_prefix="clipft-decode") as pool,
+        contextlib.closing(Ahead(pool, read, range(len(dataset)), 8 * n_threads)) as decoded,
+    ):
+        yield from decoded

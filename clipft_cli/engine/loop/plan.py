@@ -110,8 +110,7 @@ def _advice_fact(material: Material) -> tuple[str, str]:
 def advice(material: Material) -> MethodPick:
     """The decision tree's pick for these images (a drawn subset counts by what is drawn) and this device's memory."""
     data, device = material.config.data, material.precision.device
-    is_drawn = data.few_shot is not None or data.fraction < 1
-    n_images = len(material.train_set) if is_drawn else len(material.manifest.rows)
+    n_images = len(material.train_set) if data.is_subset else len(material.manifest.rows)
     is_cuda = device.type == "cuda"
     return pick_method(n_images, torch.cuda.get_device_properties(device).total_memory / 2**30 if is_cuda else None)
 

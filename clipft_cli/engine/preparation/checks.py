@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy.fft import dctn
 
 from ..images.decode import ImageError, decode_image, read_image_bytes
 from ..images.header import NOTHING_SAID, Header, read_header
+from ..machine.ahead import Ahead
 from ..machine.hardware import worker_count
 from ..sources.listing import Item
 from ..sources.problems import Problem
@@ -102,7 +102,7 @@ def look_at_all(items: Sequence[Item], on_done: Callable[[int, int], None]) -> t
     n_workers = worker_count("auto")
     with ThreadPoolExecutor(n_workers) as pool:
         try:
-            for n, found in enumerate(_in_order(pool, items, _AHEAD * n_workers), start=1):
+            for n, found in enumerate(Ahead(pool, look_at, items, _AHEAD * n_workers), start=1):
                 if isinstance(found, Picture):
                     pictures.append(found)
                 else:
@@ -113,14 +113,3 @@ def look_at_all(items: Sequence[Item], on_done: Callable[[int, int], None]) -> t
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return pictures, problems
-
-
-def _in_order(pool: ThreadPoolExecutor, items: Sequence[Item], n_ahead: int) -> Iterator[Picture | Problem]:
-    """What `look_at` says of each; at most `n_ahead` wait, where `pool.map` would hold all at once."""
-    waiting: deque[Future[Picture | Problem]] = deque()
-    for item in items:
-        waiting.append(pool.submit(look_at, item))
-        if len(waiting) >= n_ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

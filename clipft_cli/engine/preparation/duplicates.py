@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..files.visible import shown
 from ..sources.problems import Problem
@@ -153,16 +155,10 @@ def _both(pairs: Pairs) -> list[tuple[int, int]]:
 
 
 def connected(n: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """The number of the connected group each of n things is in, given the pairs that belong together."""
-    parent = list(range(n))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for a, b in pairs:
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return [root(i) for i in range(n)]
+    """The number of the connected group each of n things is in, given the pairs that belong together: its first's."""
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    joined = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    _, labels = connected_components(joined, directed=False)
+    firsts = np.unique(labels, return_index=True)[1]  # a group has the number of its first member
+    numbers: list[int] = firsts[labels].tolist()
+    return numbers

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from seen_pictures import part, photo, seen
 from small_pictures import picture
 
 from clipft_cli.engine.preparation import scenes
 from clipft_cli.engine.preparation.checks import Picture
-from clipft_cli.engine.preparation.duplicates import remove_duplicates
+from clipft_cli.engine.preparation.duplicates import connected, remove_duplicates
 
 
 def parts(tmp_path: Path, n: int = 8) -> list[Picture]:
@@ -89,3 +90,16 @@ def test_a_crowd_is_known_from_a_sample(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(scenes, "_SAMPLE", 20)
     monkeypatch.setattr(scenes, "_CROWD", 4)
     assert scenes.crowded_labels(pictures, 4) == {"good", "scratch"}
+
+
+@pytest.mark.parametrize(
+    ("n", "pairs", "numbers"),
+    [
+        (0, [], []),
+        (3, [], [0, 1, 2]),
+        (6, [(4, 2), (1, 4), (5, 0)], [0, 1, 1, 3, 1, 0]),
+        (3, [(2, 1), (1, 2), (2, 2)], [0, 1, 1]),
+    ],
+)
+def test_a_connected_group_has_the_number_of_its_first(n, pairs, numbers):
+    assert connected(n, pairs) == numbers
