@@ -52,6 +52,7 @@ def prepare(
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help=help_of("prepare.holdout_column") + " Repeatable."),
     ] = None,
+    split_lists: Annotated[str | None, typer.Option(metavar="TEMPLATE", help=help_of("prepare.split_lists"))] = None,
     image_root: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help=help_of("prepare.image_root"), path_type=str)
     ] = None,
@@ -111,6 +112,7 @@ def prepare(
         "prepare.split_column": split_column,
         "prepare.group_column": group_column,
         "prepare.holdout_column": holdout_column or None,
+        "prepare.split_lists": split_lists,
         "prepare.image_root": image_root,
         "prepare.encoding": encoding,
         "prepare.archive": archive,

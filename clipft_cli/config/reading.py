@@ -38,6 +38,11 @@ class ReadOptions(Config):
     split_column: str | None = Field(
         None, description="Column of a table that holds the split; none: no column does; null: guessed."
     )
+    split_lists: str | None = Field(
+        None,
+        description="Files below SOURCE that list the images of each split, as 'meta/{split}.txt'; none: found, where"
+        " the source gives no splits otherwise.",
+    )
     given_splits: Literal["keep", "ignore"] = Field(
         "keep", description="Whether train, val and test stay as the source gives them, or all images are divided anew."
     )

@@ -58,11 +58,13 @@ def _grouped(prefix: str, kids: Sequence[Folder]) -> Layout:
 
 
 def _numbered_splits(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
-    """The reading of folders 0, 1 and 2 with the same classes as train, val and test."""
-    if {kid.name for kid in kids} != NUMBERED.keys():
-        return []
+    """The reading of folders 0, 1 and 2 with the same classes, or inside of each class, as train, val and test."""
     inside = [kid for folder in kids for kid in folder.full()]
     said = ", ".join(f"{number} is {split}" for number, split in NUMBERED.items())
+    if all({kid.name for kid in folder.full()} == NUMBERED.keys() for folder in kids):
+        return [Layout(prefix + "{class}/{split}", f"{said}; classes are {named(kid.name for kid in kids)}")]
+    if {kid.name for kid in kids} != NUMBERED.keys():
+        return []
     return [
         Layout(
             f"{prefix}{{split}}/{{class}}{mask_tail(inside)}", f"{said}; classes are {named(k.name for k in inside)}"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from ...config.data import SplitName
 from ...errors import Answer, DataError, Question
 from ..files.pictures import is_picture
 from ..files.visible import quoted, shown
@@ -17,11 +18,12 @@ from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from .layouts import layouts
 from .listing import Item, Listing
-from .losses import hidden_warning
+from .losses import hidden_warning, named_counts
 from .name_patterns import class_in_names
 from .problems import A_MASK, BESIDE_SPLITS, EMPTY_CLASS, EMPTY_SPLIT, NOT_AN_IMAGE, PROBLEMS_FILE, UNLABELLED, Problem
 from .shape import shape_of
 from .source import Source, SourceRequest, whole_path
+from .split_lists import apply_split_lists
 from .split_words import NUMBERED, SplitWord, split_word
 from .template import Template, match, parse_template
 from .tree import ARCHIVE_SUFFIXES, Tree, is_image_like, walk
@@ -29,6 +31,7 @@ from .tree import ARCHIVE_SUFFIXES, Tree, is_image_like, walk
 READING_PAGE = "reading.html"
 OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", READING_PAGE, CLASSES_FILE, PROBLEMS_FILE})
 OUTSIDE = "outside any class folder"
+_N_NAMED = 6
 _NO_FIT = "does not fit --paths"
 
 
@@ -51,6 +54,7 @@ class _Sorting:
         self._whole_class = parse_template(lead + found).forms[0] if tail.startswith("/") and not is_asked else None
         self._split_depth = template.text.partition("{")[0].count("/")
         self._labels: dict[str, str] = {}
+        self._written: dict[SplitName | None, Counter[str]] = defaultdict(Counter)
         self._split_word: Callable[[str], SplitWord | None] = _split_word
 
     def sort(self, tree: Tree) -> None:
@@ -71,12 +75,18 @@ class _Sorting:
                 self.listing.problems.append(self._unfit(text))
             else:
                 self._take(file, text, fields)
+        for split, written in self._written.items():
+            if split and len(written) > 1:
+                words = f"{split} is made of {len(written)} folders: {named_counts(written, _N_NAMED)}"
+                self.listing.warnings.append(f"{words}; `--paths` says which of them count")
 
     def _take(self, file: Path, text: str, fields: dict[str, str]) -> None:
         word = self._split_word(fields["split"]) if "split" in fields else None
         if "split" in fields and word is None:
             self.listing.problems.append(Problem(text, BESIDE_SPLITS, fields["split"]))
             return
+        if word is not None:
+            self._written[word.split][fields["split"]] += 1
         raw = fields["class"]
         label = self._labels.get(raw) or self._labels.setdefault(raw, class_name(raw))
         self.listing.items.append(Item(file, text, label, word.split if word else None, fields.get("group")))
@@ -108,6 +118,7 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
     if request.options.given_splits != "ignore":
         _set_unlabelled_aside(listing)
     _tell(listing, tree, template, request)
+    apply_split_lists(listing, root, request)
     if not listing.items:
         has_images = any(map(is_image_like, tree.files))
         raise _nothing_fits(root, text, tree) if asked and has_images else _no_classes(root, tree, request)

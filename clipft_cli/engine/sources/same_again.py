@@ -28,6 +28,7 @@ FLAGS = (
     "split_column",
     "group_column",
     "holdout_column",
+    "split_lists",
     "image_root",
     "encoding",
     "archive",

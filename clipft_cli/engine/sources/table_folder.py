@@ -21,6 +21,7 @@ from .folders import OWN_FILES, list_folder
 from .listing import Item, Listing
 from .problems import Problem
 from .source import Source, SourceRequest, whole_path
+from .split_lists import apply_split_lists
 from .split_words import split_word
 from .tables import list_table
 from .tree import is_ignored, walk
@@ -28,7 +29,7 @@ from .tree import is_ignored, walk
 _MAX_DEPTH = 2
 _MAX_TABLES = 100
 _ANNOTATION_SUFFIXES = frozenset({".json", ".xml", ".txt", ".lst"})
-_NO_TABLE = re.compile(r"sample.?submission|submission|readme|requirements", re.IGNORECASE)
+_NO_TABLE = re.compile(r"sample.?submission|submission|readme|requirements|partition|train.?test.?split", re.IGNORECASE)
 _OF_IMAGES = frozenset(
     "image images img imgs picture pictures photo photos jpg jpeg png jpegimages files data dataset raw".split()  # noqa: SIM905
 )
@@ -76,8 +77,9 @@ def holds_table(root: Path) -> bool:
 
 def has_class_folders(root: Path) -> bool:
     """Whether the pictures below a folder lie in two folders or more that may be classes."""
-    pictures = (path for path in walk(root).files if is_picture(root / path))
-    return len({_class_folder(path) for path in pictures} - {None}) > 1
+    pictures = [path for path in walk(root).files if is_picture(root / path)]
+    shared = Path(os.path.commonpath([path.parent for path in pictures] or [Path()]))
+    return len({_class_folder(path.relative_to(shared)) for path in pictures} - {None}) > 1
 
 
 def _class_folder(path: Path) -> str | None:
@@ -112,6 +114,7 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
     for path, failure in failures.items():
         listing.notes.append(f"{path.relative_to(root)} is not used: {shown(failure.message.splitlines()[0], 200)}")
     _note_unlisted(listing, root)
+    apply_split_lists(listing, root, request)
     return listing
 
 

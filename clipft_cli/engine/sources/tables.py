@@ -23,6 +23,7 @@ from .listing import Item, Listing
 from .problems import TWICE, Problem
 from .several_labels import refuse_several_labels
 from .source import Source, SourceRequest, whole_path
+from .split_lists import apply_split_lists
 from .split_words import split_word
 
 _FEW = 0.05
@@ -227,11 +228,17 @@ def _evidence(text: str) -> str:
     return f"the name of {path.name} ends as that of a table, with {path.suffix}" if is_table else ""
 
 
+def _list(request: SourceRequest) -> Listing:
+    listing = list_table(request.path, request)
+    apply_split_lists(listing, request.path.parent, request, is_shallow=True)
+    return listing
+
+
 TABLE = Source(
     "table",
     "CSV, JSONL, Parquet",
     _evidence,
-    lambda request: list_table(request.path, request),
+    _list,
     data_folder=lambda text: folder_name(Path(text).stem),
     origin=whole_path,
     images_may_stay=True,

@@ -141,3 +141,22 @@ def test_every_guess_is_read_alike_where_it_is_given(tmp_path: Path) -> None:
     guessed = read(tmp_path)
     assert guessed.items == read(tmp_path, guessed.read_as["paths"]).items
     assert len(guessed.items) == 8
+
+
+def test_folders_0_1_and_2_inside_of_classes_may_be_splits(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        class_folders(tmp_path / label, 2, ("0", "1", "2"), start=100 * (label == "dog"))
+    with pytest.raises(Question) as caught:
+        read(tmp_path)
+    assert caught.value.answers[0].words == "0 is train, 1 is val, 2 is test; classes are cat, dog"
+    found = read(tmp_path, paths=str(caught.value.answers[0].settings["paths"]))
+    assert counts(found) == {(split, label): 2 for split in ("train", "val", "test") for label in ("cat", "dog")}
+
+
+def test_a_split_of_several_folders_is_said(tmp_path: Path) -> None:
+    for place, n in (("train", 4), ("val", 2), ("holdout", 1), ("TEST", 2), ("Test", 1)):
+        class_folders(tmp_path / place, n, start=1000 * n + len(place))
+    assert read(tmp_path).warnings == [
+        "test is made of 2 folders: TEST (4), Test (2); `--paths` says which of them count",
+        "val is made of 2 folders: val (4), holdout (2); `--paths` says which of them count",
+    ]
