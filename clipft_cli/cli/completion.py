@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import get_args
 
+import typer
+
 from ..config.data import SplitName
 from ..config.methods import METHOD_FACTS
 
@@ -40,11 +42,14 @@ def _runs() -> list[str]:
         return []
 
 
-def _topics() -> list[str]:
+def topics(context: typer.Context, incomplete: str) -> list[str]:
+    """What `clipft help` explains: the commands, as the one that is called knows them, keys and presets."""
     from ..config.reference import all_keys
-    from .app import COMMANDS
 
-    return [*COMMANDS, "config", "presets", *_preset_names(), *(f"config.{name}" for name in all_keys())]
+    root = context.find_root()
+    commands = root.command.list_commands(root)  # type: ignore[attr-defined]
+    words = [*commands, "config", "presets", *_preset_names(), *(f"config.{name}" for name in all_keys())]
+    return [word for word in words if word.startswith(incomplete)]
 
 
 methods = _beginning(lambda: METHOD_FACTS)
@@ -54,4 +59,3 @@ settings = _beginning(_settings)
 runs = _beginning(_runs)
 contenders = _beginning(lambda: [*METHOD_FACTS, *_runs()])
 devices = _beginning(lambda: ("auto", "cpu", "cuda", "mps"))
-topics = _beginning(_topics)

@@ -11,16 +11,12 @@ import signal
 import sys
 from types import FrameType
 
+from .ending import Ending
+
 NAMES = {"SIGHUP": "terminal closed", "SIGINT": "interrupted", "SIGTERM": "terminated"}
 """`errors.SIGNAL_CODES` by the signals' own names, of which a system may lack one."""
 
 SAVED = 75
-
-
-class Ending:
-    """`code` is the exit code that is settled, from where on a signal changes nothing more; None before."""
-
-    code: int | None = None
 
 
 def main() -> None:

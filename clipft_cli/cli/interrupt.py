@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from ..errors import SIGNAL_CODES, SIGNALS, InterruptedRun
-from .entry import Ending
+from .ending import Ending
 
 
 class Interrupted(KeyboardInterrupt):

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
-from clipft_cli.cli.completion import contenders, methods, presets, runs, settings, splits, topics
+from clipft_cli.cli.completion import contenders, methods, presets, runs, settings, splits
 
 
 def called(*words: str):
@@ -92,12 +92,13 @@ def test_values_are_completed(tmp_path, monkeypatch):
     assert settings("training.num_e") == ["training.num_epochs=auto"]
     assert runs("out") == ["outputs/mine"]
     assert contenders("") == [*methods(""), "outputs/mine"]
-    assert "config.lora.r" in topics("config.lora")
 
 
 def test_the_shell_gets_what_is_completed():
     result = called_with_completion("clipft train --method l")
     assert result.stdout.split() == ["linear_probe", "lora"]
+    assert called_with_completion("clipft help tr").stdout.split() == ["train"]
+    assert "config.lora.r" in called_with_completion("clipft help config.lora").stdout.split()
 
 
 def called_with_completion(words: str):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
@@ -13,7 +12,7 @@ from ...errors import ModelError
 from ..model.classifier import Classifier, Head
 from ..model.image_tower import is_named
 from ..model.layers import TEXT, Layer, head_layer, image_layers, text_layers
-from ..model.lora import LoraAdapters
+from ..model.lora import LoraAdapters, LoraShape
 from ..model.lora_linear import attach_to_linears, wanted_linears
 from ..model.vit import why_unsupported
 from .base import ADAPTERS, Method, MethodSettings, head_parameters
@@ -42,7 +41,7 @@ def attach(clip: nn.Module, head: Head, settings: MethodSettings) -> Classifier:
     return Classifier(
         clip,
         head,
-        make(visual, lora.target_modules, **_shape(lora), seed=settings.seed),
+        make(visual, lora.target_modules, _shape(lora), seed=settings.seed),
         checkpoint_blocks=settings.checkpoint_blocks,
         trains_text=settings.trains_text,
         text_adapters=text_adapters(clip, lora, settings.seed + 1) if settings.trains_text else None,
@@ -57,17 +56,17 @@ def lora_of(settings: MethodSettings) -> LoraConfig:
 
 def text_adapters(clip: nn.Module, lora: LoraConfig, seed: int = 0) -> LoraAdapters:
     """New adapters for the text tower. Raises ModelError for one they cannot reach."""
-    return LoraAdapters.for_text(clip, lora.target_modules, **_shape(lora), seed=seed)
+    return LoraAdapters.for_text(clip, lora.target_modules, _shape(lora), seed=seed)
 
 
-def _shape(lora: LoraConfig) -> dict[str, Any]:
-    return {
-        "r": lora.r,
-        "alpha": lora.lora_alpha,
-        "dropout": lora.lora_dropout,
-        "rslora": lora.scaling == "rslora",
-        "use_dora": lora.use_dora,
-    }
+def _shape(lora: LoraConfig) -> LoraShape:
+    return LoraShape(
+        lora.r,
+        lora.lora_alpha,
+        dropout=lora.lora_dropout,
+        rslora=lora.scaling == "rslora",
+        use_dora=lora.use_dora,
+    )
 
 
 def layers(classifier: Classifier, settings: MethodSettings) -> tuple[Layer, ...]:

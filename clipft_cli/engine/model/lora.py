@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -48,6 +49,26 @@ def resolve_targets(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(target for target in TARGETS if target in wanted)
 
 
+@dataclass(frozen=True)
+class LoraShape:
+    """How large the change of each weight is and how it is scaled: `r` the rank, `alpha` over it the gain.
+
+    `rslora` divides alpha by the root of the rank (Kalajdzievski 2023), `use_dora` gives each row a length of its own
+    (Liu et al. 2024), `dropout` is the share of the inputs that A does not see in training.
+    """
+
+    r: int
+    alpha: float
+    dropout: float = 0.0
+    rslora: bool = False
+    use_dora: bool = False
+
+    @property
+    def scale(self) -> float:
+        """What B A is multiplied by."""
+        return self.alpha / (self.r**0.5 if self.rslora else self.r)
+
+
 class LoraDelta(nn.Module):
     """A low-rank change of the rows `weight` (out, in), zero when new; float32 whatever the weight's dtype.
 
@@ -55,26 +76,16 @@ class LoraDelta(nn.Module):
     `strength` in [0, 1] walks from the pretrained weight to the adapted one (WiSE-FT's alpha, for adapters).
     """
 
-    def __init__(
-        self,
-        weight: FrozenWeight,
-        *,
-        r: int,
-        alpha: float,
-        dropout: float = 0.0,
-        rslora: bool = False,
-        use_dora: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, weight: FrozenWeight, shape: LoraShape, generator: torch.Generator | None = None) -> None:
         super().__init__()
         n_out, n_in = weight.shape
         bound = n_in**-0.5  # kaiming_uniform with a = sqrt(5), on the CPU: one seed gives one start on every device
-        drawn = torch.empty(r, n_in).uniform_(-bound, bound, generator=generator)
+        drawn = torch.empty(shape.r, n_in).uniform_(-bound, bound, generator=generator)
         self.lora_A = nn.Parameter(drawn.to(weight.device))
-        self.lora_B = nn.Parameter(torch.zeros(n_out, r, device=weight.device))
-        self.magnitude = nn.Parameter(_row_norms(dense(weight).detach())) if use_dora else None
-        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
-        self.scale = alpha / (r**0.5 if rslora else r)
+        self.lora_B = nn.Parameter(torch.zeros(n_out, shape.r, device=weight.device))
+        self.magnitude = nn.Parameter(_row_norms(dense(weight).detach())) if shape.use_dora else None
+        self.dropout = nn.Dropout(shape.dropout) if shape.dropout > 0 else nn.Identity()
+        self.scale = shape.scale
 
     def factors(self, weight: FrozenWeight) -> tuple[Tensor | None, Tensor]:
         """(stretch, up): the adapted weight is stretch * weight + up @ lora_A; no stretch without DoRA.
@@ -174,12 +185,8 @@ class LoraAdapters(nn.Module):
         cls,
         visual: nn.Module,
         targets: Iterable[str],
+        shape: LoraShape,
         *,
-        r: int,
-        alpha: float,
-        dropout: float = 0.0,
-        rslora: bool = False,
-        use_dora: bool = False,
         blocks: Iterable[int] | None = None,
         seed: int = 0,
     ) -> LoraAdapters:
@@ -191,14 +198,14 @@ class LoraAdapters(nn.Module):
         chosen = range(len(layers)) if blocks is None else sorted(set(blocks))
         if any(index not in range(len(layers)) for index in chosen):
             raise ConfigError(f"LoRA blocks {list(chosen)}: the tower has blocks 0 to {len(layers) - 1}")
-        new = delta_maker(r, alpha, dropout, rslora, use_dora, seed)
+        new = delta_maker(shape, seed)
         names = resolve_targets(targets)
         return LoraAdapters({f"blocks.{i}.{t}": new(_block_rows(layers[i], t)) for i in chosen for t in names})
 
     @classmethod
-    def for_text(cls, model: nn.Module, targets: Iterable[str], **settings: Any) -> LoraAdapters:
+    def for_text(cls, model: nn.Module, targets: Iterable[str], shape: LoraShape, *, seed: int = 0) -> LoraAdapters:
         """`for_vit` for the text tower of an open_clip model."""
-        return cls.for_vit(text_tower(model), targets, **settings)
+        return cls.for_vit(text_tower(model), targets, shape, seed=seed)
 
     def of_block(self, index: int) -> BlockDeltas:
         """The deltas of one block; none once they are merged, so that no forward applies them twice."""
@@ -242,11 +249,9 @@ def _block_rows(block: Any, target: str) -> FrozenWeight:
     return layers[target].weight
 
 
-def delta_maker(
-    r: int, alpha: float, dropout: float, rslora: bool, use_dora: bool, seed: int
-) -> Callable[[FrozenWeight], LoraDelta]:
-    generator = torch.Generator().manual_seed(seed)
-    return partial(LoraDelta, r=r, alpha=alpha, dropout=dropout, rslora=rslora, use_dora=use_dora, generator=generator)
+def delta_maker(shape: LoraShape, seed: int) -> Callable[[FrozenWeight], LoraDelta]:
+    """Makes deltas one after the other, all drawn from one `seed`."""
+    return partial(LoraDelta, shape=shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _register(root: nn.Module, name: str, delta: LoraDelta) -> None:

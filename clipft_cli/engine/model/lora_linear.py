@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from .image_tower import is_named
-from .lora import TARGETS, LoraAdapters, LoraDelta, adapted_linear, delta_maker, resolve_targets
+from .lora import TARGETS, LoraAdapters, LoraDelta, LoraShape, adapted_linear, delta_maker, resolve_targets
 from .nf4 import FrozenWeight, pack
 
 # A layer's last name -> the targets its rows serve; a fused layer is cut in equal shares.
@@ -77,23 +77,13 @@ class LinearAdapters(LoraAdapters):
         return _share(tower.get_submodule(path), path, target)
 
 
-def attach_to_linears(
-    tower: nn.Module,
-    targets: Iterable[str],
-    *,
-    r: int,
-    alpha: float,
-    dropout: float = 0.0,
-    rslora: bool = False,
-    use_dora: bool = False,
-    seed: int = 0,
-) -> LinearAdapters:
+def attach_to_linears(tower: nn.Module, targets: Iterable[str], shape: LoraShape, *, seed: int = 0) -> LinearAdapters:
     """Exchange the tower's matching nn.Linear layers for adapted ones, in place, and return their deltas.
 
     The tower's own forward goes on working, and its parameters and keys stay what they were.
     Raises ModelError if it has no layer to adapt.
     """
-    new = delta_maker(r, alpha, dropout, rslora, use_dora, seed)
+    new = delta_maker(shape, seed)
     return LinearAdapters({name: new(rows) for name, rows in wanted_linears(tower, targets).items()}, tower)
 
 

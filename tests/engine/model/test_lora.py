@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.func import functional_call
 
-from clipft_cli.engine.model.lora import TARGETS, LoraAdapters, LoraDelta, adapted_linear, resolve_targets
+from clipft_cli.engine.model.lora import TARGETS, LoraAdapters, LoraDelta, LoraShape, adapted_linear, resolve_targets
 from clipft_cli.engine.model.lora_linear import LoraLinear, attach_to_linears
 from clipft_cli.engine.model.vit import FastViT, encode_text
 from clipft_cli.errors import ConfigError, ModelError
@@ -91,7 +91,7 @@ def explicit_weight(weight: Tensor, delta: LoraDelta | None) -> Tensor:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("targets", [["q", "v"], ["all"]], ids=str)
 def test_new_adapters_leave_the_pretrained_output_bit_for_bit(visual, targets, kind):
-    adapters = LoraAdapters.for_vit(visual, targets, **SHAPE, **kind)
+    adapters = LoraAdapters.for_vit(visual, targets, LoraShape(**SHAPE, **kind))
     assert torch.equal(FastViT(visual, adapters)(IMAGES), FastViT(visual)(IMAGES))
 
 
@@ -100,7 +100,7 @@ def test_dora_leaves_rows_of_zeros_as_they_are(visual):
     with torch.no_grad():
         block.mlp.c_fc.weight[5] = 0
         block.attn.in_proj_weight[100] = 0
-    adapters = LoraAdapters.for_vit(visual, ["all"], **SHAPE, use_dora=True)
+    adapters = LoraAdapters.for_vit(visual, ["all"], LoraShape(**SHAPE, use_dora=True))
     features = FastViT(visual, adapters)(IMAGES)
     assert torch.equal(features, FastViT(visual)(IMAGES))
     features.square().sum().backward()
@@ -110,7 +110,7 @@ def test_dora_leaves_rows_of_zeros_as_they_are(visual):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("targets", [["v"], ["q", "v"], ["k", "fc2"], ["all"]], ids=str)
 def test_output_and_gradients_equal_the_weights_written_out(visual, targets, kind):
-    adapters = trained(LoraAdapters.for_vit(visual, targets, **SHAPE, **kind))
+    adapters = trained(LoraAdapters.for_vit(visual, targets, LoraShape(**SHAPE, **kind)))
     expected = explicit_features(visual, adapters)
     features = FastViT(visual, adapters)(IMAGES)
     assert (features - FastViT(visual)(IMAGES)).abs().max() > 0.05
@@ -126,7 +126,7 @@ def test_output_and_gradients_equal_the_weights_written_out(visual, targets, kin
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_merged_equals_unmerged(visual, kind):
-    adapters = trained(LoraAdapters.for_vit(visual, ["all"], **SHAPE, **kind))
+    adapters = trained(LoraAdapters.for_vit(visual, ["all"], LoraShape(**SHAPE, **kind)))
     before = FastViT(visual, adapters)(IMAGES)
     merged = copy.deepcopy(visual)
     adapters.merge_into(merged)
@@ -135,7 +135,7 @@ def test_merged_equals_unmerged(visual, kind):
 
 
 def test_merged_adapters_change_nothing_and_refuse_to_merge_again(visual):
-    adapters = trained(LoraAdapters.for_vit(visual, ["q", "out"], **SHAPE))
+    adapters = trained(LoraAdapters.for_vit(visual, ["q", "out"], LoraShape(**SHAPE)))
     adapters.merge_into(visual)
     assert torch.equal(FastViT(visual, adapters)(IMAGES), FastViT(visual)(IMAGES))
     with pytest.raises(ModelError, match="merged already"):
@@ -143,7 +143,7 @@ def test_merged_adapters_change_nothing_and_refuse_to_merge_again(visual):
 
 
 def test_a_step_moves_the_adapters_and_not_one_bit_of_the_tower(visual):
-    adapters = LoraAdapters.for_vit(visual, ["all"], **SHAPE)
+    adapters = LoraAdapters.for_vit(visual, ["all"], LoraShape(**SHAPE))
     before, start = copy.deepcopy(visual.state_dict()), copy.deepcopy(adapters.state_dict())
     everything = [*visual.parameters(), *adapters.parameters()]
     optimizer = torch.optim.AdamW(everything, lr=1e-2, weight_decay=0.1)
@@ -157,15 +157,15 @@ def test_a_step_moves_the_adapters_and_not_one_bit_of_the_tower(visual):
 
 def test_saved_and_loaded_adapters_give_the_same_features(visual, tmp_path):
     settings = {**SHAPE, "use_dora": True}
-    adapters = trained(LoraAdapters.for_vit(visual, ["q", "v"], **settings))
+    adapters = trained(LoraAdapters.for_vit(visual, ["q", "v"], LoraShape(**settings)))
     save_file(adapters.state_dict(), tmp_path / "adapters.safetensors")
-    loaded = LoraAdapters.for_vit(visual, ["q", "v"], **settings, seed=9)
+    loaded = LoraAdapters.for_vit(visual, ["q", "v"], LoraShape(**settings), seed=9)
     loaded.load_state_dict(load_file(tmp_path / "adapters.safetensors"))
     assert torch.equal(FastViT(visual, loaded)(IMAGES), FastViT(visual, adapters)(IMAGES))
 
 
 def test_the_state_dict_holds_the_deltas_alone(visual):
-    adapters = LoraAdapters.for_vit(visual, ["q_proj"], **SHAPE, blocks=[0, 2])
+    adapters = LoraAdapters.for_vit(visual, ["q_proj"], LoraShape(**SHAPE), blocks=[0, 2])
     shapes = {name: tuple(value.shape) for name, value in adapters.state_dict().items()}
     assert shapes == {
         "blocks.0.q.lora_A": (4, 48),
@@ -176,7 +176,7 @@ def test_the_state_dict_holds_the_deltas_alone(visual):
 
 
 def test_dropout_works_in_training_alone(visual):
-    adapters = trained(LoraAdapters.for_vit(visual, ["q", "v", "fc1"], **SHAPE, dropout=0.5))
+    adapters = trained(LoraAdapters.for_vit(visual, ["q", "v", "fc1"], LoraShape(**SHAPE, dropout=0.5)))
     fast = FastViT(visual, adapters)
     torch.manual_seed(1)
     first, second = fast(IMAGES), fast(IMAGES)
@@ -192,13 +192,13 @@ def test_dropout_works_in_training_alone(visual):
 @pytest.mark.parametrize("target", TARGETS)
 def test_dropout_falls_on_the_input_of_each_projection(visual, target, block):
     """The last block takes other ways to keys and values than those below it."""
-    adapters = trained(LoraAdapters.for_vit(visual, [target], **SHAPE, dropout=0.5, blocks=[block]))
+    adapters = trained(LoraAdapters.for_vit(visual, [target], LoraShape(**SHAPE, dropout=0.5), blocks=[block]))
     fast = FastViT(visual, adapters)
     assert (fast(IMAGES) - fast(IMAGES)).abs().max() > 1e-3
 
 
 def test_dropout_leaves_the_frozen_product_alone_and_scales_what_it_keeps():
-    delta = LoraDelta(torch.randn(6, 5), r=2, alpha=4, dropout=0.5)
+    delta = LoraDelta(torch.randn(6, 5), LoraShape(r=2, alpha=4, dropout=0.5))
     torch.nn.init.normal_(delta.lora_B)
     rows, weight = torch.randn(7, 5), torch.randn(6, 5)
     torch.manual_seed(3)
@@ -210,13 +210,13 @@ def test_dropout_leaves_the_frozen_product_alone_and_scales_what_it_keeps():
 
 def test_the_scale_is_alpha_over_r_or_over_its_root():
     weight = torch.zeros(3, 5)
-    assert LoraDelta(weight, r=4, alpha=8).scale == 2
-    assert LoraDelta(weight, r=4, alpha=8, rslora=True).scale == 4
+    assert LoraDelta(weight, LoraShape(r=4, alpha=8)).scale == 2
+    assert LoraDelta(weight, LoraShape(r=4, alpha=8, rslora=True)).scale == 4
 
 
 def test_a_seed_fixes_the_start_and_leaves_the_global_generator_alone(visual):
     state = torch.get_rng_state()
-    one, same, other = (LoraAdapters.for_vit(visual, ["q"], **SHAPE, seed=s).state_dict() for s in (3, 3, 4))
+    one, same, other = (LoraAdapters.for_vit(visual, ["q"], LoraShape(**SHAPE), seed=s).state_dict() for s in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["blocks.0.q.lora_A"], other["blocks.0.q.lora_A"])
@@ -225,7 +225,7 @@ def test_a_seed_fixes_the_start_and_leaves_the_global_generator_alone(visual):
 
 def test_adapters_stay_float32_beside_bfloat16_weights(visual):
     visual.to(torch.bfloat16)
-    adapters = trained(LoraAdapters.for_vit(visual, ["all"], **SHAPE))
+    adapters = trained(LoraAdapters.for_vit(visual, ["all"], LoraShape(**SHAPE)))
     features = FastViT(visual, adapters)(IMAGES.bfloat16())
     assert features.dtype == torch.bfloat16
     features.float().square().sum().backward()
@@ -234,7 +234,7 @@ def test_adapters_stay_float32_beside_bfloat16_weights(visual):
 
 
 def test_under_autocast_the_function_stays_the_same(visual):
-    adapters = trained(LoraAdapters.for_vit(visual, ["all"], **SHAPE, use_dora=True))
+    adapters = trained(LoraAdapters.for_vit(visual, ["all"], LoraShape(**SHAPE, use_dora=True)))
     expected = FastViT(visual, adapters)(IMAGES)
     with torch.autocast("cpu", torch.bfloat16):
         features = FastViT(visual, adapters)(IMAGES)
@@ -244,7 +244,7 @@ def test_under_autocast_the_function_stays_the_same(visual):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_the_text_tower_can_be_adapted_too(clip, kind):
     tokens = torch.randint(1, 63, (3, 12), generator=torch.Generator().manual_seed(2))
-    adapters = LoraAdapters.for_text(clip, ["all"], **SHAPE, **kind)
+    adapters = LoraAdapters.for_text(clip, ["all"], LoraShape(**SHAPE, **kind))
     assert torch.equal(encode_text(clip, tokens, adapters), encode_text(clip, tokens))
     before = encode_text(clip, tokens, trained(adapters))
     adapters.merge_into(clip)
@@ -277,7 +277,7 @@ def test_no_target_and_no_such_block_are_refused(visual):
     with pytest.raises(ConfigError, match="no target"):
         resolve_targets([])
     with pytest.raises(ConfigError, match="blocks 0 to 2"):
-        LoraAdapters.for_vit(visual, ["q"], **SHAPE, blocks=[3])
+        LoraAdapters.for_vit(visual, ["q"], LoraShape(**SHAPE), blocks=[3])
 
 
 TIMM = {"timm_model_name": "test_vit", "timm_pool": "token", "image_size": 160}
@@ -288,7 +288,7 @@ TIMM_IMAGES = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_see
 def test_a_timm_tower_starts_equal_adapts_and_merges(build_visual, kind):
     tower = build_visual(**TIMM)
     pretrained, keys = tower(TIMM_IMAGES), list(tower.state_dict())
-    adapters = attach_to_linears(tower, ["q", "v", "fc1"], **SHAPE, **kind)
+    adapters = attach_to_linears(tower, ["q", "v", "fc1"], LoraShape(**SHAPE, **kind))
     assert torch.equal(tower(TIMM_IMAGES), pretrained)
     assert list(tower.state_dict()) == keys
     assert len(adapters.by_name) == 6 * 3
@@ -307,7 +307,7 @@ def test_a_timm_tower_starts_equal_adapts_and_merges(build_visual, kind):
 def test_detaching_gives_back_the_pretrained_tower(build_visual):
     tower = build_visual(**TIMM)
     pretrained = tower(TIMM_IMAGES)
-    adapters = trained(attach_to_linears(tower, ["all"], **SHAPE))
+    adapters = trained(attach_to_linears(tower, ["all"], LoraShape(**SHAPE)))
     adapters.detach_from(tower)
     assert not any(isinstance(layer, LoraLinear) for layer in tower.modules())
     assert torch.equal(tower(TIMM_IMAGES), pretrained)
@@ -316,15 +316,15 @@ def test_detaching_gives_back_the_pretrained_tower(build_visual):
 def test_a_tower_without_a_layer_to_adapt_names_itself_and_the_way_out(build_visual):
     resnet = build_visual(layers=[1, 1, 1, 1], width=16, head_width=32, image_size=32)
     with pytest.raises(ModelError, match="ModifiedResNet has no linear layers LoRA can adapt") as error:
-        attach_to_linears(resnet, ["all"], **SHAPE)
+        attach_to_linears(resnet, ["all"], LoraShape(**SHAPE))
     assert error.value.hint == "fine-tune all of it with `--method full`"
     with pytest.raises(ModelError, match="ModifiedResNet has no plain residual attention blocks"):
-        LoraAdapters.for_vit(resnet, ["q"], **SHAPE)
+        LoraAdapters.for_vit(resnet, ["q"], LoraShape(**SHAPE))
 
 
 def test_layers_whose_weights_are_read_past_their_forward_are_left_out(visual):
     """nn.MultiheadAttention never calls its out_proj: an adapter there would be a silent nothing."""
-    adapters = attach_to_linears(visual, ["all"], **SHAPE)
+    adapters = attach_to_linears(visual, ["all"], LoraShape(**SHAPE))
     assert {name.split(".")[-2] for name in adapters.by_name} == {"c_fc", "c_proj"}
 
 
@@ -332,7 +332,7 @@ def test_layers_whose_weights_are_read_past_their_forward_are_left_out(visual):
 def test_of_eva_the_fused_projection_alone_is_left_out(qkv_fused):
     """Its attention reads the weight of a fused q, k, v, whose bias is kept apart, and calls every other layer."""
     tower = Eva(32, 16, embed_dim=32, depth=2, num_heads=2, num_classes=8, qkv_fused=qkv_fused).requires_grad_(False)
-    adapters = trained(attach_to_linears(tower.eval(), ["all"], **SHAPE))
+    adapters = trained(attach_to_linears(tower.eval(), ["all"], LoraShape(**SHAPE)))
     targets = {name.rpartition(".")[2] for name in adapters.by_name}
     assert targets == {"out", "fc1", "fc2"} | (set() if qkv_fused else {"q", "k", "v"})
     adapted = tower(IMAGES)
@@ -346,7 +346,7 @@ def test_an_attention_under_another_name_has_its_output_projection():
     """That of MobileCLIP's towers is a `token_mixer`."""
     tower = nn.ModuleDict({"token_mixer": FastVitAttention(32, head_dim=16), "head": nn.ModuleDict()})
     tower["head"]["proj"] = nn.Linear(32, 8)
-    adapters = attach_to_linears(tower.requires_grad_(False), ["all"], **SHAPE)
+    adapters = attach_to_linears(tower.requires_grad_(False), ["all"], LoraShape(**SHAPE))
     assert set(adapters.by_name) == {f"token_mixer.{name}" for name in ("qkv.q", "qkv.k", "qkv.v", "proj.out")}
 
 
@@ -360,7 +360,7 @@ def test_the_same_function_as_pefts_on_plain_linear_layers(kind):
     base.add_module("fc1", copy.deepcopy(ours["fc1"]))
     base.add_module("fc2", copy.deepcopy(ours["fc2"]))
     theirs = peft.get_peft_model(base, peft.LoraConfig(r=4, lora_alpha=8, target_modules=["fc1", "fc2"], **settings))
-    adapters = trained(attach_to_linears(ours, ["mlp"], **SHAPE, **kind))
+    adapters = trained(attach_to_linears(ours, ["mlp"], LoraShape(**SHAPE, **kind)))
     with torch.no_grad():
         for name in ("fc1", "fc2"):
             layer, delta = getattr(theirs.base_model.model, name), adapters.by_name[f"{name}.{name}"]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clipft_cli.engine.model.attention import embed_patches, quick_gelu
-from clipft_cli.engine.model.lora import LoraAdapters
+from clipft_cli.engine.model.lora import LoraAdapters, LoraShape
 from clipft_cli.engine.model.vit import (
     FastViT,
     encode_text,
@@ -178,14 +178,14 @@ def test_nothing_below_the_first_trainable_block_is_differentiated(build_clip):
 
 def test_no_gradient_flows_below_the_first_adapter(build_clip):
     visual = build_clip().visual.requires_grad_(False)
-    fast = FastViT(visual, LoraAdapters.for_vit(visual, ["q", "v"], r=2, alpha=4, blocks=[1]))
+    fast = FastViT(visual, LoraAdapters.for_vit(visual, ["q", "v"], LoraShape(r=2, alpha=4), blocks=[1]))
     assert not fast.prefix(images_for(visual), 1).requires_grad
     assert fast.prefix(images_for(visual), 2).requires_grad
 
 
 def test_checkpointed_blocks_give_the_same_gradients(build_clip):
     visual = build_clip({"quick_gelu": True}).visual
-    adapters = LoraAdapters.for_vit(visual, ["all"], r=2, alpha=4, dropout=0.3)
+    adapters = LoraAdapters.for_vit(visual, ["all"], LoraShape(r=2, alpha=4, dropout=0.3))
     both = nn.ModuleList([visual, adapters])
 
     def run(checkpoint_blocks: bool) -> dict[str, Tensor]:
