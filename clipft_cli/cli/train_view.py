@@ -15,11 +15,10 @@ from .render import Screen, print_prose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..engine.events import EpochDone, EpochRecord, Event, Note, Plan, StepDone
+    from ..engine.events import EpochDone, EpochRecord, Event, Group, Note, Plan, StepDone
     from ..engine.events import Progress as Reached
     from ..engine.loop.result import TrainResult
     from ..engine.metrics.base import Metric
-    from ..engine.optim.groups import Group
 
 
 class TrainView:

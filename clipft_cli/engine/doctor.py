@@ -7,13 +7,13 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from .files.amounts import size
 from .files.cache_files import CACHES
 from .machine.hardware import find_machine
+from .machine.versions import MISSING, versions_of
 
 PACKAGES = ("clipft-cli", "torch", "torchvision", "open_clip_torch", "timm", "safetensors", "numpy", "pillow")
 EXTRAS = ("tensorboard", "pyarrow", "onnxruntime", "bitsandbytes", "wandb", "mlflow", "trackio")
@@ -71,14 +71,11 @@ class Diagnosis:
         ]
 
 
-MISSING = "not installed"
-
-
 def diagnose() -> Diagnosis:
     """The facts of this process. Nothing is written, and no error of torch's ends it."""
     device, trouble = _device()
     return Diagnosis(
-        packages={name: _version(name) for name in (*PACKAGES, *EXTRAS)},
+        packages=versions_of(*PACKAGES, *EXTRAS),
         python=f"{platform.python_version()} ({platform.python_implementation()}), {_private(sys.executable)}",
         system=platform.platform(),
         machine=find_machine().describe(),
@@ -96,13 +93,6 @@ def _private(path: str) -> str:
     """A path without the name of the person whose home it is in."""
     home = str(Path.home())
     return "~" + path.removeprefix(home) if home != "/" and path.startswith(home + os.sep) else path
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return MISSING
 
 
 def _device() -> tuple[Device | None, str]:

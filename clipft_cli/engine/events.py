@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .metrics.val import ValMetrics  # scipy, which `predict` starts without
-    from .optim.groups import Group
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,18 @@ class Progress:
     what: str
     done: int
     total: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a layer and a decay. `layer` indexes the method's layer list."""
+
+    name: str
+    layer: int
+    parameters: tuple[str, ...]
+    n_parameters: int
+    peak_lr: float
+    weight_decay: float
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
@@ -18,6 +17,7 @@ from .files.regular import regular_text
 from .files.visible import quoted
 from .files.write import write_text
 from .labels.class_names import CLASSES_FILE, CLASSES_HEADER, ClassInfo, classes_text, read_class_names
+from .machine.versions import versions_of
 
 DATASET_FILE = "dataset.json"
 MANIFEST_FILE = "manifest.jsonl"
@@ -131,7 +131,7 @@ def write_manifest(manifest: Manifest) -> None:
         "counts": {name: counts[name] for name in SPLITS},
         "digest": manifest.digest,
         **asdict(manifest.origin),
-        "versions": _versions(),
+        "versions": versions_of("clipft-cli", "pillow"),
     }
     write_text(manifest.root / MANIFEST_FILE, "".join(lines))
     write_text(manifest.root / CLASSES_FILE, classes_text(manifest.classes))
@@ -144,16 +144,6 @@ def _row_text(row: Row) -> str:
     if row.group is None:
         del values["group"]
     return json.dumps(values, ensure_ascii=False) + "\n"
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("clipft-cli", "pillow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def require_data_set(data_dir: Path) -> None:

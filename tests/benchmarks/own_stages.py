@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipft_cli.engine.events import Event, StepDone
+from clipft_cli.engine.events import Event, Group, StepDone
 from clipft_cli.engine.frozen.prefix_store import AnyBatch
 from clipft_cli.engine.images.loader import epoch_order, in_batches
 from clipft_cli.engine.loop.fit import fit
@@ -20,7 +20,6 @@ from clipft_cli.engine.loop.step import set_trainable
 from clipft_cli.engine.machine.signals import StopRequest
 from clipft_cli.engine.model.inference import Inference, split_logits
 from clipft_cli.engine.optim.build import build_optimizer
-from clipft_cli.engine.optim.groups import Group
 
 from .own import assembled, facts_of_steps, first_batch
 from .schedule import ACCUMULATION, BATCH_SIZE, EPOCHS, EPOCHS_RUN, STAGES, WARMUP_RATIO

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import platform
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from ...errors import CheckpointError, ClipftError, NoPermission
 from ..files.digest import GivenUp, file_digest
 from ..files.signed import read_description
 from ..images.transforms import Preprocess
+from ..machine.versions import versions_behind_results
 from ..manifest import ClassInfo, Manifest
 from ..model.base_model import BaseModel
 from ..run_dir import CHECKPOINT_FILE, HEAD_FILE, RunDir, children
@@ -81,7 +80,7 @@ class Card:
             "precision": self.precision,
             "kept": self.kept.to_json() if self.kept is not None else None,
             "data": dict(self.data),
-            "versions": versions(),
+            "versions": versions_behind_results(),
         }
 
     def _own_section(self) -> dict[str, Any]:
@@ -186,17 +185,6 @@ def with_result(
 def data_facts(manifest: Manifest) -> dict[str, Any]:
     """What a checkpoint remembers of its data set: not where it was, which is nobody else's business."""
     return {"name": manifest.name, "manifest_digest": manifest.digest}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what shapes a result."""
-    found = {"python": platform.python_version()}
-    for package in ("clipft-cli", "torch", "open_clip_torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def read_card(checkpoint: Path) -> dict[str, Any]:

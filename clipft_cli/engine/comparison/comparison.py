@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoint.card import versions
 from ..checkpoint.kept import kept_of_summary
+from ..machine.versions import versions_behind_results
 from ..methods import METHODS
 from ..methods.base import Method
 from ..metrics.answers import Answers
@@ -159,7 +159,7 @@ class Comparison:
             "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
             "device": self.device,
             "output_dir": str(self.output_dir),
-            "versions": versions(),
+            "versions": versions_behind_results(),
         }
 
 

@@ -12,11 +12,12 @@ import pydantic
 
 from ...config.export import FormatName
 from ...errors import CheckpointError, ClipftError
-from ..checkpoint.card import LARGEST_FACTOR, LEAST_FACTOR, Card, versions
+from ..checkpoint.card import LARGEST_FACTOR, LEAST_FACTOR, Card
 from ..files.digest import file_digest
 from ..files.signed import read_description, signed_json
 from ..images.transforms import Preprocess
 from ..labels.class_names import ClassInfo
+from ..machine.versions import versions_behind_results
 from ..run_dir import EXPORT_FILE
 
 FORMAT = 1
@@ -123,7 +124,7 @@ def write_record(
         "model": model_facts(card),
         "checks": checks,
         "checked_on": checked_on,
-        "versions": versions(),
+        "versions": versions_behind_results(),
         "files": files,
     }
     (folder / EXPORT_FILE).write_text(signed_json(content), encoding="utf-8")

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from ..events import Note, OnEvent
 from ..files.cache_files import CacheFiles, feature_files
 from ..files.write import write_bytes
 from ..images.dataset import ImageDataset
+from ..machine.versions import versions_of
 from ..model.inference import Inference
 
 FORMAT = 1
@@ -90,7 +90,7 @@ class FeatureCache:
             "manifest": dataset.manifest.digest,
             "files": files,
             "precision": [precision.name, precision.device.type, inference.batch_size, torch.get_num_threads()],
-            "versions": [version(name) for name in ("torch", "torchvision", "pillow", "open_clip_torch")],
+            "versions": list(versions_of("torch", "torchvision", "pillow", "open_clip_torch").values()),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -7,15 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 import psutil
 
 from ...errors import NO_PERMISSION, DataError, NoPermission
+from ..machine.versions import versions_of
 from ..manifest import Manifest, Row
 from .augmentations import Augmentation
 from .decode import NOT_FOUND, PASSING_REASONS, ImageError, decode_image, read_image_bytes
@@ -112,7 +111,7 @@ class ImageDataset:
     @property
     def kept_as(self) -> tuple[object, ...]:
         """What decides the pixels that are kept of an image, besides its file."""
-        decoders = (PIL.__version__, version("torchvision"))
+        decoders = tuple(versions_of("pillow", "torchvision").values())
         if self.augmentation is None:
             return "evaluated", repr(self.preprocess), *decoders
         crops, size = self.augmentation.crops, self.preprocess.size

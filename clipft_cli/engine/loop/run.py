@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...config.train import TrainConfig
 from ..checkpoint.card import Card
+from ..events import Group
 from ..frozen.prefix_cache import PrefixCache
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader
@@ -19,7 +20,6 @@ from ..model.layers import Layer
 from ..model.precision import Precision
 from ..optim.build import LearningRates
 from ..optim.ema import EMA, copy_into
-from ..optim.groups import Group
 from ..optim.unfreeze import UnfreezePlan
 from ..run_dir import RunDir
 from .records import restore_metrics

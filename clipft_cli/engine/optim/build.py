@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ...config.optim import TrainingConfig
-from .groups import Group
+from ..events import Group
 from .schedule import lr_factor, rewarm_factor
 from .unfreeze import UnfreezePlan
 

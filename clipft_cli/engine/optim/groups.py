@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from torch import nn
 
 from ...config.optim import LayerwiseLRConfig, TrainingConfig
+from ..events import Group
 from ..model.layers import HEAD, STEM, TEXT, TOP, Layer
 from .unfreeze import UnfreezePlan
 
 _EMBEDDINGS = ("embedding", "pos_embed", "cls_token", "reg_token", "logit_scale")
 NO_DECAY = "/no_decay"
 """How the name of a group ends on which there is no weight decay."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Parameters that share a layer and a decay. `layer` indexes the method's layer list."""
-
-    name: str
-    layer: int
-    parameters: tuple[str, ...]
-    n_parameters: int
-    peak_lr: float
-    weight_decay: float
 
 
 def layer_factors(layers: Sequence[Layer], config: LayerwiseLRConfig) -> list[float]:

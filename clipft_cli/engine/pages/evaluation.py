@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint.card import versions
+from ..machine.versions import versions_behind_results, versions_of
 from ..metrics import METRICS
 from ..metrics.intervals import Interval
 from ..metrics.metrics import Metrics, metrics_json
@@ -58,7 +57,7 @@ class Evaluation:
             "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
             "notes": list(self.notes),
             "output_dir": str(self.output_dir),
-            "versions": {**versions(), **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")}},
+            "versions": {**versions_behind_results(), **versions_of("numpy", "scipy", "scikit-learn")},
         }
 
     def _among_present(self) -> dict[str, Any] | None:

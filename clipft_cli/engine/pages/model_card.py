@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from ...config.train import TrainConfig
-from ..checkpoint.card import Card, versions
+from ..checkpoint.card import Card
 from ..files.regular import regular_text
 from ..files.visible import quoted
 from ..files.write import write_text
+from ..machine.versions import versions_behind_results
 from ..metrics import HEADLINES
 from ..metrics.answers import Answers
 from ..metrics.metrics import Metrics, measure
@@ -115,7 +116,7 @@ def model_card(
         f" SHA-256 of its tensors: `{card.base.weights_sha256}`.",
         "## Limits\n\nIt chooses among these classes alone, whatever an image shows, and was measured on images like"
         " those it was trained on. Figures on val are a little too good, since val chose the epoch.",
-        f"Versions: {', '.join(f'{package} {number}' for package, number in versions().items())}.",
+        f"Versions: {', '.join(f'{package} {number}' for package, number in versions_behind_results().items())}.",
     ]
     return "\n\n".join(parts) + "\n"
 

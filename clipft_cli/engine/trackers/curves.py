@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..events import EpochDone, EpochRecord, Event, StepDone
-from ..optim.groups import Group, by_rate
+from ..events import EpochDone, EpochRecord, Event, Group, StepDone
+from ..optim.groups import by_rate
 from ..optim.unfreeze import UnfreezePlan
 
 

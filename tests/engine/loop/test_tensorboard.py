@@ -8,11 +8,12 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_world import write_colours
 
+from clipft_cli.engine.events import Group
 from clipft_cli.engine.images.dataset import ImageDataset
 from clipft_cli.engine.images.transforms import Preprocess
 from clipft_cli.engine.labels.class_names import ClassInfo
 from clipft_cli.engine.loop.tensorboard import TensorBoard
-from clipft_cli.engine.optim.groups import Group, by_rate
+from clipft_cli.engine.optim.groups import by_rate
 from clipft_cli.engine.optim.unfreeze import UnfreezePlan
 from clipft_cli.engine.run_dir import RunDir
 
