@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from fresh_process import modules_loaded_by
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 import clipft_cli
 from clipft_cli.cli.app import COMMANDS
@@ -121,6 +125,47 @@ def test_nouns_import_in_one_order(later):
     for earlier in NOUNS_IN_ORDER[:later]:
         for path in modules(f"engine/{earlier}"):
             assert not is_within(imports(path), f"clipft_cli.engine.{NOUNS_IN_ORDER[later]}"), path
+
+
+def test_what_travels_knows_no_room_that_it_goes_to():
+    """`events`, `manifest` and `run_dir` are imported from everywhere: an arrow from them would run back up."""
+    below = {"files", "labels", "machine", "metrics"} | WHAT_TRAVELS
+    for name in WHAT_TRAVELS:
+        own = {part.split(".")[2] for part in imports(PACKAGE / "engine" / f"{name}.py") if is_in_engine(part)}
+        assert own <= below, name
+
+
+def is_in_engine(name: str) -> bool:
+    return name.startswith("clipft_cli.engine.")
+
+
+def test_no_files_import_each_other_in_a_circle():
+    files = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    number = {name: place for place, name in enumerate(files)}
+    arrows = [(number[name], number[other]) for name, path in files.items() for other in imports(path) & set(files)]
+    ends = np.array(arrows).T
+    graph = coo_array((np.ones(len(arrows)), ends), shape=(len(files), len(files)))
+    n_circles, circle_of = connected_components(graph, directed=True, connection="strong")
+    members = [[name for name in files if circle_of[number[name]] == circle] for circle in range(n_circles)]
+    assert [names for names in members if len(names) > 1] == []
+
+
+LONGEST = 300
+LONGER = {"columns.py": "one reading of a table, with every question that it may have to ask"}
+"""Files of the package that are longer, and why."""
+
+
+def test_no_file_is_too_long_to_be_read_at_a_sitting():
+    lines = {path.name: path.read_text(encoding="utf-8").count("\n") for path in modules("")}
+    assert {name for name, n in lines.items() if n > LONGEST} <= set(LONGER)
+
+
+def test_no_room_holds_more_than_15_percent_of_the_house():
+    lines = Counter[str]()
+    for path in modules(""):
+        *folders, _ = path.relative_to(PACKAGE).parts
+        lines["/".join(folders[:2])] += path.read_text(encoding="utf-8").count("\n")
+    assert {room for room, n in lines.items() if n > 0.15 * sum(lines.values())} == set()
 
 
 def test_no_file_is_a_drawer_for_everything():
