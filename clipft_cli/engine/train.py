@@ -62,7 +62,7 @@ def train(config: TrainConfig, on_event: OnEvent, *, is_rehearsed: bool = False)
     """
     began = time.perf_counter()
     require_trackers(config.training.report_to)
-    material = load_material(config, _read_data(config, on_event))
+    material = load_material(config, _read_data(config.data.dir, on_event))
     _warn_of_shapes(material, on_event)
     meter = EnergyMeter(material.precision.device)
     on_event = meter.watching(on_event)
@@ -103,7 +103,7 @@ def resume(
             on_event(Note(sentence))
         context = RunContext(run_dir, on_event, stop, None, began)
         with context.stopping_at_once("while model and data were read; the run is as it was saved"):
-            material = load_material(config, _read_data(config, on_event), run_dir.base)
+            material = load_material(config, _read_data(config.data.dir, on_event), run_dir.base)
             material = _with_own_base(material, run_dir)
             before = seen_before(material)
             write_text(run_dir.trained_on, seen_after(material, before).text)
@@ -135,7 +135,7 @@ def train_on(path: Path, num_epochs: int, on_event: OnEvent, *, data_dir: Path |
 
 def dry_run(config: TrainConfig, on_event: OnEvent) -> dict[str, Any]:
     """Show the plan, with memory and speed measured on a few real updates; nothing is written."""
-    material = load_material(config, _read_data(config, on_event))
+    material = load_material(config, _read_data(config.data.dir, on_event))
     _warn_of_shapes(material, on_event)
     with contextlib.closing(material.loader):
         return measure(material, text_start(material), on_event)
@@ -155,8 +155,8 @@ def _with_own_base(material: Material, run_dir: RunDir) -> Material:
     return replace(material, backbone=write_model(run_dir.base, material.backbone))
 
 
-def _read_data(config: TrainConfig, on_event: OnEvent) -> Manifest:
-    manifest = read_manifest(config.data.dir)
+def _read_data(data_dir: Path, on_event: OnEvent) -> Manifest:
+    manifest = read_manifest(data_dir)
     changes = find_changes(manifest)
     if changes:
         on_event(Note(changes.describe(), is_warning=True))

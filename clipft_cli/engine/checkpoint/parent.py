@@ -52,6 +52,15 @@ def parent_of(model: ModelConfig) -> Path | None:
     return find_checkpoint(folder) if is_ours else None
 
 
+def open_pretrained(model: ModelConfig, kept: Path | None = None) -> tuple[Parent | None, Backbone]:
+    """The model that `model` names, and the run that it is of, where it is one's; `kept` as for `open_parent`.
+
+    Raises CheckpointError, and what `load_backbone` raises.
+    """
+    place = parent_of(model)
+    return open_parent(place, kept) if place is not None else (None, load_backbone(model))
+
+
 def open_parent(checkpoint: Path, kept: Path | None = None) -> tuple[Parent, Backbone]:
     """The run, and its model: the base as it was, with all that was trained on it; adapters are merged into it.
 

@@ -49,7 +49,9 @@ def earlier_runs(recipe: TrainConfig, seed: int, manifest: Manifest, *, is_finis
 
 def inputs_now(recipe: TrainConfig, manifest: Manifest, then: Inputs) -> Inputs:
     """What the recipe would be trained with on the base model of an earlier run, every `auto` settled for it."""
-    settled, _ = resolve(recipe, n_train_images(recipe, manifest, recipe.seed), then.tower_parameters)
+    n_train = n_train_images(recipe, manifest, recipe.seed)
+    training, _ = resolve(recipe.training, recipe.method, n_train, then.tower_parameters)
+    settled = recipe.model_copy(update={"training": training})
     return replace(
         then,
         settings=settings_of(settled),

@@ -13,7 +13,6 @@ from ..checkpoint.card import Card, data_facts
 from ..frozen.prefix_cache import PrefixCache, kind_of
 from ..frozen.prefix_plan import plan_keeping, stages_of
 from ..methods import METHODS
-from ..methods.base import MethodSettings
 from ..model.classifier import Classifier, let_go_of_text, require_text_tower
 from ..model.cuda import wants_channels_last, wants_compile
 from ..model.layers import Layer, head_layer, image_layers, text_layers
@@ -38,7 +37,7 @@ def assemble(material: Material, start: Start, run_dir: RunDir) -> Run:
     material.backbone.model.requires_grad_(False)
     if precision.device.type == "cpu":
         tune_allocator()
-    settings = MethodSettings.of(config)
+    settings = material.settings
     classifier = method.attach(material.backbone.model, start.head, settings).to(precision.device)
     layers = method.layers(classifier, settings)
     if not (method.writes_whole_model or config.trains_text or _is_beyond_images(layers)):
@@ -167,7 +166,7 @@ def card_of(material: Material, start: Start) -> Card:
         classes=material.manifest.classes,
         templates=material.templates,
         head=start.head.kind,
-        settings=MethodSettings.of(config).own,
+        settings=material.settings.own,
         data=data_facts(material.manifest),
         objective="contrastive" if config.trains_text else "cross_entropy",
         precision=material.precision.name,

@@ -16,7 +16,6 @@ from ..frozen.prefix_plan import work_of
 from ..images.loader import epoch_order, in_batches
 from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from ..methods import METHODS
-from ..methods.base import MethodSettings
 from ..model.classifier import Classifier
 from ..model.inference import split_logits
 from ..optim.ema import copy_into
@@ -141,7 +140,7 @@ def _rehearsed_pass(material: Material, start: Start) -> Expected:
     """What to expect of a method without a loop: its time is that of one pass over the images."""
     clip = material.backbone.model.requires_grad_(False)
     method = METHODS[material.config.method]
-    classifier = method.attach(clip, start.head, MethodSettings.of(material.config)).to(material.precision.device)
+    classifier = method.attach(clip, start.head, material.settings).to(material.precision.device)
     n_train = len(material.train_set) if method.learns else 0
     speed = _speed_of_a_pass(material, classifier)
     device = material.precision.device

@@ -11,7 +11,7 @@ import torch
 
 from ...config.train import TrainConfig
 from ...errors import DataError
-from ..checkpoint.parent import Parent, open_parent, parent_of
+from ..checkpoint.parent import Parent, open_pretrained
 from ..images.augmentations import augmentation_of
 from ..images.dataset import ImageDataset
 from ..images.loader import Loader
@@ -21,7 +21,7 @@ from ..machine.hardware import worker_count
 from ..manifest import CLASSES_FILE, Manifest
 from ..methods import METHODS
 from ..methods.base import MethodSettings
-from ..model.backbone import Backbone, load_backbone
+from ..model.backbone import Backbone
 from ..model.inference import Inference
 from ..model.nf4 import n_weights, packed_gib
 from ..model.precision import Precision, set_up
@@ -53,6 +53,11 @@ class Material:
     def eval_batch(self) -> int:
         """Images in one batch without gradients."""
         return self.config.data.eval_batch_size or 2 * self.config.data.batch_size
+
+    @cached_property
+    def settings(self) -> MethodSettings:
+        """What its method needs to know."""
+        return MethodSettings.of(self.config)
 
     @property
     def inference(self) -> Inference:
@@ -96,15 +101,14 @@ def load_material(config: TrainConfig, manifest: Manifest, kept: Path | None = N
     val_rows = manifest.split("val")
     _check_classes(manifest, {row.label for row in train_rows})
     precision = set_up(config.hardware)
-    place = parent_of(config.model)
-    parent, backbone = open_parent(place, kept) if place is not None else (None, load_backbone(config.model))
+    parent, backbone = open_pretrained(config.model, kept)
     backbone = replace(backbone, preprocess=backbone.preprocess.resizing(data.resize))
     METHODS[config.method].prepare(backbone.model, MethodSettings.of(config))
     unused = unused_settings(config)
-    config, rules = recipe.resolve(config, len(train_rows), _tower_size(backbone))
+    training, rules = recipe.resolve(config.training, config.method, len(train_rows), _tower_size(backbone))
     # sums in another number of threads are added in another order: a resume keeps the number, so it is written down
     hardware = config.hardware.model_copy(update={"num_threads": torch.get_num_threads()})
-    config = config.model_copy(update={"hardware": hardware})
+    config = config.model_copy(update={"training": training, "hardware": hardware})
     train_cache_gb = data.image_cache_gb * len(train_rows) / (len(train_rows) + len(val_rows))
     return Material(
         config=config,

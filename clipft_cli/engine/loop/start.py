@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ...config.metrics import SelectionMetric
-from ...config.train import TrainConfig
 from ...errors import CheckpointError, ModelError, NoPermission
 from ..checkpoint.load import read_head
 from ..checkpoint.parent import Parent
@@ -77,7 +76,7 @@ def choose_start(material: Material, text: CosineHead, on_event: OnEvent) -> Sta
 def _prompts_or_probe(material: Material, text: CosineHead, val_features: Tensor, on_event: OnEvent) -> Start:
     config, val_set, select_by = material.config, material.val_set, material.config.training.select_by
     val_labels = torch.from_numpy(val_set.labels)
-    text_on_cpu = _text_head(text, config)
+    text_on_cpu = _text_head(text, config.model.head)
     zero_logits = _logits(text, val_features)
     zero_shot = metrics_of(zero_logits, val_labels)
     if not config.wants_probe:
@@ -161,8 +160,8 @@ def _refuse_non_finite(features: Tensor, dataset: ImageDataset, split: str) -> N
         )
 
 
-def _text_head(text: CosineHead, config: TrainConfig) -> Head:
-    if config.model.head == "linear":
+def _text_head(text: CosineHead, wish: str) -> Head:
+    if wish == "linear":
         return LinearHead(text.weight.detach().cpu(), None, float(text.scale))
     return CosineHead(text.weight.detach().cpu(), float(text.scale))
 

@@ -10,7 +10,6 @@ from ..checkpoint.save import save_classifier
 from ..events import EpochDone
 from ..machine.memory import peak_device_memory_gib, peak_host_memory_gib, peak_memory_gib
 from ..methods import METHODS
-from ..methods.base import MethodSettings
 from ..run_dir import write_pointer
 from ..trackers.curves import Curves
 from .assemble import card_of
@@ -43,7 +42,7 @@ def keep_start(material: Material, start: Start, context: RunContext) -> tuple[F
     labels = torch.from_numpy(material.val_set.labels)
     temperature, before, after = calibrate(start.val_logits, labels)
     tell_of_never_answered(material, start.val_logits, on_event)
-    classifier = method.attach(material.backbone.model, start.head, MethodSettings.of(material.config))
+    classifier = method.attach(material.backbone.model, start.head, material.settings)
     metrics = start.metrics.columns
     folder = run_dir.checkpoint(0)
     card = with_result(card_of(material, start), epoch=0, step=0, metrics=metrics, temperature=temperature, kept=kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ...config.methods import MethodName
-from ...config.train import TrainConfig
+from ...config.optim import TrainingConfig
 from ..methods import METHODS
 from ..methods.base import TINY_PARAMETERS
 
@@ -22,20 +22,22 @@ def epochs(n_train: int) -> int:
     return min(30, max(5, math.ceil(IMAGES_SEEN / max(1, n_train))))
 
 
-def resolve(config: TrainConfig, n_train: int, tower_parameters: int) -> tuple[TrainConfig, list[str]]:
-    """`config` with every `auto` replaced, and a sentence for each rule applied."""
-    training, notes = config.training, []
+def resolve(
+    training: TrainingConfig, method: MethodName, n_train: int, tower_parameters: int
+) -> tuple[TrainingConfig, list[str]]:
+    """`training` with every `auto` replaced, and a sentence for each rule applied."""
+    notes = []
     changes: dict[str, object] = {}
     if training.learning_rate == "auto":
-        changes["learning_rate"] = learning_rate(config.method, tower_parameters)
+        changes["learning_rate"] = learning_rate(method, tower_parameters)
         notes.append(
-            f"learning rate {changes['learning_rate']:.1e}: rule for {config.method} and an image tower of"
+            f"learning rate {changes['learning_rate']:.1e}: rule for {method} and an image tower of"
             f" {tower_parameters / 1e6:.1f}M parameters{_footing(tower_parameters)}"
         )
     if training.num_epochs == "auto":
         changes["num_epochs"] = epochs(n_train)
         notes.append(f"{changes['num_epochs']} epochs: rule for {n_train} training images")
-    return config.model_copy(update={"training": training.model_copy(update=changes)}), notes
+    return training.model_copy(update=changes), notes
 
 
 def _footing(tower_parameters: int) -> str:

@@ -34,15 +34,15 @@ def test_about_seven_thousand_images_are_seen(n_train, n_epochs):
 
 def test_what_is_given_stays_and_only_what_is_auto_is_said():
     config = load_config(TrainConfig, flags={"training.learning_rate": 3e-3, "training.num_epochs": "auto"})
-    settled, rules = resolve(config, 700, 5_500_000)
-    assert (settled.training.learning_rate, settled.training.num_epochs) == (3e-3, 10)
+    settled, rules = resolve(config.training, config.method, 700, 5_500_000)
+    assert (settled.learning_rate, settled.num_epochs) == (3e-3, 10)
     assert rules == ["10 epochs: rule for 700 training images"]
 
 
 @pytest.mark.parametrize(("parameters", "is_said"), [(5_500_000, False), (86_000_000, True)])
 def test_a_rate_that_was_not_measured_at_this_size_says_so(parameters, is_said):
     config = load_config(TrainConfig, flags={"preset": "full"})
-    _, rules = resolve(config, 700, parameters)
+    _, rules = resolve(config.training, config.method, 700, parameters)
     assert ("not measured at this size" in rules[0]) is is_said
 
 
