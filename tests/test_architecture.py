@@ -168,6 +168,11 @@ def test_no_room_holds_more_than_15_percent_of_the_house():
     assert {room for room, n in lines.items() if n > 0.15 * sum(lines.values())} == set()
 
 
+def test_contributing_gives_the_order():
+    text = " ".join((PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert f"import in one order: {', '.join(NOUNS_IN_ORDER)}." in text
+
+
 def test_no_file_is_a_drawer_for_everything():
     names = {path.stem for path in PACKAGE.rglob("*.py")}
     assert not names & {"utils", "util", "common", "helpers", "misc", "legacy", "old", "v2"}
