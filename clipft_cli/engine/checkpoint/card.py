@@ -193,6 +193,13 @@ def read_card(checkpoint: Path) -> dict[str, Any]:
         return _read_card(checkpoint)
 
 
+def read_whole(checkpoint: Path) -> dict[str, Any]:
+    """`read_card` of a checkpoint whose files are verified, one by one. Raises CheckpointError."""
+    meta = read_card(checkpoint)
+    verify_files(checkpoint, meta)
+    return meta
+
+
 def verify_files(checkpoint: Path, meta: Mapping[str, Any], is_unwanted: threading.Event | None = None) -> None:
     """Raises CheckpointError for a file that is missing or whose digest differs, GivenUp once `is_unwanted` is set."""
     with _naming_others(checkpoint):

@@ -21,7 +21,7 @@ from ..model.classifier import Classifier, CosineHead, Head, LinearHead
 from ..model.foreign import check_model_cfg
 from ..run_dir import ADAPTER_FILE, CHECKPOINT_FILE, HEAD_FILE, TOWER_FILE, TRAINED_FILE
 from .base_file import base_candidates, no_base_file, weights_folder
-from .card import LARGEST_FACTOR, LEAST_FACTOR, Card, card_of, does_not_fit, read_card, verify_files
+from .card import LARGEST_FACTOR, LEAST_FACTOR, Card, card_of, does_not_fit, read_whole
 
 if TYPE_CHECKING:
     from ..model.backbone import Backbone
@@ -59,8 +59,7 @@ def load_classifier(checkpoint: Path, device: torch.device, base: Path | None = 
 
     Raises CheckpointError where it is damaged, of another format, or its base model is not the one it belongs to.
     """
-    meta = read_card(checkpoint)
-    verify_files(checkpoint, meta)
+    meta = read_whole(checkpoint)
     return load_verified(checkpoint, meta, device, base)
 
 

@@ -30,7 +30,7 @@ from ..run_dir import (
     RunDir,
     find_checkpoint,
 )
-from .card import Card, card_of, does_not_fit, read_card, verify_files
+from .card import Card, card_of, does_not_fit, read_whole
 from .load import load_base, put_together, read_head
 
 
@@ -67,8 +67,7 @@ def open_parent(checkpoint: Path, kept: Path | None = None) -> tuple[Parent, Bac
     A model that is nowhere on disk as it is has no name: `write_model` gives it one, and `kept` is where it then
     is read from. Raises CheckpointError.
     """
-    meta = read_card(checkpoint)
-    verify_files(checkpoint, meta)
+    meta = read_whole(checkpoint)
     card = card_of(checkpoint, meta)
     try:
         head = read_head(checkpoint / HEAD_FILE, card.head, (len(card.classes), int(card.base.model_cfg["embed_dim"])))

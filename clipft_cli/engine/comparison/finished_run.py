@@ -10,7 +10,7 @@ from typing import Any
 
 from ...config.train import TrainConfig
 from ...errors import CheckpointError, ConfigError
-from ..checkpoint.card import read_card, verify_files
+from ..checkpoint.card import read_whole
 from ..checkpoint.run_config import run_config
 from ..files.regular import regular_text
 from ..files.visible import quoted, visible
@@ -98,8 +98,7 @@ def open_run(path: Path, split: str) -> FinishedRun:
             hint=f"finish it: `clipft train --resume {quoted(shown)}`",
         )
     checkpoint = find_checkpoint(run.best if run.best.is_file() else path)
-    meta = read_card(checkpoint)
-    verify_files(checkpoint, meta)
+    meta = read_whole(checkpoint)
     selected_on = str(meta.get("selected_on", "val"))
     if selected_on == split:
         raise CheckpointError(
