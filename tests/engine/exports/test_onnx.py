@@ -188,6 +188,34 @@ def test_the_script_refuses_a_damaged_graph_in_one_line(folder, tmp_path, damage
         assert "cannot be loaded" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("cut", "is damaged"),
+        ("of another shape", "is damaged"),
+        ("of no such file", "does not belong to model_int8.onnx"),
+        ("another run's", "its classes are not those of export.json"),
+        ("without a graph", "cannot be read"),
+    ],
+)
+def test_the_script_refuses_a_damaged_record_in_one_line(folder, tmp_path, how, words):
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    record = json.loads((copy / "export.json").read_text())
+    if how == "of no such file":
+        del record["files"]["model_int8.onnx"]
+    elif how == "another run's":
+        record["classes"] = record["classes"][::-1]
+    elif how == "without a graph":
+        (copy / "model.onnx").unlink()
+        (copy / "model_int8.onnx").unlink()
+    text = {"cut": json.dumps(record)[:-9], "of another shape": "[[]]"}.get(how, json.dumps(record))
+    (copy / "export.json").write_text(text)
+    done = run_script(copy, "photo.jpg")
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert words in done.stderr
+
+
 @pytest.mark.slow
 def test_the_script_runs_where_nothing_but_its_three_packages_is_installed(folder, tiny, tmp_path):
     python = bare_python(tmp_path / "venv", "onnxruntime", "numpy", "pillow")

@@ -16,18 +16,31 @@ HERE = Path(__file__).resolve().parent
 
 
 def load(folder: Path = HERE) -> tuple[onnxruntime.InferenceSession, list[str]]:
-    """The session of the graph in `folder`, and its classes; the eight-bit graph where there is one."""
-    path = next(file for name in ("model_int8.onnx", "model.onnx") if (file := folder / name).is_file())
-    record = folder / "export.json"
-    if record.is_file():
-        wanted = json.loads(record.read_text(encoding="utf-8"))["files"][path.name]
-        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
-            sys.exit(f"{path}: is damaged (its checksum differs)")
+    """The session of the graph in `folder`, and its classes; the eight-bit graph where there is one.
+
+    Ends the program in one line where a file is missing, damaged, or of another export than export.json beside it.
+    """
+    name = "model_int8.onnx" if (folder / "model_int8.onnx").is_file() else "model.onnx"
+    path, record = folder / name, folder / "export.json"
+    known = None
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        content = path.read_bytes()
+        if record.is_file():
+            found = json.loads(record.read_text(encoding="utf-8"))
+            wanted, known = found["files"][name], [one["name"] for one in found["classes"]]
+            if hashlib.sha256(content).hexdigest() != wanted:
+                sys.exit(f"{path}: is damaged (its checksum differs)")
+    except OSError as error:
+        sys.exit(f"{error.filename}: cannot be read: {error.strerror}")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        sys.exit(f"{record}: is damaged, or does not belong to {name}")
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
     except Exception as error:  # onnxruntime has an exception for each way in which a file can be damaged
-        sys.exit(f"{path}: cannot be loaded: {str(error).splitlines()[0]}")
+        sys.exit(f"{path}: cannot be loaded: {(str(error).splitlines() or [type(error).__name__])[0]}")
+    if known not in (None, classes):
+        sys.exit(f"{path}: its classes are not those of {record.name}")
     return session, classes
 
 
