@@ -22,7 +22,7 @@ from .exports.record import NOT_SIGNED, read_export, write_record
 from .exports.source import Source, open_source
 from .files.visible import visible
 from .files.write import replaced_folder
-from .images.decode import read_image_bytes
+from .images.decode import decode_image, read_image_bytes
 from .run_dir import TRAINED_ON_FILE, find_checkpoint, is_export
 
 
@@ -103,11 +103,14 @@ def refuse_taken(target: Path) -> None:
 
 
 def add_sample(folder: Path, config: ExportConfig, source: Source) -> None:
-    """Put the first image of the test split into sample/. Raises DataError where there is none."""
+    """Put the first image of the test split into sample/, its pixels alone: a photograph's file also says where, when
+    and by whose camera it was taken. Raises DataError where there is none.
+    """
     manifest = data_set_of(config, source)
-    file = manifest.file(manifest.split("test")[0])
+    image = decode_image(read_image_bytes(manifest.file(manifest.split("test")[0])))
+    image.info.clear()  # Pillow would write some of it
     (folder / "sample").mkdir()
-    (folder / "sample" / f"sample{file.suffix.lower()}").write_bytes(read_image_bytes(file))
+    image.save(folder / "sample" / "sample.png")
 
 
 @contextlib.contextmanager

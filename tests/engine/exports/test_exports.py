@@ -14,6 +14,8 @@ from typing import get_args
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from PIL import Image
+from tiny_world import write_colours
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
@@ -25,6 +27,8 @@ from clipft_cli.engine.exports import probe as probes
 from clipft_cli.engine.exports.base import Reader
 from clipft_cli.engine.exports.formats import FORMATS
 from clipft_cli.engine.exports.record import read_export
+from clipft_cli.engine.images.decode import decode_image
+from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError
 
 TESTED = tuple(name for name in FORMATS if name != "page")  # whose eight bits have no bound: test_page.py
@@ -114,12 +118,30 @@ def test_files_of_ones_own_are_never_replaced(runs, tmp_path):
         exported(runs["full"], "safetensors", target / "notes.txt")
 
 
-def test_a_sample_is_added_where_it_is_asked_for_only(runs, tmp_path):
-    assert "sample" not in {
-        path.name for path in exported(runs["full"], "safetensors", tmp_path / "a").output_dir.iterdir()
-    }
-    files = exported(runs["full"], "safetensors", tmp_path / "b", with_sample=True).files
-    assert [name for name in files if name.startswith("sample/")] == ["sample/sample.jpg"]
+def test_a_sample_is_the_pixels_of_one_test_image_where_it_is_asked_for_only(runs, tmp_path):
+    data = write_colours(tmp_path / "data").root
+    file = data / read_manifest(data).split("test")[0].path
+    exif = Image.Exif()  # as a telephone writes it: by whom, where, and lying on its side
+    exif[0x0112], exif[0x013B], exif[0x8825] = 6, "Jane Doe", {2: (48.0, 51.0, 30.0)}
+    with Image.open(file) as picture:
+        picture.save(file, exif=exif, comment=b"Jane's garden", dpi=(72, 72))
+    without = exported(runs["full"], "safetensors", tmp_path / "a", data_dir=data).files
+    files = exported(runs["full"], "safetensors", tmp_path / "b", data_dir=data, with_sample=True).files
+    assert set(files) - set(without) == {"sample/sample.png"}
+    with Image.open(tmp_path / "b" / "sample" / "sample.png") as sample:
+        assert (sample.info, dict(sample.getexif())) == ({}, {})
+        assert np.array_equal(np.asarray(sample), np.asarray(decode_image(file)))
+    assert not any(b"Jane" in path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("to", TESTED)
+def test_an_export_names_no_place_of_the_machine_that_made_it(runs, tmp_path, to):
+    written = exported(runs["lora"], to, tmp_path / "out", with_sample=True).output_dir
+    places = [
+        str(place).encode() for place in (tmp_path, runs["lora"].parent, Path(read_data(runs["lora"])), Path.home())
+    ]
+    for path in (path for path in written.rglob("*") if path.is_file()):
+        assert not [place for place in places if place in path.read_bytes()], path
 
 
 @pytest.mark.parametrize(("to", "family"), TOWERS)
