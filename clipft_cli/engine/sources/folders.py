@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -118,7 +118,7 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
     if request.options.given_splits != "ignore":
         _set_unlabelled_aside(listing)
     _tell(listing, tree, template, request)
-    apply_split_lists(listing, root, request)
+    apply_split_lists(listing, root, request, tree.files)
     if not listing.items:
         has_images = any(map(is_image_like, tree.files))
         raise _nothing_fits(root, text, tree) if asked and has_images else _no_classes(root, tree, request)
@@ -156,9 +156,8 @@ def _set_unlabelled_aside(listing: Listing) -> None:
 def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> None:
     """A problem for each folder in the place of a class, or of a split, in which no image lies."""
     filled = {item.label for item in listing.items}
-    taken = {parent for item in listing.items for parent in PurePosixPath(item.name).parents}
-    images = (PurePosixPath(path.as_posix()) for path in tree.files if is_image_like(path))
-    seen = taken | {parent for path in images for parent in path.parents}
+    taken = _with_parents({item.name.rpartition("/")[0] for item in listing.items})
+    seen = taken | _with_parents({path.parent.as_posix() for path in tree.files if is_image_like(path)})
     of_class, of_split = template.down_to("class"), template.down_to("split")
     for folder in tree.folders:
         path = PurePosixPath(folder.as_posix())
@@ -172,6 +171,12 @@ def _note_empty_folders(listing: Listing, tree: Tree, template: Template) -> Non
         if name not in filled:
             filled.add(name)
             listing.problems.append(Problem(path.as_posix(), EMPTY_CLASS, label=name))
+
+
+def _with_parents(folders: Iterable[str]) -> set[PurePosixPath]:
+    """The folders, and those that they lie in."""
+    paths = [PurePosixPath(folder) for folder in folders]
+    return {folder for path in paths for folder in (path, *path.parents)}
 
 
 def is_split_word(of_split: re.Pattern[str], path: PurePosixPath) -> bool:

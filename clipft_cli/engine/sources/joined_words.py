@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .class_folders import Layout, class_layout, named
 from .shape import Folder
-from .split_words import split_word
+from .split_words import exact_split
 
 _SEPARATORS = ("_", "-", " ", ".")
 _FITS = 0.9
@@ -28,8 +28,8 @@ def split_and_class_in_one(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
             classes: dict[str, set[str]] = defaultdict(set)
             for word, label in found:
                 classes[word].add(label.casefold())
-            splits = {split for word in classes if (split := _exact(word))}
-            if len(splits) < 2 or not all(map(_exact, classes)):
+            splits = {split for word in classes if (split := exact_split(word))}
+            if len(splits) < 2 or not all(map(exact_split, classes)):
                 continue
             field = f"{{split:{'|'.join(sorted(map(re.escape, classes)))}}}"
             mark = re.escape(separator) if separator in "{}*?" else separator
@@ -50,8 +50,8 @@ def splits_in_file_names(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
     for separator in _SEPARATORS:
         for is_first in (True, False):
             words = [_parted(stem, separator, is_first)[0] for stem in stems]
-            said = {word for word in words if _exact(word)}
-            if sum(word in said for word in words) < _FITS * len(words) or len(set(map(_exact, said))) < 2:
+            said = {word for word in set(words) if exact_split(word)}
+            if sum(word in said for word in words) < _FITS * len(words) or len(set(map(exact_split, said))) < 2:
                 continue
             field = f"{{split:{'|'.join(sorted(map(re.escape, said)))}}}"
             name = f"{field}{separator}*" if is_first else f"*{separator}{field}.*"
@@ -68,9 +68,3 @@ def _parted(name: str, separator: str, is_first: bool) -> tuple[str, str]:
     else:
         label, _, word = name.rpartition(separator)
     return (word, label) if label else ("", "")
-
-
-def _exact(word: str) -> str | None:
-    """The split that a word names alone."""
-    found = split_word(word)
-    return found.split if found and found.is_exact else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from .image_finder import ImageFinder
 from .listing import Listing
 from .source import SourceRequest
 from .split_words import split_word
-from .tree import walk
 
 FIELD = "{split}"
 _SUFFIXES = frozenset({".txt", ".lst", ".list", ".csv", ".tsv", ".json"})
@@ -40,10 +38,10 @@ _CODED = re.compile(r"train_?test_?split|(eval_)?partition|setid", re.IGNORECASE
 """Files that give splits as numbers, by names that they go by."""
 
 
-def apply_split_lists(listing: Listing, root: Path, request: SourceRequest, *, is_shallow: bool = False) -> None:
-    """Give the images of `listing` the splits that lists below `root` name, where there are such and no others.
+def apply_split_lists(listing: Listing, root: Path, request: SourceRequest, files: Sequence[Path]) -> None:
+    """Give the images of `listing` the splits that lists among `files` name, where there are such and no others.
 
-    `is_shallow`: lists are looked for in `root` itself, not in its folders.
+    `files` are relative to `root`.
 
     Raises Question where lists divide the images in two ways, and for --split-lists ConfigError or DataError where no
     file is meant by it, or none of an image.
@@ -53,8 +51,10 @@ def apply_split_lists(listing: Listing, root: Path, request: SourceRequest, *, i
         is_settled = options.given_splits == "ignore" or any(item.split for item in listing.items)
         if is_settled or not listing.items:
             return
-    files = _files(root, is_shallow=is_shallow and options.split_lists is None)
     groups = _grouped(root, files, options.split_lists)
+    if not groups:
+        _warn_of_codes(listing, files)
+        return
     by_file = {item.file: place for place, item in enumerate(listing.items)}
     finder = ImageFinder([root])
     found: dict[str, dict[int, SplitName]] = {}
@@ -71,16 +71,6 @@ def apply_split_lists(listing: Listing, root: Path, request: SourceRequest, *, i
         _take(listing, found, root, request)
     else:
         _warn_of_codes(listing, files)
-
-
-def _files(root: Path, *, is_shallow: bool) -> list[Path]:
-    """Paths below `root`, relative to it."""
-    if not is_shallow:
-        return walk(root).files
-    try:
-        return sorted(Path(entry.name) for entry in os.scandir(root) if entry.is_file())
-    except OSError:
-        return []
 
 
 def _take(listing: Listing, found: Mapping[str, Mapping[int, SplitName]], root: Path, request: SourceRequest) -> None:

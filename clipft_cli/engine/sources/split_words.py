@@ -58,7 +58,7 @@ def split_word(text: str) -> SplitWord | None:
     stand in any letter case, and in some other languages.
     """
     text = unicodedata.normalize("NFKC", text)
-    word = text.strip("\u200b\u200c\u200d\ufeff \t").casefold()
+    word = _alone(text)
     if word in WORDS:
         return SplitWord(WORDS[word], True)
     if not text.isascii():
@@ -68,6 +68,15 @@ def split_word(text: str) -> SplitWord | None:
     if joined in ("holdout", "trainval"):
         found = {WORDS[joined]}
     return SplitWord(found.pop(), False) if len(found) == 1 else None
+
+
+def exact_split(text: str) -> SplitName | None:
+    """The split of a text that is such a word and nothing else, None for any other: `split_word` for many texts."""
+    return WORDS.get(_alone(text if text.isascii() else unicodedata.normalize("NFKC", text)))
+
+
+def _alone(text: str) -> str:
+    return text.strip("\u200b\u200c\u200d\ufeff \t").casefold()
 
 
 def _bare(part: str) -> str:

@@ -114,7 +114,7 @@ def list_by_table(root: Path, request: SourceRequest, inside: Path | None = None
     for path, failure in failures.items():
         listing.notes.append(f"{path.relative_to(root)} is not used: {shown(failure.message.splitlines()[0], 200)}")
     _note_unlisted(listing, root)
-    apply_split_lists(listing, root, request)
+    apply_split_lists(listing, root, request, walk(root).files)
     return listing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
@@ -25,6 +26,7 @@ from .several_labels import refuse_several_labels
 from .source import Source, SourceRequest, whole_path
 from .split_lists import apply_split_lists
 from .split_words import split_word
+from .tree import walk
 
 _FEW = 0.05
 """Of the rows: so many may be left out without a warning."""
@@ -230,7 +232,12 @@ def _evidence(text: str) -> str:
 
 def _list(request: SourceRequest) -> Listing:
     listing = list_table(request.path, request)
-    apply_split_lists(listing, request.path.parent, request, is_shallow=True)
+    root = request.path.parent
+    # of a folder that nobody gave, no more is looked at than what lies beside the table
+    beside = (
+        walk(root).files if request.options.split_lists else [Path(e.name) for e in os.scandir(root) if e.is_file()]
+    )
+    apply_split_lists(listing, root, request, sorted(beside))
     return listing
 
 
