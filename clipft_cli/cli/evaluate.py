@@ -49,6 +49,7 @@ def evaluate(
     base: Annotated[
         Path | None, typer.Option("--base", metavar="FILE", help=help_of("evaluate.base"), path_type=str)
     ] = None,
+    graph: Annotated[str | None, typer.Option(metavar="int8|fp32", help=help_of("evaluate.graph"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("evaluate.batch_size"))] = None,
     paths: Annotated[str | None, _raw("paths", "TEMPLATE")] = None,
     image_column: Annotated[str | None, _raw("image_column", "NAME")] = None,
@@ -80,6 +81,7 @@ def evaluate(
         "evaluate.output_dir": output_dir,
         "evaluate.zero_shot": zero_shot,
         "evaluate.base": base,
+        "evaluate.graph": graph,
         "evaluate.batch_size": batch_size,
         "hardware.device": device,
         **{
@@ -101,11 +103,11 @@ def evaluate(
     }
     settings = load_config(EvaluateConfig, config_file(config, screen.say), overrides or (), flags)
 
-    from ..engine.preflight import check_evaluation
+    from ..engine.preflight import check_evaluation, needs_torch
 
     check_evaluation(settings)
 
-    with screen.loading():
+    with screen.loading(with_torch=needs_torch(settings)):
         from ..engine.evaluate import evaluate as run  # heavy
         from ..engine.sources.same_again import answered_for_evaluate
 

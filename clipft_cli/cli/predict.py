@@ -42,6 +42,7 @@ def predict(
     base: Annotated[
         Path | None, typer.Option("--base", metavar="FILE", help=help_of("predict.base"), path_type=str)
     ] = None,
+    graph: Annotated[str | None, typer.Option(metavar="int8|fp32", help=help_of("predict.graph"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=help_of("predict.batch_size"))] = None,
     device: Annotated[
         str | None,
@@ -62,6 +63,7 @@ def predict(
         "predict.output": output,
         "predict.threshold": threshold,
         "predict.base": base,
+        "predict.graph": graph,
         "predict.batch_size": batch_size,
         "hardware.device": device,
     }

@@ -91,12 +91,12 @@ class Screen:
             self.warn(text)
 
     @contextlib.contextmanager
-    def loading(self) -> Iterator[None]:
+    def loading(self, *, with_torch: bool = True) -> Iterator[None]:
         """A block in which the heavy libraries are imported: seconds in which a screen would be empty."""
         from ..engine.machine.thread_waits import settle_threads
 
         settle_threads()
-        told = "loading the libraries (PyTorch and what it needs)"
+        told = f"loading the libraries{' (PyTorch and what it needs)' if with_torch else ''}"
         if self.is_live:
             with self.err.status(f"{told} ..."):
                 yield

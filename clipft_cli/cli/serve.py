@@ -22,6 +22,7 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help=help_of("serve.host"))] = None,
     port: Annotated[int | None, typer.Option("--port", "-p", metavar="N", help=help_of("serve.port"))] = None,
+    graph: Annotated[str | None, typer.Option(metavar="int8|fp32", help=help_of("serve.graph"))] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -30,7 +31,7 @@ def serve(
 ) -> None:
     """Answer over HTTP with an ONNX export: POST /predict, /health, /metrics, /openapi.json, and a page at /."""
     screen = Screen.of(context)
-    flags = {"serve.export": export, "serve.host": host, "serve.port": port}
+    flags = {"serve.export": export, "serve.host": host, "serve.port": port, "serve.graph": graph}
     settings = load_config(ServeConfig, config_file(config, screen.say), overrides or (), flags)
 
     from ..engine.serve import serve as work  # heavy

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .base import Config
 from .data import DataConfig, SplitName
+from .export import Graph
 from .model import HardwareConfig, ModelConfig
 from .reading import ReadOptions
 
@@ -20,6 +21,7 @@ class EvaluateOptions(Config):
         None,
         description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
     )
+    graph: Graph = None
     split: SplitName = Field("test", description="Images to measure on.")
     data_dir: Path | None = Field(
         None,

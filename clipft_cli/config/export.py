@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +11,11 @@ from .base import Config
 from .data import DataConfig
 
 FormatName = Literal["safetensors", "open_clip", "onnx", "hf", "peft", "page"]
+GraphName = Literal["int8", "fp32"]
+Graph = Annotated[
+    GraphName | None,
+    Field(description="Graph of an ONNX export that answers: int8 or fp32; none: int8 where it is there."),
+]
 
 
 class ExportOptions(Config):

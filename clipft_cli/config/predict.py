@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from .base import Config
+from .export import Graph
 from .model import HardwareConfig
 
 _PICTURES = frozenset((".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif"))
@@ -32,6 +33,7 @@ class PredictOptions(Config):
         None,
         description="File of the base model's weights, for a checkpoint without its tower; none: it is looked for.",
     )
+    graph: Graph = None
     top_k: int = Field(5, ge=1, description="Classes shown for each image.")
     threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
     format: OutputFormat = Field("table", description="How results are written.")

@@ -7,12 +7,14 @@ from pathlib import Path
 from pydantic import Field
 
 from .base import Config
+from .export import Graph
 
 
 class ServeOptions(Config):
     """Which export answers, where, and what one request and all of them may ask for."""
 
     export: Path | None = Field(None, description="Folder of an ONNX export.")
+    graph: Graph = None
     host: str = Field(
         "127.0.0.1",
         min_length=1,

@@ -48,7 +48,7 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
     notes = data_notes(config, subject, data, rows, on_event)
     target = reports_dir(config, subject, manifest)
     with staging_folder(target) as staging:
-        model = _model(subject, config, manifest)
+        model = _model(subject, config, manifest, on_event)
         match = match_classes(manifest, model.classes, subject)
         known = _of_known_classes(rows, match, manifest)  # (N,) positions in rows
         notes += class_notes(rows, match, manifest, model, on_event)
@@ -109,9 +109,9 @@ def _of_known_classes(rows: Sequence[Row], match: ClassMatch, manifest: Manifest
     return known
 
 
-def _model(subject: Subject, config: EvaluateConfig, manifest: Manifest) -> Measurable:
+def _model(subject: Subject, config: EvaluateConfig, manifest: Manifest, on_event: OnEvent) -> Measurable:
     if subject.checkpoint is not None and is_export(subject.checkpoint):
-        return measurable_export(subject.checkpoint, config)
+        return measurable_export(subject.checkpoint, config, on_event)
     return measurable_model(subject, config, manifest)
 
 

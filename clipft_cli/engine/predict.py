@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..config.predict import PredictConfig, PredictOptions
-from ..errors import ClipftError, DataError, PartialError
+from ..errors import ClipftError, ConfigError, DataError, PartialError
 from .checkpoint.answers import probabilities
 from .images.decode import why_not_there
 from .images.decoded_ahead import DECODED, decoded_ahead
@@ -103,13 +103,16 @@ def predict(
 ) -> PredictSummary:
     """Classify every image that `names` stand for; memory does not grow with their number.
 
-    A file that cannot be used is a prediction with a problem. Raises CheckpointError or ResourceError.
+    A file that cannot be used is a prediction with a problem. Raises CheckpointError, ConfigError or
+    ResourceError.
     """
     started = time.perf_counter()
     given = config.predict.checkpoint
     checkpoint = given if given is not None and is_export(given) else find_checkpoint(given)
     if config.predict.checkpoint is None:
         on_note(f"using {checkpoint}, of the newest finished run")
+    if config.predict.graph is not None and not is_export(checkpoint):
+        raise ConfigError(f"--graph: {checkpoint} is no ONNX export, and has no graph")
     summary = PredictSummary(checkpoint, started)
     inputs = Inputs(names)
     found = iter(inputs)
@@ -118,7 +121,7 @@ def predict(
         sink.begin(config.predict.top_k)
         _pass_on((_failed(item, item.problem or "") for item in hopeless), sink, summary)
     else:
-        _classify_all(config, chain(hopeless, [first], found), sink, summary)
+        _classify_all(config, chain(hopeless, [first], found), sink, summary, on_note)
     summary.skipped = inputs.skipped
     return summary
 
@@ -133,12 +136,20 @@ def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput],
     return hopeless, None
 
 
-def _classify_all(config: PredictConfig, found: Iterable[ImageInput], sink: Sink, summary: PredictSummary) -> None:
+def _classify_all(
+    config: PredictConfig,
+    found: Iterable[ImageInput],
+    sink: Sink,
+    summary: PredictSummary,
+    on_note: Callable[[str], None],
+) -> None:
     if is_export(summary.checkpoint):
         from .exports.runtime import open_onnx  # no torch: a quarter of the time from cold, and of the memory
 
         with _decoding() as pool:
-            model = open_onnx(summary.checkpoint)
+            model = open_onnx(summary.checkpoint, graph=config.predict.graph)
+            if model.choice is not None:
+                on_note(model.choice)
             with _ahead(config, found, model.preprocess, pool) as ahead:
                 ready = Ready(model.classes, model.probabilities, "cpu (onnxruntime)", model.precision)
                 _classify_batches(config.predict, ahead, ready, sink, summary)

@@ -18,7 +18,7 @@ from .checkpoint.subject import data_dir_of
 from .exports.measurable import subject_of
 from .files.places import read_places
 from .manifest import require_data_set, require_training_images
-from .run_dir import find_checkpoint
+from .run_dir import find_checkpoint, is_export
 from .runs.new_run import refuse_taken
 from .runs.unfinished import interrupted_run
 from .sources.unprepared import is_unprepared
@@ -80,6 +80,12 @@ def check_evaluation(config: EvaluateConfig) -> None:
     data_dir = data_dir_of(config, subject_of(config))
     if not is_unprepared(data_dir):
         require_data_set(data_dir)
+
+
+def needs_torch(config: EvaluateConfig) -> bool:
+    """Whether what is measured is no export: onnxruntime runs those."""
+    folder = config.evaluate.checkpoint
+    return folder is None or not is_export(folder)
 
 
 def check_export(config: ExportConfig) -> None:

@@ -29,7 +29,9 @@ def serve(config: ServeConfig, on_event: OnEvent = unheard, on_ready: Callable[[
         raise MissingExtraError(f"serve needs {', '.join(missing)}", hint="pip install 'clipft-cli[serve]'")
     if options.export is None:
         raise CheckpointError("serve: no export is named", hint="make one: `clipft export RUN --to onnx`")
-    model = open_onnx(options.export)
+    model = open_onnx(options.export, graph=options.graph)
+    if model.choice is not None:
+        on_event(Note(model.choice))
 
     import uvicorn
 

@@ -12,7 +12,7 @@ from ...config.evaluate import EvaluateConfig
 from ...errors import ConfigError
 from ..checkpoint.measurable import Measurable
 from ..checkpoint.subject import Subject, choose_subject
-from ..events import OnEvent, Progress
+from ..events import Note, OnEvent, Progress
 from ..files.digest import file_digest
 from ..images.measured_split import MeasuredSplit
 from ..machine.ahead import Ahead
@@ -30,6 +30,8 @@ def subject_of(config: EvaluateConfig) -> Subject:
     """
     folder = config.evaluate.checkpoint
     if folder is None or not is_export(folder):
+        if config.evaluate.graph is not None:
+            raise ConfigError("--graph: what is measured is no ONNX export, and has no graph")
         return choose_subject(config)
     if config.evaluate.zero_shot:
         raise ConfigError(
@@ -39,14 +41,16 @@ def subject_of(config: EvaluateConfig) -> Subject:
     return Subject(folder, {"data": dict(export.model.get("data") or {})}, file_digest(folder / EXPORT_FILE), False)
 
 
-def measurable_export(folder: Path, config: EvaluateConfig) -> Measurable:
+def measurable_export(folder: Path, config: EvaluateConfig, on_event: OnEvent) -> Measurable:
     """The ONNX export in a folder, run without torch.
 
     Raises CheckpointError where it is damaged or of another format, MissingExtraError without onnxruntime.
     """
     from .runtime import open_onnx
 
-    model = open_onnx(folder)
+    model = open_onnx(folder, graph=config.evaluate.graph)
+    if model.choice is not None:
+        on_event(Note(model.choice))
     known = model.export.model
     facts = {
         "method": known.get("method"),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ...errors import CheckpointError, MissingExtraError
+from ...config.export import GraphName
+from ...errors import CheckpointError, ConfigError, MissingExtraError
 from ..images.transforms import Preprocess
 from ..labels.class_names import ClassInfo
 from .record import Export, read_export
@@ -77,9 +78,20 @@ def tensor_outputs(
 class OnnxClassifier:
     """A verified export, ready to use; every answer is at the temperature that was fitted on val."""
 
-    def __init__(self, export: Export, n_threads: int | None = None) -> None:
+    def __init__(self, export: Export, n_threads: int | None = None, graph: GraphName | None = None) -> None:
         self.export = export
-        self.file = PREPARED_INT8_FILE if PREPARED_INT8_FILE in export.files else PREPARED_FILE
+        has_int8 = PREPARED_INT8_FILE in export.files
+        if graph == "int8" and not has_int8:
+            raise ConfigError(
+                f"graph: {export.folder} has no graph of eight-bit weights",
+                hint="leave --graph out, or export the run again with --int8",
+            )
+        self.file = PREPARED_INT8_FILE if has_int8 and graph != "fp32" else PREPARED_FILE
+        self.choice = (
+            "the graph of eight-bit weights answers; `--graph fp32` takes the other" if has_int8 and not graph else None
+        )
+        """What a person should know who has not chosen one of two graphs."""
+
         export.verify(self.file)
         self._session = session_of(export.folder / self.file, n_threads)
         _refuse_others(export, self.file, self._session.get_modelmeta().custom_metadata_map)
@@ -114,10 +126,11 @@ class OnnxClassifier:
         return tensor_outputs(self._session, self.preprocess, pixels, "logits", each_alone=is_int8)
 
 
-def open_onnx(folder: Path, n_threads: int | None = None) -> OnnxClassifier:
+def open_onnx(folder: Path, n_threads: int | None = None, graph: GraphName | None = None) -> OnnxClassifier:
     """The classifier in the folder of an ONNX export.
 
-    Raises CheckpointError where it is damaged or of another format, MissingExtraError without onnxruntime.
+    Raises CheckpointError where it is damaged or of another format, ConfigError where it has no such graph,
+    MissingExtraError without onnxruntime.
     """
     export = read_export(folder)
     if PREPARED_FILE not in export.files:
@@ -126,7 +139,7 @@ def open_onnx(folder: Path, n_threads: int | None = None) -> OnnxClassifier:
             hint="clipft runs an ONNX export: `clipft export RUN --to onnx`",
         )
     require_onnxruntime()
-    return OnnxClassifier(export, n_threads)
+    return OnnxClassifier(export, n_threads, graph)
 
 
 def _refuse_others(export: Export, file: str, metadata: dict[str, Any]) -> None:

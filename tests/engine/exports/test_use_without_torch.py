@@ -11,6 +11,7 @@ import pytest
 from fresh_process import modules_loaded_by
 from typer.testing import CliRunner
 
+from clipft_cli.cli import render
 from clipft_cli.cli.app import app
 from clipft_cli.config.export import ExportConfig
 from clipft_cli.config.load import load_config
@@ -148,3 +149,32 @@ def test_the_untouched_model_is_not_in_an_export(folder, tiny):
     outcome = clipft("evaluate", "--zero-shot", "--checkpoint", folder, "--data-dir", tiny.data)
     assert outcome.exit_code == 2
     assert "does not hold the untouched model" in outcome.stderr
+
+
+def both_graphs(runs, target: Path) -> Path:
+    flags = {"export.checkpoint": runs["full"], "export.to": "onnx", "export.output_dir": target}
+    return export(load_config(ExportConfig, flags={**flags, "export.int8": True, "export.force": True})).output_dir
+
+
+def test_of_two_graphs_the_one_that_answers_is_said_and_can_be_chosen(runs, folder, tiny, tmp_path):
+    both = both_graphs(runs, tmp_path / "both")
+    picture = tiny.data / "test" / "red" / "red-01.png"
+    evaluated = ("evaluate", "--data-dir", tiny.data, "-o", tmp_path / "reports")
+    for command in (("predict", picture), evaluated):
+        said = clipft(*command, "--checkpoint", both, "--json")
+        assert "the graph of eight-bit weights answers; `--graph fp32` takes the other" in said.stderr
+        assert '"precision": "int8"' in said.stdout
+        chosen = clipft(*command, "--checkpoint", both, "--graph", "fp32", "--json")
+        assert ('"precision": "fp32"' in chosen.stdout, "answers;" in chosen.stderr) == (True, False)
+        only = clipft(*command, "--checkpoint", folder, "--graph", "int8")
+        assert (only.exit_code, "has no graph of eight-bit weights" in only.stderr) == (2, True)
+        run = clipft(*command, "--checkpoint", runs["full"], "--graph", "fp32")
+        assert (run.exit_code, "no ONNX export, and has no graph" in run.stderr) == (2, True)
+
+
+def test_evaluate_of_an_export_does_not_say_that_it_loads_pytorch(folder, runs, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "SLOW_IMPORT", 0.0)
+    for checkpoint, is_said in ((folder, False), (runs["full"], True)):
+        done = clipft("evaluate", "--checkpoint", checkpoint, "--data-dir", tiny.data, "-o", tmp_path / "reports")
+        assert "loading the libraries" in done.stderr
+        assert ("PyTorch" in done.stderr) == is_said

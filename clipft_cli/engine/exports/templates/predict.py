@@ -1,6 +1,7 @@
-"""Classify images with the ONNX graph beside this file: python predict.py photo.jpg ...
+"""Classify images with the ONNX graph beside this file: python predict.py [--fp32] photo.jpg ...
 
-Needs onnxruntime, numpy and pillow, nothing else. The graph resizes, crops and normalises by itself.
+Needs onnxruntime, numpy and pillow, nothing else. The graph resizes, crops and normalises by itself. Where there are
+two, that of eight-bit weights is taken, unless --fp32 is given.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from PIL import Image, ImageOps
 HERE = Path(__file__).resolve().parent
 
 
-def load(folder: Path = HERE) -> tuple[onnxruntime.InferenceSession, list[str]]:
-    """The session of the graph in `folder`, and its classes; the eight-bit graph where there is one.
+def load(folder: Path = HERE, *, fp32: bool = False) -> tuple[onnxruntime.InferenceSession, list[str]]:
+    """The session of the graph in `folder`, and its classes; the eight-bit graph where there is one, unless `fp32`.
 
     Ends the program in one line where a file is missing, damaged, or of another export than export.json beside it.
     """
-    name = "model_int8.onnx" if (folder / "model_int8.onnx").is_file() else "model.onnx"
+    name = "model_int8.onnx" if (folder / "model_int8.onnx").is_file() and not fp32 else "model.onnx"
     path, record = folder / name, folder / "export.json"
     known = None
     try:
@@ -63,9 +64,9 @@ def predict(
 
 
 def main(paths: list[str]) -> int:
-    session, classes = load()
+    session, classes = load(fp32="--fp32" in paths)
     n_failed = 0
-    for path in paths:
+    for path in (path for path in paths if path != "--fp32"):
         try:
             answers = predict(session, classes, path)
         except Exception as error:  # one bad file ends no list
