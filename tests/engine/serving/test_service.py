@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import onnx
 import psutil
 import pytest
 from PIL import Image
@@ -30,6 +32,8 @@ from clipft_cli.config.load import load_config
 from clipft_cli.config.serve import ServeConfig
 from clipft_cli.engine import serve as serving
 from clipft_cli.engine.export import export
+from clipft_cli.engine.files.digest import file_digest
+from clipft_cli.engine.files.signed import signed_json
 from clipft_cli.engine.train import train
 from clipft_cli.errors import CheckpointError, MissingExtraError, ResourceError
 
@@ -57,8 +61,8 @@ def folder(tiny, tmp_path_factory) -> Path:
     return export(load_config(ExportConfig, flags=flags)).output_dir
 
 
-def started(folder: Path) -> Server:
-    sets = [part for limit in LIMITS for part in ("--set", limit)]
+def started(folder: Path, limits: tuple[str, ...] = LIMITS) -> Server:
+    sets = [part for limit in limits for part in ("--set", limit)]
     process = subprocess.Popen(
         [sys.executable, "-m", "clipft_cli", "serve", str(folder), "--port", "0", *sets],
         stderr=subprocess.PIPE,
@@ -165,6 +169,51 @@ def test_a_body_that_does_not_come_is_given_up(server):
     with socket.create_connection(server.address, timeout=10) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
         assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+@contextlib.contextmanager
+def while_up(folder: Path, *limits: str) -> Iterator[Server]:
+    own = started(folder, limits)
+    try:
+        yield own
+    finally:
+        own.process.terminate()
+        own.process.communicate(timeout=20)
+
+
+def test_an_answer_that_takes_too_long_is_given_up(folder, picture):
+    with while_up(folder, "serve.timeout_seconds=0.4", "serve.max_wait_ms=1000") as own:  # it waits for others, in vain
+        response = answer(own, content=picture)
+        assert (response.status_code, response.json()["error"]) == (504, "there was no answer within 0.4 seconds")
+        assert get(own, "/health").status_code == 200
+        assert 'clipft_requests_total{status="504"} 1' in get(own, "/metrics").text
+
+
+def test_a_model_that_cannot_answer_is_an_error_of_the_service_and_it_goes_on(folder, picture, tmp_path):
+    broken = failing(Path(shutil.copytree(folder, tmp_path / "broken")))
+    with while_up(broken) as own:
+        for _ in range(2):
+            response = answer(own, content=picture)
+            assert (response.status_code, response.json()) == (500, {"error": "the model could not answer"})
+        assert answer(own, content=b"no image at all").status_code == 422
+        assert 'clipft_requests_total{status="500"} 2' in get(own, "/metrics").text
+
+
+def failing(export: Path) -> Path:
+    """The export with a graph that can be loaded, and fails on every image."""
+    node = onnx.helper.make_node("Reshape", ["pixel_values", "shape"], ["logits"])
+    pixels = onnx.helper.make_tensor_value_info("pixel_values", onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
+    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["A", "B"])
+    shape = onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [7, 11])
+    graph = onnx.helper.make_graph([node], "failing", [pixels], [logits], [shape])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    whole = onnx.load(export / "prepared.onnx")
+    model.metadata_props.extend(whole.metadata_props)
+    onnx.save(model, export / "prepared.onnx")
+    record = json.loads((export / "export.json").read_text())
+    record["files"]["prepared.onnx"] = file_digest(export / "prepared.onnx")
+    (export / "export.json").write_text(signed_json(record))
+    return export
 
 
 def test_more_than_the_service_works_on_is_turned_away_and_it_recovers(server, picture):
