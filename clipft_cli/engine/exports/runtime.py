@@ -42,7 +42,7 @@ def session_of(path: Path, n_threads: int | None = None) -> onnxruntime.Inferenc
     if n_threads is not None:
         options.intra_op_num_threads = n_threads
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime has a kind for each way in which a file can be damaged
         raise CheckpointError(f"{path}: cannot be loaded: {str(error).splitlines()[0][:200]}") from None
 

@@ -91,6 +91,32 @@ def test_the_pipeline_gives_the_models_probabilities(folder, runs, pictures, tmp
     assert_close(json.loads(done.stdout), own_answers(runs["full"], pictures), 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("truncated", "model.safetensors: is damaged"),
+        ("flipped", "model.safetensors: is damaged"),
+        ("another run's classes", "config.json: is damaged, or another export's"),
+        ("record", "export.json: is damaged"),
+    ],
+)
+def test_the_folders_own_code_refuses_what_is_damaged(folder, tmp_path, damage, words):
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    name = {"another run's classes": "config.json", "record": "export.json"}.get(damage, "model.safetensors")
+    content = bytearray((copy / name).read_bytes())
+    if damage == "flipped":
+        content[-3] ^= 1
+    elif damage == "another run's classes":
+        content = content.replace(b"blue", b"grey")
+    else:
+        del content[-9:]
+    (copy / name).write_bytes(content)
+    model = hf_folder.imported(copy / "modeling_clipft.py").ClipftForImageClassification
+    with pytest.raises(OSError, match=words) as caught:
+        model.from_pretrained(copy)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("resize", ["pad", "squash"])
 def test_the_way_of_making_an_image_square_is_the_models(tiny, tmp_path, resize):
     from clipft_cli.engine.train import train

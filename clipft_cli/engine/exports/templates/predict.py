@@ -36,7 +36,7 @@ def load(folder: Path = HERE, *, fp32: bool = False) -> tuple[onnxruntime.Infere
     except (ValueError, KeyError, TypeError, RecursionError):
         sys.exit(f"{record}: is damaged, or does not belong to {name}")
     try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"], enable_fallback=0)
         classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
     except Exception as error:  # onnxruntime has an exception for each way in which a file can be damaged
         sys.exit(f"{path}: cannot be loaded: {(str(error).splitlines() or [type(error).__name__])[0]}")

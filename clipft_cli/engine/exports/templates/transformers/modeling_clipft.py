@@ -3,6 +3,9 @@
 Probabilities are softmax(scale * unit(features) @ text_features.T + bias). Parameters have open_clip's names.
 """
 
+import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -140,6 +143,23 @@ class Tower(nn.Module):
         return self.ln_post(hidden) @ self.proj
 
 
+def refuse_damaged(folder: Path) -> None:
+    """Raises OSError where weights or classes in a folder are not those that export.json has the digests of."""
+    record = folder / "export.json"
+    if not record.is_file():
+        return  # from a hub, which holds digests of its own, or fine-tuned further
+    try:
+        digests = {name: json.loads(record.read_text("utf-8"))["files"][name] for name in CHECKED}
+    except (ValueError, KeyError, TypeError):
+        raise OSError(f"{record}: is damaged") from None
+    for name, wanted in digests.items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
+            raise OSError(f"{folder / name}: is damaged, or another export's (its checksum differs)")
+
+
+CHECKED = ("config.json", "model.safetensors")
+
+
 class ClipftForImageClassification(PreTrainedModel):
     config_class = ClipftConfig
     main_input_name = "pixel_values"
@@ -152,6 +172,12 @@ class ClipftForImageClassification(PreTrainedModel):
         self.logit_scale = nn.Parameter(torch.tensor(1.0))
         self.logit_bias = nn.Parameter(torch.zeros(n_classes))
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As for every model of transformers, once a folder's files are found to be whole."""
+        refuse_damaged(Path(str(pretrained_model_name_or_path)))
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every weight is in the file."""
