@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..files.visible import shown
 from ..labels.alike import as_read
+from .name_patterns import class_in_names
 from .shape import IMAGE_FOLDERS, Folder, is_mask_folder, mask_marks, without_masks
 from .split_words import NUMBERED
 from .template import literal
@@ -34,6 +35,9 @@ def by_classes(prefix: str, base: Folder) -> list[Layout]:
     if not kids or (len(kids) == 1 and len(base.full()) > 1 and kids[0].name.casefold() in IMAGE_FOLDERS):
         return []
     plain = class_layout(prefix, kids)
+    if len(kids) == 1 and not kids[0].full() and (pattern := class_in_names(kids[0].images)):
+        in_names = f"{prefix}{literal(kids[0].name)}/{pattern}"
+        return [Layout(in_names, f"the names of files in {shown(kids[0].name, 40)} begin with classes", False), plain]
     deep = [kid for kid in kids if not kid.images and len(kid.full()) > 1]
     if len(deep) == len(kids) > 1 and _share(deep):
         single = [

@@ -160,3 +160,13 @@ def test_a_split_of_several_folders_is_said(tmp_path: Path) -> None:
         "test is made of 2 folders: TEST (4), Test (2); `--paths` says which of them count",
         "val is made of 2 folders: val (4), holdout (2); `--paths` says which of them count",
     ]
+
+
+def test_one_folder_of_images_whose_names_begin_with_classes_is_asked_about(tmp_path: Path) -> None:
+    for seed, label in enumerate(("Bengal", "great_pyrenees") * 6):
+        save_picture(tmp_path / "images" / f"{label}_{seed}.png", seed)
+    with pytest.raises(Question) as caught:
+        read(tmp_path)
+    assert caught.value.answers[0].words == "the names of files in images begin with classes"
+    found = read(tmp_path, paths=str(caught.value.answers[0].settings["paths"]))
+    assert counts(found) == {(None, "Bengal"): 6, (None, "great_pyrenees"): 6}

@@ -39,7 +39,8 @@ def _evidence(path: Path) -> str:
         return ""
     if lines and _form(lines):
         return f"the lines of {path.name} are paths of images with a class"
-    is_table = bool(lines) and _is_header(lines[0])
+    # a comment that says what the columns are is no line of the table: its first row would be taken for the header
+    is_table = bool(lines) and not lines[0].lstrip().startswith("#") and _is_header(lines[0])
     return f"the first line of {path.name} names columns of images and classes" if is_table else ""
 
 

@@ -248,3 +248,8 @@ def test_a_folder_with_one_file_a_split_keeps_the_splits() -> None:
     assert Counter((item.split, item.label) for item in listing.items) == {
         (split, label): 2 for split in ("train", "val", "test") for label in ("cat", "dog")
     }
+
+
+def test_a_comment_that_names_the_columns_is_no_header_of_a_list() -> None:
+    written("images/list.txt", "#Image CLASS-ID\n# 1: cat\n" + "".join(f"{i:03d} {i % 2}\n" for i in range(N)))
+    assert not FORMATS["path-list"].evidence(Path("images/list.txt"))
