@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..config.evaluate import EvaluateConfig
-from ..errors import DataError, ModelError
+from ..errors import CheckpointError, DataError, ModelError
 from .checkpoint.caveats import class_notes, data_notes
 from .checkpoint.class_match import ClassMatch, listed, match_classes
 from .checkpoint.measurable import Measurable, measurable_model
@@ -126,12 +126,14 @@ def _scores(
 ) -> Scores:
     """What could be read, in manifest order; `positions` (N,) are those of the images in it.
 
-    Raises ModelError where logits are not finite.
+    Raises CheckpointError where logits are not finite, ModelError where they are the pretrained model's.
     """
     kept = np.array([index for index in range(len(images)) if index not in images.bad], dtype=np.int64)
     if not np.isfinite(logits[kept]).all():
-        raise ModelError(
-            "the model gives scores that are not finite",
+        checkpoint = facts["checkpoint"]
+        kind, named = (ModelError, "") if checkpoint is None else (CheckpointError, f"{checkpoint}: ")
+        raise kind(
+            f"{named}the model gives scores that are not finite",
             hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
         )
     facts = {**facts, "temperature": model.temperature, "classes": [info.name for info in model.classes]}

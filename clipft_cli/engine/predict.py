@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..config.predict import PredictConfig, PredictOptions
-from ..errors import ClipftError, ConfigError, DataError, PartialError
+from ..errors import CheckpointError, ClipftError, ConfigError, DataError, PartialError
 from .checkpoint.answers import probabilities
 from .images.decode import why_not_there
 from .images.decoded_ahead import DECODED, decoded_ahead
@@ -29,6 +29,8 @@ from .machine.ahead import Ahead
 from .machine.hardware import worker_count
 from .pages.prediction import Answer, Prediction
 from .run_dir import find_checkpoint, is_export
+
+NO_SCORE = "the model gives no finite score for it"
 
 
 class Sink(Protocol):
@@ -52,6 +54,7 @@ class PredictSummary:
     precision: str = ""
     n_images: int = 0
     n_failed: int = 0
+    n_without_score: int = 0
     first_problem: str = ""
     load_seconds: float = 0.0
     seconds: float = 0.0
@@ -79,11 +82,17 @@ class PredictSummary:
         }
 
     def failure(self) -> ClipftError | None:
-        """PartialError where some images failed, DataError where all did or there were none."""
+        """PartialError where some images failed, DataError where all did or there were none, CheckpointError where
+        the model had a score for none."""
         if self.n_images == 0:
             return DataError("no images: the list is empty", hint="clipft predict IMAGE..., a folder, or a list")
         if self.n_failed == 0:
             return None
+        if self.n_failed == self.n_images and self.n_without_score:
+            return CheckpointError(
+                f"{self.checkpoint}: the model gives no finite score for any image",
+                hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
+            )
         if self.n_failed == self.n_images:
             named = self.first_problem if self.n_images == 1 else f"the first: {self.first_problem}"
             what = "the image" if self.n_images == 1 else f"none of {self.n_images} images"
@@ -234,7 +243,7 @@ def classify(
 
 def _answered(item: ImageInput, row: np.ndarray, classes: Sequence[ClassInfo], options: PredictOptions) -> Prediction:
     if not np.isfinite(row).all():
-        return _failed(item, "the model gives no finite score for it")
+        return _failed(item, NO_SCORE)
     order = np.argsort(-row, kind="stable")[: options.top_k]
     answers = tuple(Answer(classes[c], float(row[c])) for c in order)
     is_unknown = options.threshold is not None and answers[0].probability < options.threshold
@@ -250,5 +259,6 @@ def _pass_on(predictions: Iterable[Prediction], sink: Sink, summary: PredictSumm
         summary.n_images += 1
         if prediction.problem is not None:
             summary.n_failed += 1
+            summary.n_without_score += prediction.problem == NO_SCORE
             summary.first_problem = summary.first_problem or f"{prediction.path}: {prediction.problem}"
         sink.add(prediction)

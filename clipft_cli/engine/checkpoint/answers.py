@@ -28,8 +28,8 @@ def probabilities(loaded: Loaded, pixels: np.ndarray, precision: Precision) -> n
 def unit_features(loaded: Loaded, pixels: np.ndarray, precision: Precision) -> np.ndarray:
     """(B, D) float32 of pixels (B, 3, H, W) uint8, rows of length 1: what the head compares with its classes."""
     import torch
-    import torch.nn.functional as F
 
+    from ..model.classifier import directions
     from ..model.inference import in_pieces
 
     def forward(some: torch.Tensor) -> torch.Tensor:
@@ -37,4 +37,4 @@ def unit_features(loaded: Loaded, pixels: np.ndarray, precision: Precision) -> n
 
     with torch.inference_mode():
         features = in_pieces(forward, torch.from_numpy(pixels).to(precision.device), precision)  # (B, D) float32
-        return F.normalize(features, dim=-1).cpu().numpy()
+        return directions(features).cpu().numpy()

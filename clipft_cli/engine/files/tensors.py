@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -11,6 +12,10 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+LARGEST_NUMBER = 1e10
+"""Of any weight: those of published models lie under a thousand, the variances in BatchNorm under a million. Beyond it
+a forward pass leaves float32."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -31,7 +36,7 @@ def read_tensors(path: Path, used: str = "") -> dict[str, Tensor]:
     their names begin with `used` (open_clip's CoCa has one that nothing sets and nothing reads).
 
     A file that another tool saved in half precision is an honest one. Raises ValueError for a value that is not
-    finite, SafetensorError for what is no safetensors file, OSError.
+    finite or beyond LARGEST_NUMBER, SafetensorError for what is no safetensors file, OSError.
     """
     return {
         name: finite_float32(name, tensor) if name.startswith(used) else _float32(tensor)
@@ -52,12 +57,19 @@ def read_into(module: nn.Module, path: Path, used: str = "") -> None:
 
 
 def finite_float32(name: str, tensor: Tensor) -> Tensor:
-    """`tensor` as float32 where its numbers have a fraction, else as it is. Raises ValueError for one not finite."""
+    """`tensor` as float32 where its numbers have a fraction, else as it is.
+
+    Raises ValueError for one that is not finite or beyond LARGEST_NUMBER.
+    """
     tensor = _float32(tensor)
     if tensor.is_complex():
         raise ValueError(f"{name} holds complex numbers")
-    if tensor.is_floating_point() and tensor.numel() and not all(bool(end.isfinite()) for end in tensor.aminmax()):
-        raise ValueError(f"{name} holds a number that is not finite")
+    if tensor.is_floating_point() and tensor.numel():
+        largest = max(abs(float(end)) for end in tensor.aminmax())  # NaN where one is
+        if not math.isfinite(largest):
+            raise ValueError(f"{name} holds a number that is not finite")
+        if largest > LARGEST_NUMBER:
+            raise ValueError(f"the numbers of {name} reach {largest:.3g}, and no score comes out of them")
     return tensor
 
 

@@ -38,7 +38,7 @@ class CosineHead(nn.Module):
         self.register_buffer("scale", torch.tensor(min(float(scale), MAX_SCALE)))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.scale * F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T  # (B, C)
+        return self.scale * directions(features, self.training) @ F.normalize(self.weight, dim=-1).T  # (B, C)
 
 
 class LinearHead(nn.Module):
@@ -55,7 +55,18 @@ class LinearHead(nn.Module):
         self.register_buffer("scale", torch.tensor(float(scale)))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.scale * (F.normalize(features, dim=-1) @ self.weight.T + self.bias)  # (B, C)
+        return self.scale * (directions(features, self.training) @ self.weight.T + self.bias)  # (B, C)
+
+
+def directions(features: Tensor, is_training: bool = False) -> Tensor:
+    """Rows of length 1 of features (B, D); NaN, outside training, where their length leaves float32.
+
+    Divided by an infinite length they would be 0, and every image would get the same answer, which looks like one.
+    """
+    unit = F.normalize(features, dim=-1)  # (B, D)
+    if is_training:
+        return unit
+    return torch.where(torch.linalg.vector_norm(features, dim=-1, keepdim=True).isfinite(), unit, torch.nan)
 
 
 Head = CosineHead | LinearHead

@@ -17,12 +17,14 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
+from clipft_cli.config.model import HardwareConfig
 from clipft_cli.engine.checkpoint.load import load_classifier
 from clipft_cli.engine.checkpoint.opened import opened
 from clipft_cli.engine.files.digest import file_digest
 from clipft_cli.engine.files.signed import signed_json
+from clipft_cli.engine.load import load
 from clipft_cli.engine.train import train
-from clipft_cli.errors import CheckpointError, ClipftError
+from clipft_cli.errors import CheckpointError, ClipftError, ModelError
 
 CPU = torch.device("cpu")
 METHODS = ("full", "lora", "linear_probe")
@@ -134,6 +136,37 @@ def test_adapters_and_towers_are_checked_too(trained, tmp_path):
     for number, change in enumerate((spoil_image_tower, round_off)):
         with pytest.raises(CheckpointError):
             both_ways(forged(trained["full"], tmp_path / f"tower-{number}", open_clip_model=change))
+
+
+@pytest.mark.parametrize("number", [1e30, 3.4e38])
+@pytest.mark.parametrize(
+    ("method", "stem", "name"),
+    [("full", "open_clip_model", "visual.proj"), ("lora", "adapter", "blocks.0.fc1.lora_B")],
+)
+def test_a_weight_that_no_score_comes_out_of_is_refused(trained, tmp_path, method, stem, name, number):
+    with pytest.raises(CheckpointError, match="no score comes out of them"):
+        both_ways(forged(trained[method], tmp_path / "forged", **{stem: lambda t: t[name].view(-1)[:1].fill_(number)}))
+
+
+def test_features_of_infinite_length_are_no_answer(trained, tmp_path, tiny):
+    """Divided by an infinite length they would be 0, and every image would be of the class with the largest bias."""
+
+    def stretch(tensors: dict) -> None:
+        tensors["visual.proj"].fill_(9e9)
+        tensors["visual.ln_post.weight"].fill_(9e9)
+        tensors["visual.ln_post.bias"].fill_(9e9)
+
+    stretched = forged(trained["full"], tmp_path / "forged", open_clip_model=stretch)
+    images = [str(path) for path in (tiny.data / "test").rglob("*.jpg")]
+    predicted = CliRunner().invoke(app, ["predict", "--checkpoint", str(stretched), *images])
+    measured = CliRunner().invoke(app, ["evaluate", "--checkpoint", str(stretched), "--data-dir", str(tiny.data)])
+    for done in (predicted, measured):
+        assert done.exit_code == 5, done.output
+        assert "finite" in done.stderr
+    model = load(stretched, HardwareConfig(device="cpu", mixed_precision="no"))
+    assert all(answer.problem and not answer.answers for answer in model.predict(images))
+    with pytest.raises(ModelError):
+        model.embed(images)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
