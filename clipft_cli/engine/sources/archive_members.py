@@ -20,10 +20,21 @@ from .zip_names import zip_names
 
 Again = Callable[..., str]
 _MAX_HEADER = 1 << 20
+_CHUNK = 1 << 20
 
 
 class _PlainInfo(tarfile.TarInfo):
-    """A header of a tar; tarfile reads those of long names and attributes whole, however long they say they are."""
+    """A header of a tar; tarfile reads those of long names and attributes whole, however long they say they are, and
+    takes one that is damaged for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:  # type: ignore[override]
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            if archive.offset == 0:
+                raise
+            raise tarfile.TarError(f"a header is damaged, after {archive.offset:,} bytes: {error}") from None
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
@@ -72,10 +83,27 @@ def members_of(archive: Path, encoding: str | None, again: Again, result: Unpack
         raise DataError(f"{archive}: is neither a zip nor a tar", hint="fetch or make the archive again") from None
     with opened_tar:
         yield _tar_members(opened_tar, result)
+        _read_to_the_end(opened_tar, result)
+
+
+def _read_to_the_end(archive: tarfile.TarFile, result: Unpacked) -> None:
+    """Read what follows the last entry, so that the checksum of a compressed tar is compared; a second tar is told.
+
+    Raises what the file's compression raises where it is damaged.
+    """
+    n_others = 0
+    while chunk := archive.fileobj.read(_CHUNK):  # type: ignore[union-attr]
+        n_others += len(chunk) - chunk.count(0)
+        if n_others:
+            result.warnings.append(
+                "something follows the end of the tar, and is not read: another tar, or what was damaged;"
+                " `tar --ignore-zeros -xf` unpacks all of them"
+            )
+            return
 
 
 def _refuse_locked(archive: Path, opened: zipfile.ZipFile) -> None:
-    files = [info for info in opened.infolist() if not info.is_dir()]
+    files = [info for info in opened.infolist() if not info.filename.endswith("/")]
     locked = [info for info in files if info.flag_bits & 1]
     if locked:
         raise DataError(
@@ -86,7 +114,7 @@ def _refuse_locked(archive: Path, opened: zipfile.ZipFile) -> None:
 
 def _zip_members(archive: zipfile.ZipFile, names: Sequence[str]) -> Iterator[Member]:
     for info, name in zip(archive.infolist(), names, strict=True):
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
         refusal = "a link" if is_link else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from .table import Table, of_rows
 
-NO_OBJECT = "not a JSON object"
+NO_OBJECT = "not a JSON object with each key once"
 
 
 def read_json_lines(text: str) -> Table:
@@ -30,11 +30,18 @@ def read_json_lines(text: str) -> Table:
 
 
 def parsed(text: str) -> Any:
-    """What a JSON text says; None where it is none."""
+    """What a JSON text says; None where it is none, or an object in it has a key twice: one of them would be lost."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return None
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def of_objects(rows: Sequence[tuple[str, dict[str, Any]]], problems: Iterable[tuple[str, str]] = ()) -> Table:

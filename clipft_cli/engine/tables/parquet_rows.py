@@ -49,8 +49,10 @@ def _pyarrow(path: Path) -> Any:
 def _schema(path: Path) -> Any:
     pyarrow = _pyarrow(path)
     try:
-        return pyarrow.parquet.read_schema(path)
-    except (pyarrow.ArrowException, OSError) as error:
+        schema = pyarrow.parquet.read_schema(path)
+        _ = schema.names  # decoded only when they are asked for
+        return schema
+    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         raise _unreadable(path, error) from None
 
 
@@ -61,7 +63,7 @@ def _cells(path: Path, wanted: Sequence[str]) -> Iterator[tuple[Any, ...]]:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(dict.fromkeys(wanted))):
                 columns = [batch.column(name).to_pylist() for name in wanted]
                 yield from zip(*columns, strict=True)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         raise _unreadable(path, error) from None
 
 

@@ -253,3 +253,50 @@ def test_what_only_other_programs_unpack_is_not_called_damaged(tmp_path: Path) -
     with pytest.raises(DataError, match="cannot be unpacked here") as error:
         list_archive(path, asked(path, tmp_path))
     assert "another program" in (error.value.hint or "")
+
+
+def tar_of(pets: Path, kind: str) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode=f"w:{kind}") as archive:
+        archive.add(pets, arcname="pets")
+    return sink.getvalue()
+
+
+def test_a_tar_with_a_damaged_header_in_its_middle_is_refused(tmp_path: Path, pets: Path) -> None:
+    """tarfile takes it for the end: what comes after it would be lost in silence."""
+    content = bytearray(tar_of(pets, ""))
+    at = content.index(b"pets/", len(content) // 2)
+    content[at + 148] ^= 1  # of the header's checksum
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(DataError, match="a header is damaged"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_the_checksum_of_a_compressed_tar_is_compared(tmp_path: Path, pets: Path) -> None:
+    content = bytearray(tar_of(pets, "gz"))
+    content[-8] ^= 1
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_a_second_tar_behind_the_first_is_told(tmp_path: Path, pets: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(tar_of(pets, "") * 2)
+    assert "follows the end of the tar" in " ".join(unpack(tmp_path / "a.tar", tmp_path / "out").warnings)
+    (tmp_path / "b.tar").write_bytes(tar_of(pets, "") + bytes(30_000))
+    assert not unpack(tmp_path / "b.tar", tmp_path / "out-b").warnings
+
+
+def test_an_entry_without_a_name_is_listed(tmp_path: Path, pets: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("pets/cat/1.jpg", b"x")
+        archive.writestr("k", b"y")
+    content = (tmp_path / "a.zip").read_bytes()
+    central = content.rindex(b"PK\x01\x02")
+    nameless = bytearray(content[: central + 46] + content[central + 47 :])  # the name's one letter is gone
+    nameless[central + 28] = 0
+    end = nameless.rindex(b"PK\x05\x06")
+    nameless[end + 12] -= 1  # of the directory's size
+    (tmp_path / "a.zip").write_bytes(nameless)
+    with suppress(DataError):
+        assert [p.reason for p in unpack(tmp_path / "a.zip", tmp_path / "out").problems] == ["name cannot be used"]

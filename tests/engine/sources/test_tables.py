@@ -290,3 +290,22 @@ def test_a_table_of_50_000_rows_is_read_in_seconds() -> None:
         writer.writerows((f"photos/{i % N:03d}.jpg", f"class {i % N % 3}") for i in range(50_000))
     listing = list_table(Path("t.csv"), asked("t.csv", Path("w")))
     assert len(listing.items) + len(listing.problems) == 50_000
+
+
+def test_a_key_that_stands_twice_in_a_json_line_is_no_row() -> None:
+    text = "".join(f'{{"image": "photos/{i:03d}.jpg", "label": "{LABELS[i]}"}}\n' for i in range(N))
+    joined = text.replace('"label": "cat"}\n{"image"', '"label": "cat", "image"', 1)
+    listing = read(joined, "t.jsonl")
+    assert len(listing.items) == N - 2
+    assert [problem.reason for problem in listing.problems] == ["not a JSON object with each key once"]
+
+
+def test_parquet_text_that_is_no_utf8_is_refused_in_words() -> None:
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(
+        pa.table({"image": [f"photos/{i:03d}.jpg" for i in range(N)], "label": LABELS}), "t.parquet", compression="none"
+    )
+    content = Path("t.parquet").read_bytes()
+    for old in (b"photos/003", b"label"):
+        with pytest.raises(DataError, match="is no readable Parquet"):
+            read(content.replace(old, old[:-1] + b"\xf5"), "t.parquet")
