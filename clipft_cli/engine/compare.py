@@ -17,6 +17,7 @@ from .comparison.measured_table import labels_of, measure_all
 from .comparison.training import expected_seconds, train_missing
 from .comparison.verdict import differing_bases, recommended, verdict
 from .events import Event, Note, OnEvent, unheard
+from .files.places import from_here
 from .files.publish import publish, staging_folder
 from .manifest import Manifest, read_manifest
 from .methods import METHODS
@@ -85,7 +86,7 @@ def compare(
             notes=(*told, *cut),
             unreadable=tuple(measurer.bad[index] for index in sorted(measurer.bad)),
             device=f"{device_label(measurer.precision.device)}, {' and '.join(sorted(measurer.precisions))}",
-            output_dir=_relative(staging.parent),
+            output_dir=from_here(staging.parent),
         )
         publish(staging, comparison_files(comparison), last=RESULTS_FILE)
     _report(comparison, recipes, on_event)
@@ -153,8 +154,3 @@ def _refuse_training(config: CompareConfig, contenders: Sequence[Contender]) -> 
             f"no finished run on this data set, and --no-train: {listed}",
             hint="leave out --no-train, then it is trained now; a run of equal settings, data, model and seed is taken",
         )
-
-
-def _relative(path: Path) -> Path:
-    here = Path.cwd().resolve()
-    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -16,6 +16,7 @@ from .checkpoint.measurable import Measurable, measurable_model
 from .checkpoint.subject import Subject, data_dir_of, is_other_data, reports_dir
 from .events import Note, OnEvent, unheard
 from .exports.measurable import measurable_export, subject_of
+from .files.places import from_here
 from .files.publish import publish, staging_folder
 from .files.visible import visible
 from .images.measured_split import MeasuredSplit
@@ -84,7 +85,7 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
             facts=facts,
             output_dir=target,
             top1_among_present=top1_among_present(scores),
-            example=str(manifest.file(rows[_surest_mistake(scores)])),
+            example=str(from_here(manifest.file(rows[_surest_mistake(scores)]))),
         )
         publish(staging, evaluation_files(evaluation), last=RESULTS_FILE)
     return evaluation
@@ -147,7 +148,7 @@ def _facts(subject: Subject, model: Measurable, data: MeasuredData) -> dict[str,
         "is_zero_shot": subject.is_zero_shot,
         "checkpoint": str(subject.checkpoint) if subject.checkpoint is not None else None,
         "checkpoint_digest": subject.digest,
-        "data_dir": str(manifest.root),
+        "data_dir": str(from_here(manifest.root)),
         "data_name": manifest.name,
         "is_prepared": data.is_prepared,
         "manifest_digest": manifest.digest,

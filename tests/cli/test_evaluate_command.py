@@ -69,6 +69,20 @@ def test_the_newest_runs_best_is_measured_said_and_written(world):
     assert all(Image.open(folder / name).width > 300 for name in FILES if name.endswith(".png"))
 
 
+def test_no_absolute_path_stands_in_the_files_and_the_next_command_is_as_short(world, tmp_path):
+    outside = tmp_path / "elsewhere" / "colours"
+    shutil.copytree(world.data, outside)
+    places = {"inside": (), "outside": ("--data-dir", outside, "--checkpoint", world.run.resolve() / "best")}
+    for name, arguments in places.items():
+        outcome = evaluate(*arguments, "--output-dir", name)
+        assert outcome.exit_code == 0, outcome.output
+        for file in Path(name).iterdir():
+            assert str(tmp_path).encode() not in file.read_bytes(), f"{name}: {file.name}"
+            assert str(world.root.resolve()).encode() not in file.read_bytes(), f"{name}: {file.name}"
+    assert results(Path("outside"))["data_dir"] == "colours"
+    assert f"next: clipft predict {world.root.resolve()}" not in evaluate().stdout
+
+
 def test_scores_and_predictions_are_in_manifest_order(world):
     assert evaluate("--quiet").exit_code == 0
     scores = load_file(world.run / "evaluation-test" / "scores.safetensors")

@@ -68,6 +68,17 @@ def where(run: Path, key: str, given: str) -> Path | None:
     return found
 
 
+def from_here(path: Path) -> Path:
+    """As seen from the working folder where it lies inside, else as it is."""
+    here = Path.cwd().resolve()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def without_place(path: str) -> str:
+    """For a file that is handed on: of an absolute path, which tells of one machine and its owner, the last name."""
+    return Path(path).name if Path(path).is_absolute() else path
+
+
 def refuse_closed(path: Path) -> None:
     """Raises NoPermission where it cannot even be said whether `path` is there."""
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..files.places import without_place
 from ..machine.versions import versions_behind_results, versions_of
 from ..metrics import METRICS
 from ..metrics.intervals import Interval
@@ -67,7 +68,7 @@ class Evaluation:
 
 def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
     """File name -> content; evaluation_results.json holds the digests of the others."""
-    metrics, split = evaluation.metrics, evaluation.split
+    metrics, split, scores = evaluation.metrics, evaluation.split, evaluation.scores
     of = f"on {split}: {len(metrics.classes)} classes, {metrics.n_images:,} images"
     names = [item.name for item in metrics.classes]
     files = {
@@ -79,12 +80,18 @@ def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
         PREDICTIONS_FILE: predictions_csv(evaluation.scores, evaluation.paths, names, evaluation.temperature).encode(
             "utf-8", "backslashreplace"
         ),
-        SCORES_FILE: scores_bytes(evaluation.scores),
+        SCORES_FILE: scores_bytes(replace(scores, facts=_shareable(scores.facts))),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    content = {**evaluation.to_json(), "files": digests}
+    content = {**_shareable(evaluation.to_json()), "files": digests}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return {**files, RESULTS_FILE: text.encode("utf-8", "backslashreplace")}
+
+
+def _shareable(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """These files are handed on: no absolute path stands in them."""
+    places = {key: facts.get(key) for key in ("checkpoint", "data_dir", "output_dir")}
+    return {**facts, **{key: without_place(path) for key, path in places.items() if path is not None}}
 
 
 def _among_present(evaluation: Evaluation) -> dict[str, str]:
@@ -98,7 +105,7 @@ def _among_present(evaluation: Evaluation) -> dict[str, str]:
 
 
 def _text(evaluation: Evaluation) -> str:
-    facts, metrics = evaluation.facts, evaluation.metrics
+    facts, metrics = _shareable(evaluation.facts), evaluation.metrics
     lines = {
         "model": f"{facts['model']} ({facts['label']})",
         "checkpoint": f"{facts['checkpoint'] or 'none: pretrained weights'}",

@@ -41,6 +41,7 @@ def test_a_page_shows_four_pictures_of_each_class_with_their_names() -> None:
     assert re.findall(r'alt="([^"]+)"', page) == [f"{k}: {k}/{i}.jpg" for k in ("cat", "dog") for i in (0, 2, 4, 6)]
     assert "prefers-color-scheme: dark" in page
     assert "http" not in page
+    assert re.search(r"<body>\s*<main>.*</main>\s*</body>", page, re.DOTALL), "readers of a screen go by landmarks"
 
 
 def test_a_data_set_has_its_page() -> None:
