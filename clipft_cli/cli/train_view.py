@@ -223,7 +223,10 @@ def show_trained(out: Console, result: TrainResult) -> None:
     out.print(f"saved: {result.run_dir / result.checkpoint.name}", soft_wrap=True)
     if result.epochs:
         out.print(f"curves: tensorboard --logdir {quoted(result.run_dir.parent)}", soft_wrap=True)
-    out.print(f"next: clipft evaluate --checkpoint {quoted(result.run_dir)} --split test", soft_wrap=True)
+    if not result.n_test_images:
+        print_prose(out, "there are no test images: val, which chose the epoch, is all that can be measured")
+    split = "test" if result.n_test_images else "val"
+    out.print(f"next: clipft evaluate --checkpoint {quoted(result.run_dir)} --split {split}", soft_wrap=True)
 
 
 def _outcome(result: TrainResult) -> str:
@@ -248,13 +251,14 @@ def _what_to_try(result: TrainResult) -> str:
     """Where fine-tuning added nothing: the two settings that most often decide it, and what there is already."""
     from ..engine.files.visible import quoted
 
-    run = quoted(result.run_dir)
+    on_val = "" if result.n_test_images else " --split val"
+    compared = f"clipft compare {quoted(result.run_dir)} linear_probe{on_val}"
     settings = f"--set training.learning_rate={result.learning_rate / 3:.1g}"
     longer = f"--set training.num_epochs={2 * result.epochs}"
     as_good = "`clipft train --method linear_probe` gives the same in seconds; " if result.start_kind == "probe" else ""
     return (
         f"to try: a lower rate (`clipft train --method {result.method} {settings}`) or more epochs (`{longer}`);"
-        f" {as_good}`clipft compare {run} linear_probe` says what is shown on test"
+        f" {as_good}`{compared}` says what is shown"
     )
 
 

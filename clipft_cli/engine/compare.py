@@ -19,7 +19,7 @@ from .comparison.verdict import differing_bases, recommended, verdict
 from .events import Event, Note, OnEvent, unheard
 from .files.places import from_here
 from .files.publish import publish, staging_folder
-from .manifest import Manifest, read_manifest
+from .manifest import Manifest, read_manifest, refuse_moved
 from .methods import METHODS
 from .model.precision import device_label
 from .pages.comparison_files import PAGE_FILE, RESULTS_FILE, comparison_files
@@ -111,6 +111,7 @@ def _data_dir(config: CompareConfig, named: Mapping[str, FinishedRun]) -> Path:
     first = next(iter(named.values()), None)
     if first is None or "dir" in config.data.model_fields_set:
         return config.data.dir
+    refuse_moved(Path(first.data_dir), config.compare.names)
     return Path(first.data_dir)
 
 

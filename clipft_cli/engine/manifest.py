@@ -14,7 +14,7 @@ from typing import Any, get_args
 from ..config.data import SplitName
 from ..errors import DataError
 from .files.regular import regular_text
-from .files.visible import quoted
+from .files.visible import quoted, visible
 from .files.write import write_text
 from .labels.class_names import CLASSES_FILE, CLASSES_HEADER, ClassInfo, classes_text, read_class_names
 from .machine.versions import versions_of
@@ -80,6 +80,10 @@ class Manifest:
     rows: tuple[Row, ...]
     digest: str
     origin: Origin = Origin()
+
+    def count(self, name: SplitName) -> int:
+        """How many images that split has; 0 where there is none."""
+        return sum(row.split == name for row in self.rows)
 
     def split(self, name: SplitName) -> tuple[Row, ...]:
         """The rows of one split, in manifest order. Raises DataError where it has none."""
@@ -187,6 +191,16 @@ def read_manifest(data_dir: Path, *, with_edited_names: bool = True) -> Manifest
     if with_edited_names:
         classes = read_class_names(root / CLASSES_FILE, classes)
     return Manifest(root, name, classes, rows, digest, origin)
+
+
+def refuse_moved(data_dir: Path, names: Iterable[str]) -> None:
+    """Raises DataError where the data set on which the runs `names` are compared is not there."""
+    if not data_dir.exists():
+        looked = "" if data_dir.is_absolute() else f" (looked from {Path.cwd()})"
+        raise DataError(
+            f"{visible(str(data_dir))}: the data set of these runs is not there{looked}",
+            hint=f"name the folder it is in now: `clipft compare {' '.join(map(quoted, names))} --data-dir DIR`",
+        )
 
 
 def _damaged(place: Path, what: str) -> DataError:

@@ -17,7 +17,7 @@ from .checkpoint.run_config import run_config
 from .checkpoint.subject import data_dir_of
 from .exports.measurable import subject_of
 from .files.places import read_places
-from .manifest import require_data_set, require_training_images
+from .manifest import refuse_moved, require_data_set, require_training_images
 from .run_dir import find_checkpoint, is_export
 from .runs.new_run import refuse_taken
 from .runs.unfinished import interrupted_run
@@ -54,6 +54,8 @@ def check_going_on(
 def check_comparison(config: CompareConfig) -> None:
     """Raises DataError where the data set that was named is none, ResourceError where its folder is taken."""
     has_runs = any(is_run_name(name) for name in config.compare.names)  # whose own data set it is then
+    if has_runs and "dir" in config.data.model_fields_set:
+        refuse_moved(config.data.dir, config.compare.names)
     if "dir" in config.data.model_fields_set or not has_runs:
         require_training_images(config.data.dir)
     if config.compare.output_dir is not None:

@@ -147,6 +147,13 @@ def test_a_named_run_gets_its_other_seeds_on_the_data_where_it_lies_now(compared
     assert [row["seeds"] for row in json.loads(outcome.stdout)["rows"]] == [[0], [0], [0, 1]]
 
 
+def test_beside_a_data_set_that_was_moved_its_folder_is_asked_for(compared):
+    outcome = CliRunner().invoke(app, ["compare", "outputs/lora", "--data-dir", "gone"])
+    assert outcome.exit_code == 3, outcome.output
+    assert "the data set of these runs is not there (looked from " in outcome.stderr
+    assert "hint: name the folder it is in now: `clipft compare outputs/lora --data-dir DIR`" in outcome.stderr
+
+
 def test_other_epochs_or_seed_are_not_taken(compared):
     outcome = compare("lora", "--no-train", epochs=2)
     assert outcome.exit_code == 2

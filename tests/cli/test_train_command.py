@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
@@ -256,12 +258,39 @@ def test_the_end_of_a_run_gives_each_figure_to_whom_it_is_due(kind, zero_shot, s
 def test_where_fine_tuning_added_nothing_the_way_on_can_be_pasted():
     kept = Kept(epoch=0, start="probe", alpha=0.0, epochs=5)
     result = SimpleNamespace(
-        run_dir=Path("outputs/my run"), learning_rate=3e-3, epochs=5, method="lora", start_kind="probe", kept=kept
+        run_dir=Path("outputs/my run"),
+        learning_rate=3e-3,
+        epochs=5,
+        method="lora",
+        start_kind="probe",
+        kept=kept,
+        n_test_images=9,
     )
     told = _what_to_try(result)
     assert "`clipft train --method lora --set training.learning_rate=0.001`" in told
     assert "`--set training.num_epochs=10`" in told
     assert "`clipft compare 'outputs/my run' linear_probe`" in told
+    without_test = SimpleNamespace(**{**vars(result), "n_test_images": 0})
+    assert "`clipft compare 'outputs/my run' linear_probe --split val`" in _what_to_try(without_test)
+
+
+def test_without_test_images_the_next_command_measures_val(clipft, tmp_path):
+    for split in ("train", "val"):
+        for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for i in range(4):
+                Image.new("RGB", (32, 32), tuple(min(c + 9 * i + (split == "val"), 255) for c in colour)).save(
+                    folder / f"{i}.png"
+                )
+    prepared = CliRunner().invoke(app, ["prepare", "photos", "--output-dir", "data/photos"])
+    assert prepared.exit_code == 0, prepared.output
+    result = clipft("--method", "linear_probe", "--data-dir", "data/photos")
+    assert result.exit_code == 0, result.stderr
+    told = next(line for line in result.stdout.splitlines() if line.startswith("next: "))
+    assert told == "next: clipft evaluate --checkpoint outputs/linear_probe --split val"
+    measured = CliRunner().invoke(app, shlex.split(told.removeprefix("next: clipft ")))
+    assert measured.exit_code == 0, measured.output
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

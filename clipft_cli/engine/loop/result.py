@@ -53,6 +53,7 @@ class TrainResult:
     bad_images: int
     stopped_early: bool
     soup: Soup | None = None
+    n_test_images: int = 0
 
     @property
     def best_epoch(self) -> int:
@@ -107,4 +108,5 @@ def result_of(
         bad_images=len(run.train_set.bad) + len(run.val_set.bad),
         stopped_early=state.is_stopped_early,
         soup=finished.soup,
+        n_test_images=run.val_set.manifest.count("test"),
     )

@@ -78,5 +78,6 @@ def keep_start(material: Material, start: Start, context: RunContext) -> tuple[F
         skipped_steps=0,
         bad_images=len(material.train_set.bad) + len(material.val_set.bad),
         stopped_early=False,
+        n_test_images=material.manifest.count("test"),
     )
     return finished, result
