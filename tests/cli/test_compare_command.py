@@ -97,6 +97,27 @@ def test_the_figures_are_those_of_evaluate(compared):
         assert row["macro_f1"]["value"] == pytest.approx(measured["macro_f1"])
 
 
+def test_no_absolute_path_stands_in_the_files(compared, tmp_path):
+    outside = tmp_path / "elsewhere" / "colours"
+    shutil.copytree(compared.data, outside)
+    root = str(compared.root.resolve())
+    next((outside / "test").rglob("*.png")).write_bytes(b"no picture any more")
+    shutil.copytree("outputs/lora", tmp_path / "elsewhere" / "full")
+    runs = (f"{root}/outputs/lora", f"{root}/outputs/full", tmp_path / "elsewhere" / "full")
+    arguments = ("--data-dir", outside, "--no-train", "--output-dir", tmp_path / "elsewhere" / "out")
+    fixed = sets(*MODEL, *QUICK, "training.num_epochs=1")
+    outcome = CliRunner().invoke(app, ["compare", *map(str, (*runs, *arguments)), *fixed])
+    assert outcome.exit_code == 0, outcome.output
+    for name in FILES:
+        assert str(tmp_path) not in (tmp_path / "elsewhere" / "out" / name).read_text(), name
+    content = read(tmp_path / "elsewhere" / "out")
+    assert (content["data_dir"], content["output_dir"]) == ("colours", "out")
+    assert [row["runs"][0] for row in content["rows"][2:]] == ["outputs/lora", "outputs/full", "full"]
+    assert [row["label"] for row in content["rows"][2:]] == ["lora", "outputs/full", "elsewhere/full"]
+    assert len(content["unreadable"]) == 1
+    assert f"next: clipft predict '{outside}/test" in outcome.stdout
+
+
 def test_finished_runs_are_taken_and_nothing_is_trained(compared):
     before = sorted(path.name for path in (compared.root / "outputs").iterdir())
     outcome = compare("lora", "full", "--no-train", "--json")

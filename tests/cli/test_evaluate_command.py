@@ -72,6 +72,7 @@ def test_the_newest_runs_best_is_measured_said_and_written(world):
 def test_no_absolute_path_stands_in_the_files_and_the_next_command_is_as_short(world, tmp_path):
     outside = tmp_path / "elsewhere" / "colours"
     shutil.copytree(world.data, outside)
+    next((outside / "test").rglob("*.png")).write_bytes(b"no picture any more")
     places = {"inside": (), "outside": ("--data-dir", outside, "--checkpoint", world.run.resolve() / "best")}
     for name, arguments in places.items():
         outcome = evaluate(*arguments, "--output-dir", name)

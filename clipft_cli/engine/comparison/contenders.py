@@ -13,6 +13,7 @@ from ...config.recipes import is_run_name
 from ...config.train import TrainConfig
 from ...errors import CheckpointError, DataError
 from ..events import Note, OnEvent
+from ..files.places import from_here, without_place
 from ..files.visible import quoted, visible
 from ..manifest import Manifest
 from ..methods import METHODS
@@ -102,19 +103,28 @@ def line_up(
 
 def _contender_of(name: str, run: FinishedRun, n_seeds: int, manifest: Manifest) -> Contender:
     """A run that was named; its other seeds are trained as it was, on this data set where it lies now."""
-    path = Path(name)
+    path = from_here(Path(name))
     recipe = run.config.model_copy(update={"data": run.config.data.model_copy(update={"dir": manifest.root})})
     seeds = _seeds(recipe, 1 if _needs_one_seed(recipe) else n_seeds)
-    return Contender(path.name if path.parent == OUTPUTS else str(path), recipe, seeds, {seeds[0]: run})
+    label = path.name if path.parent == OUTPUTS else without_place(str(path))
+    return Contender(label, recipe, seeds, {seeds[0]: run})
 
 
 def _told_apart(found: Mapping[str, Contender]) -> list[Contender]:
-    """Those whose labels are the same are called by the names they were given."""
+    """Those whose labels are the same are called by as much of the end of their names as tells them apart."""
     times = Counter(contender.label for contender in found.values())
     return [
-        replace(contender, label=str(Path(name))) if times[contender.label] > 1 else contender
+        replace(contender, label=_shortest(name, found)) if times[contender.label] > 1 else contender
         for name, contender in found.items()
     ]
+
+
+def _shortest(name: str, others: Iterable[str]) -> str:
+    parts = Path(name).parts
+    ends = (parts[start:] for start in range(len(parts) - 1, 0, -1))
+    rest = [Path(other).parts for other in others if other != name]
+    telling = (end for end in ends if not any(other[-len(end) :] == end for other in rest))
+    return str(Path(*next(telling, parts)))
 
 
 def _seeds(recipe: TrainConfig, n: int) -> tuple[int, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...errors import NoPermission
 from .regular import regular_text
@@ -77,6 +78,22 @@ def from_here(path: Path) -> Path:
 def without_place(path: str) -> str:
     """For a file that is handed on: of an absolute path, which tells of one machine and its owner, the last name."""
     return Path(path).name if Path(path).is_absolute() else path
+
+
+def handed_on(content: Any, places: Iterable[str | Path | None]) -> Any:
+    """Text, or lists and mappings of it, in which none of these absolute `places` stands, nor the working folder."""
+    if isinstance(content, Mapping):
+        return {key: handed_on(value, places) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(handed_on(value, places) for value in content)
+    if isinstance(content, Path):
+        return Path(handed_on(str(content), places))
+    if not isinstance(content, str):
+        return content
+    for place in sorted({str(place) for place in places if place}, key=len, reverse=True):
+        if Path(place).is_absolute():
+            content = content.replace(place, without_place(str(from_here(Path(place)))))
+    return content.replace(f"{Path.cwd().resolve()}{os.sep}", "")
 
 
 def refuse_closed(path: Path) -> None:

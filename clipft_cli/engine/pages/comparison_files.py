@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib import resources
+from pathlib import Path
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -13,6 +16,7 @@ from markupsafe import Markup
 from ..comparison.comparison import Comparison, Row, ranked_rows
 from ..comparison.verdict import p_text, pair_sentences, points, rounded
 from ..files.amounts import duration, energy, finite, gib, size
+from ..files.places import from_here, handed_on
 from ..files.visible import quoted, visible
 from ..metrics import HEADLINES
 from ..metrics.base import Metric
@@ -40,9 +44,12 @@ HEADINGS = (
 
 
 def comparison_files(comparison: Comparison) -> dict[str, bytes]:
-    """File name -> content."""
-    text = json.dumps(finite(comparison.to_json()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    files = {RESULTS_FILE: text, TEXT_FILE: comparison_md(comparison), PAGE_FILE: comparison_html(comparison)}
+    """File name -> content; they are handed on: no absolute path stands in them."""
+    runs = (run.path for row in comparison.rows for run in row.runs)
+    told = partial(handed_on, places=(comparison.output_dir, comparison.data["data_dir"], *runs))
+    text = json.dumps(finite(told(comparison.to_json())), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    shown = replace(comparison, notes=told(comparison.notes))
+    files = {RESULTS_FILE: text, TEXT_FILE: comparison_md(shown), PAGE_FILE: comparison_html(shown, told)}
     return {name: content.encode("utf-8", "backslashreplace") for name, content in files.items()}
 
 
@@ -143,8 +150,8 @@ def comparison_md(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def comparison_html(comparison: Comparison) -> str:
-    """One page that needs nothing else: styles, plots and images are inside."""
+def comparison_html(comparison: Comparison, told: Callable[[str], str]) -> str:
+    """One page that needs nothing else: styles, plots and images are inside; `told` says a path as the page may."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     source = resources.files(__package__).joinpath("templates/compare.html.j2").read_text(encoding="utf-8")
     rows, order = comparison.rows, ranked_rows(comparison.rows)
@@ -164,7 +171,7 @@ def comparison_html(comparison: Comparison) -> str:
         in_short=[sentence for sentence in comparison.verdict if sentence not in in_pairs],
         in_pairs=in_pairs,
         glossary=GLOSSARY,
-        command=next_command(comparison),
+        command=told(next_command(comparison)),
         named=plots.named,
         confusions=[
             (row, plots.confusion(row, names), row.metrics[0].most_confused(5), tables.confusion(row, names))
@@ -174,6 +181,7 @@ def comparison_html(comparison: Comparison) -> str:
         n_differ=n_differ,
         methods_note=methods_note(comparison),
         visible=visible,
+        told=told,
         points=points,
         p_text=p_text,
         rounded=rounded,
@@ -199,7 +207,8 @@ def next_command(comparison: Comparison) -> str:
         if any(other.answers[number] != first[number] for other in comparison.rows)
     )
     image = next(differing, comparison.paths[0])
-    return f"clipft predict {quoted(image)} --checkpoint {quoted(row.runs[0].path)}"
+    checkpoint = from_here(Path(row.runs[0].path))
+    return f"clipft predict {quoted(str(from_here(Path(image))))} --checkpoint {quoted(str(checkpoint))}"
 
 
 def _figures(rows: Sequence[Row], names: Sequence[str]) -> list[tuple[str, Markup, str, Table]]:

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..files.places import without_place
+from ..files.places import handed_on
 from ..machine.versions import versions_behind_results, versions_of
 from ..metrics import METRICS
 from ..metrics.intervals import Interval
@@ -68,7 +69,8 @@ class Evaluation:
 
 def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
     """File name -> content; evaluation_results.json holds the digests of the others."""
-    metrics, split, scores = evaluation.metrics, evaluation.split, evaluation.scores
+    evaluation = _shareable(evaluation)
+    metrics, split = evaluation.metrics, evaluation.split
     of = f"on {split}: {len(metrics.classes)} classes, {metrics.n_images:,} images"
     names = [item.name for item in metrics.classes]
     files = {
@@ -80,18 +82,26 @@ def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
         PREDICTIONS_FILE: predictions_csv(evaluation.scores, evaluation.paths, names, evaluation.temperature).encode(
             "utf-8", "backslashreplace"
         ),
-        SCORES_FILE: scores_bytes(replace(scores, facts=_shareable(scores.facts))),
+        SCORES_FILE: scores_bytes(evaluation.scores),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    content = {**_shareable(evaluation.to_json()), "files": digests}
+    content = {**evaluation.to_json(), "files": digests}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return {**files, RESULTS_FILE: text.encode("utf-8", "backslashreplace")}
 
 
-def _shareable(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _shareable(evaluation: Evaluation) -> Evaluation:
     """These files are handed on: no absolute path stands in them."""
-    places = {key: facts.get(key) for key in ("checkpoint", "data_dir", "output_dir")}
-    return {**facts, **{key: without_place(path) for key, path in places.items() if path is not None}}
+    facts = evaluation.facts
+    told = partial(handed_on, places=(facts.get("checkpoint"), facts.get("data_dir"), evaluation.output_dir))
+    return replace(
+        evaluation,
+        facts=told(facts),
+        notes=told(evaluation.notes),
+        unreadable=told(evaluation.unreadable),
+        output_dir=told(evaluation.output_dir),
+        scores=replace(evaluation.scores, facts=told(evaluation.scores.facts)),
+    )
 
 
 def _among_present(evaluation: Evaluation) -> dict[str, str]:
@@ -105,7 +115,7 @@ def _among_present(evaluation: Evaluation) -> dict[str, str]:
 
 
 def _text(evaluation: Evaluation) -> str:
-    facts, metrics = _shareable(evaluation.facts), evaluation.metrics
+    facts, metrics = evaluation.facts, evaluation.metrics
     lines = {
         "model": f"{facts['model']} ({facts['label']})",
         "checkpoint": f"{facts['checkpoint'] or 'none: pretrained weights'}",
