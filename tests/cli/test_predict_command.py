@@ -139,6 +139,16 @@ def test_an_image_on_standard_input_is_classified(world):
     assert (answer["path"], answer["predicted"]) == ("-", "blue")
 
 
+def test_a_photograph_of_a_telephone_is_answered_as_its_png(world):
+    import pillow_heif
+
+    with Image.open(RED) as picture:
+        pillow_heif.from_pillow(picture.convert("RGB")).save("red.heic", quality=-1)
+    same, asked = (json.loads(predict(name, "--json").stdout)["results"][0] for name in (RED, "red.heic"))
+    assert asked["predicted"] == same["predicted"] == "red"
+    assert asked["path"] == "red.heic"
+
+
 def test_a_suffix_that_stands_for_nothing_that_is_written_is_refused(world):
     outcome = predict(RED, "--output", "p.xlsx")
     assert outcome.exit_code == 2

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from .extra_pictures import EXTRA_FORMATS, extra_format_of, register
 from .regular import open_regular
 
 FORMATS = frozenset(
     "AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP".split()  # noqa: SIM905
-)
+) | frozenset(EXTRA_FORMATS)
 """What is read; not EPS or WMF, for which Pillow starts other programs."""
 
 N_BYTES = 512
@@ -28,7 +29,8 @@ def starts_like_image(start: bytes) -> bool:
     """
     if _PLAIN_PPM.match(start):
         return True
-    return is_binary(start) and any(_accepts(name, start) for name in _formats_with_a_start())
+    known = extra_format_of(start) is not None or any(_accepts(name, start) for name in _formats_with_a_start())
+    return known and is_binary(start)
 
 
 def is_binary(start: bytes) -> bool:
@@ -44,14 +46,28 @@ def is_picture(file: Path) -> bool:
 @cache
 def image_suffixes() -> frozenset[str]:
     """Suffixes, in lower case with their dot, of the formats that are read."""
-    Image.init()
+    _know_all_formats()
     return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
 
 
 @cache
-def _formats_with_a_start() -> tuple[str, ...]:
+def readable_formats() -> tuple[str, ...]:
+    """As Pillow calls them, in the order in which they are tried: what needs a package last."""
+    _know_all_formats()
+    return tuple(
+        sorted((name for name in FORMATS if name in Image.OPEN), key=lambda name: (name in EXTRA_FORMATS, name))
+    )
+
+
+@cache
+def _know_all_formats() -> None:
     Image.init()
-    return tuple(name for name in sorted(FORMATS) if name in Image.OPEN and Image.OPEN[name][1] is not None)
+    register()
+
+
+@cache
+def _formats_with_a_start() -> tuple[str, ...]:
+    return tuple(name for name in readable_formats() if Image.OPEN[name][1] is not None)
 
 
 def _accepts(name: str, start: bytes) -> bool:

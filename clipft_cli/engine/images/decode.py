@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import NO_PERMISSION, DataError, how_to_open
-from ..files.pictures import FORMATS
+from ..files.extra_pictures import extra_format_of
+from ..files.pictures import readable_formats
 from ..files.stalls import reading
 from .samples import as_rgb, load
 
@@ -195,7 +196,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         raise ImageError("empty file")
     with _as_image_error():
         try:
-            image = Image.open(io.BytesIO(data), formats=_readable_formats())
+            image = Image.open(io.BytesIO(data), formats=readable_formats())
         except UnidentifiedImageError:
             raise ImageError(_what_it_is_instead(data)) from None
         with image:
@@ -234,12 +235,6 @@ def _silence_libtiff() -> None:
         libtiff.TIFFSetWarningHandler(None)
 
 
-@cache
-def _readable_formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in sorted(FORMATS) if name in Image.OPEN)
-
-
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width < 1 or height < 1:
@@ -270,8 +265,9 @@ def _what_it_is_instead(data: bytes) -> str:
     for lead, reason in _LOOKS_LIKE.items():
         if start.startswith(lead):
             return reason
-    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif"):
-        return "a HEIC photograph: convert it to JPEG"
+    extra = extra_format_of(data[:256])
+    if extra is not None:
+        return f"{extra.title} that cannot be read" if extra.is_installed else extra.how_to_read
     if b"\0" not in start and start.decode("ascii", "ignore").encode() == start:
         return "text, not an image"
     return "not an image that can be read"

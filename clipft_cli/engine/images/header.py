@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from ..files.pictures import readable_formats
 from .samples import bits_used
 
 _ONE_PICTURE = frozenset({"JPEG", "MPO"})
@@ -40,7 +41,7 @@ def read_header(data: bytes) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=readable_formats()) as image:
                 taken, camera = _shot(image) if b"Exif" in data[:65536] or image.format == "TIFF" else (None, "")
                 is_transparent = _is_transparent(image)
                 return Header(_n_pages(image), is_transparent, taken, camera, bits_used(data, image))

@@ -115,7 +115,7 @@ def test_a_jpeg_cut_short_is_refused_though_it_opens(tmp_path: Path) -> None:
         (b"\x00\x01\x02\xff" * 20, "not an image that can be read"),
         (b"%PDF-1.4", "a PDF document, not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "text, not an image"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC photograph: convert it to JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC photograph that cannot be read"),
     ],
 )
 def test_what_is_no_image_is_named(data: bytes, reason: str) -> None:
