@@ -102,6 +102,9 @@ def _failure(error: Exception) -> ClipftError:
     """What `error` is for who has to act on it."""
     if isinstance(error, ClipftError):
         return with_near_path(error)
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop from"):  # pathlib's, before Python 3.13
+        path = str(error).partition("'")[2].rstrip("'")
+        return ResourceError(f"{path}: is a link that leads back to itself", hint="remove it, or name another path")
     if is_short_of_room(error):
         return ResourceError(
             f"too little memory for the libraries that clipft needs: {_told_line(error)}",

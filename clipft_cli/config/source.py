@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -69,8 +71,10 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_without_waiting) as file:
             content = file.read(MAX_BYTES + 1)
+            if not content and stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{path}: is a pipe into which nothing writes")
         if len(content) > MAX_BYTES:
             raise ConfigError(f"{path}: larger than 1 MiB, which no configuration is")
         return content.decode("utf-8-sig")
@@ -84,6 +88,14 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody writes into is empty, instead of waited for; one of `<(...)` has its writer already."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _place(error: Exception) -> str:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from ..config.data import SplitName
 from ..errors import DataError
-from .files.regular import regular_text
+from .files.regular import open_regular, regular_text
 from .files.visible import quoted, visible
 from .files.write import write_text
 from .labels.class_names import CLASSES_FILE, CLASSES_HEADER, ClassInfo, classes_text, read_class_names
@@ -118,8 +118,8 @@ def is_made_by_clipft(folder: Path) -> bool:
     if (folder / DATASET_FILE).is_file():
         return True
     try:
-        with open(folder / CLASSES_FILE, encoding="utf-8", errors="replace") as file:
-            return file.readline().startswith(CLASSES_HEADER[:16])
+        with open_regular(folder / CLASSES_FILE) as file:
+            return file.readline().startswith(CLASSES_HEADER[:16].encode())
     except OSError:
         return False
 

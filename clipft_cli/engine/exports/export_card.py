@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from ...errors import ClipftError
 from ..checkpoint.run_config import run_config
 from ..files.digest import file_digest
+from ..files.regular import as_regular
 from ..files.write import write_text
 from ..metrics.answers import Answers
 from ..metrics.metrics import measure
@@ -82,7 +83,7 @@ def _evaluations(source: Source) -> Iterator[Measured]:
     files += source.checkpoint.glob(f"evaluation-*/{SCORES_FILE}")
     for file in sorted(files, key=lambda path: path.parent.name):
         try:
-            with safe_open(file, "np") as opened:
+            with safe_open(as_regular(file), "np") as opened:
                 facts: dict[str, Any] = json.loads(opened.metadata()["clipft"])
                 logits, labels = opened.get_tensor("logits"), opened.get_tensor("labels")
             is_of_this = facts["checkpoint_digest"] == wanted and not facts["is_zero_shot"]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from ...config.export import ExportOptions
 from ...errors import ConfigError
+from ..files.regular import regular_bytes, regular_text
 from .base import Format, Reader
 from .one_file import calibrated
 from .onnx_folder import PICTURE_BOUND, eight_bit_of, graph_of, require, save_with_pixels, why_not
@@ -53,7 +54,7 @@ def _runtime(folder: Path | None) -> tuple[bytes, bytes]:
     if folder is None:
         raise ConfigError("--to page: needs onnxruntime-web, which the page contains", hint=_GET_RUNTIME)
     try:
-        return (folder / SCRIPT_FILE).read_bytes(), (folder / WASM_FILE).read_bytes()
+        return regular_bytes(folder / SCRIPT_FILE), regular_bytes(folder / WASM_FILE)
     except OSError as error:
         raise ConfigError(
             f"--runtime: {folder}: has no {Path(error.filename or SCRIPT_FILE).name} of onnxruntime-web",
@@ -63,7 +64,7 @@ def _runtime(folder: Path | None) -> tuple[bytes, bytes]:
 
 def graph_in(page: Path) -> bytes:
     """The graph of a page. Raises ValueError where it has none."""
-    found = re.search(r'id="graph">([A-Za-z0-9+/=]+)<', page.read_text(encoding="utf-8"))
+    found = re.search(r'id="graph">([A-Za-z0-9+/=]+)<', regular_text(page))
     if found is None:
         raise ValueError(f"{html.escape(page.name)}: holds no graph")
     return gzip.decompress(base64.b64decode(found[1]))

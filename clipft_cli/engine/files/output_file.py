@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -51,12 +52,22 @@ def replaced_file(path: Path) -> Iterator[Callable[[str], object]]:
 
 @contextlib.contextmanager
 def _text_file(target: Path | int) -> Iterator[TextIO]:
-    file = open(target, "w", encoding="utf-8", errors="backslashreplace", newline="\n")  # noqa: SIM115
+    file = open(  # noqa: SIM115
+        target, "w", encoding="utf-8", errors="backslashreplace", newline="\n", opener=_open_without_waiting
+    )
     try:
         yield file
     finally:
         with contextlib.suppress(OSError):  # what could not be written was told when it was
             file.close()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody reads is an error (ENXIO), instead of waited for."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _own_stream(path: Path) -> int | None:
@@ -88,4 +99,5 @@ def _saying_why(path: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError):
         raise ResourceError(f"{path}: a part of this path is a file, not a folder") from None
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be written: {error.strerror}", hint="choose another --output") from None
+        why = "a pipe or device that nothing reads" if error.errno == errno.ENXIO else error.strerror
+        raise ResourceError(f"{path}: cannot be written: {why}", hint="choose another --output") from None

@@ -41,6 +41,12 @@ def _open(path: Path, max_bytes: int) -> BinaryIO:
     return open(descriptor, "rb", buffering=0)
 
 
+def as_regular(path: Path) -> Path:
+    """`path`, for a library that opens a file by its name. Raises as `open_regular` does."""
+    with open_regular(path, MAX_WEIGHTS_BYTES):
+        return path
+
+
 def regular_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a regular file. Raises OSError."""
     with open_regular(path, max_bytes) as file:
@@ -64,12 +70,10 @@ def check_weights_file(path: Path) -> None:
     """
     if path.suffix != ".safetensors":
         raise ValueError(f"{path.name}: is no .safetensors file")
-    with open_regular(path, MAX_WEIGHTS_BYTES):
-        pass
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "numpy"):
+        with safe_open(as_regular(path), "numpy"):
             pass
     except SafetensorError as error:
         raise ValueError(f"{path.name}: {error}") from None

@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .regular import as_regular
+
 LARGEST_NUMBER = 1e10
 """Of any weight: those of published models lie under a thousand, the variances in BatchNorm under a million. Beyond it
 a forward pass leaves float32."""
@@ -40,7 +42,7 @@ def read_tensors(path: Path, used: str = "") -> dict[str, Tensor]:
     """
     return {
         name: finite_float32(name, tensor) if name.startswith(used) else _float32(tensor)
-        for name, tensor in load_file(path).items()
+        for name, tensor in load_file(as_regular(path)).items()
     }
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...config.cache import CacheConfig
 from ..events import Note, OnEvent
 from ..files.cache_files import CacheFiles, feature_files
+from ..files.regular import as_regular
 from ..files.write import write_bytes
 from ..images.dataset import ImageDataset
 from ..machine.versions import versions_of
@@ -99,7 +100,7 @@ class FeatureCache:
         if not path.is_file():
             return None
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(as_regular(path), "pt") as file:
                 about, features = file.metadata() or {}, file.get_tensor(_FEATURES)
             if about.get(_KEY) != key or about.get(_DIGEST) != _digest(features) or len(features) != n_images:
                 raise ValueError("checksum differs")

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..files.regular import MAX_WEIGHTS_BYTES, open_regular
 from .decode import ImageError, read_image_bytes
 
 ENTRY = np.dtype(
@@ -54,7 +55,7 @@ class PixelPack:
         self._on_damage = on_damage
         self._lock = threading.Lock()
         self._is_damage_told = False
-        with open(path, "rb") as file:
+        with open_regular(path, MAX_WEIGHTS_BYTES) as file:
             self._entries, self.limit = _read_end(file.fileno(), key, n_images)
         self.n_bytes = path.stat().st_size
         self._pixels = np.memmap(path, dtype=np.uint8, mode="r")

@@ -6,6 +6,7 @@ import json
 
 from ..checkpoint.kept import START_NAMES
 from ..events import EpochRecord
+from ..files.regular import regular_bytes
 from ..files.write import write_text
 from ..metrics.val import ValMetrics
 from ..run_dir import RunDir
@@ -72,7 +73,7 @@ def restore_metrics(run_dir: RunDir, state: TrainState) -> str | None:
 def _lines(run_dir: RunDir) -> list[str]:
     if not run_dir.metrics.is_file():
         return []
-    return run_dir.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    return regular_bytes(run_dir.metrics).decode("utf-8", "replace").splitlines(keepends=True)
 
 
 def _lines_of(n: int) -> str:

@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from ..files.regular import as_regular
 from ..files.tensors import finite_float32
 
 _PLAIN: dict[str, Any] = {
@@ -156,7 +157,7 @@ def read_image_tower(model_cfg: Mapping[str, Any], weights: Path) -> ImageOnlyCl
     act = partial(QuickGELU if model_cfg.get("quick_gelu") else nn.GELU, **(cfg["act_kwargs"] or {}))
     with torch.device("meta"):
         clip = ImageOnlyClip(VisionTransformer(model_cfg["embed_dim"], cfg, norm, act))
-    with safe_open(weights, framework="pt") as file:
+    with safe_open(as_regular(weights), framework="pt") as file:
         tensors = {
             name: finite_float32(name, file.get_tensor(name))
             for name in file.keys()  # noqa: SIM118

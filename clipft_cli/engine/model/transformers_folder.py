@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ModelError
 from ..files.cache_files import cache_folder
-from ..files.regular import regular_text
+from ..files.regular import as_regular, regular_bytes, regular_text
 from ..files.visible import quoted, shown
 from ..files.write import write_bytes, write_text
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
@@ -99,7 +99,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _key(folder: Path, files: list[Path]) -> str:
     """Digest of what the conversion reads: descriptions by content, weights by place, size and time."""
-    texts = [(folder / name).read_bytes() for name in (CONFIG_FILE, PREPROCESSOR_FILE) if (folder / name).is_file()]
+    texts = [regular_bytes(folder / name) for name in (CONFIG_FILE, PREPROCESSOR_FILE) if (folder / name).is_file()]
     states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(b"\0".join([*texts, repr((_FORMAT, states)).encode()])).hexdigest()[:32]
 
@@ -125,7 +125,7 @@ def _tensors(files: list[Path]) -> dict[str, Tensor]:
     tensors = {}
     for file in files:
         try:
-            with safe_open(file, "pt") as opened:
+            with safe_open(as_regular(file), "pt") as opened:
                 tensors.update({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{file}: is no weights file: {error}") from None

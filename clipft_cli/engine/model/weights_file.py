@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ...errors import ModelError
-from ..files.regular import MAX_WEIGHTS_BYTES, check_weights_file, open_regular
+from ..files.regular import MAX_WEIGHTS_BYTES, as_regular, check_weights_file, open_regular
 from ..run_dir import OPEN_CLIP_CONFIG_FILE, TOWER_FILE
 from .names import ModelName
 
@@ -58,7 +58,7 @@ def holds_tower(file: Path, model: nn.Module) -> bool:
     """Whether the tensors of the image tower in `file` are those of the model, whatever else is in it."""
     own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("visual.")}
     try:
-        with safe_open(file, framework="pt") as tensors:
+        with safe_open(as_regular(file), framework="pt") as tensors:
             there = {name for name in tensors.keys() if name.startswith("visual.")}  # noqa: SIM118
             return there == set(own) and all(
                 torch.equal(tensors.get_tensor(name).to(tensor.dtype), tensor) for name, tensor in own.items()

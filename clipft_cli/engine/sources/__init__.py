@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import stat
 from pathlib import Path
 
 from ...config.prepare import PrepareOptions
@@ -63,6 +64,8 @@ def source_of(text: str | None, paths: str | None = None) -> tuple[Source, str]:
     """
     if text is not None and not text.strip():
         raise ConfigError("SOURCE is empty", hint=FORMS)
+    if text and (what := _no_file(Path(text))):
+        raise DataError(f"{text}: is {what}, and no file: it is read several times", hint="save it as a file first")
     for source in SOURCES.values():
         if (evidence := source.evidence(text or "")) and (source.has_paths or not paths):
             return source, evidence
@@ -77,3 +80,14 @@ def source_of(text: str | None, paths: str | None = None) -> tuple[Source, str]:
     near = difflib.get_close_matches(text.lower().replace("_", "-"), SOURCES, n=1, cutoff=0.7)
     hint = f"did you mean {near[0]}? " + FORMS if near else FORMS
     raise DataError(f"{text}: no such file or folder", hint=hint)
+
+
+def _no_file(path: Path) -> str:
+    """What stands at a path that is neither a folder nor a file: it could be read without end, or never."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ""
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from ...errors import DataError
+from ..files.regular import MAX_WEIGHTS_BYTES, open_regular
 from ..files.visible import shown
 from ..labels.folder_names import storable
 from ..tables.encodings import readings
@@ -70,6 +71,8 @@ class Member:
 
 @contextmanager
 def members_of(archive: Path, encoding: str | None, again: Again, result: Unpacked) -> Iterator[Iterator[Member]]:
+    if holds_nothing(archive):
+        raise DataError(f"{archive}: holds nothing", hint="fetch or make the archive again")
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             _refuse_locked(archive, opened)
@@ -84,6 +87,14 @@ def members_of(archive: Path, encoding: str | None, again: Again, result: Unpack
     with opened_tar:
         yield _tar_members(opened_tar, result)
         _read_to_the_end(opened_tar, result)
+
+
+def holds_nothing(archive: Path) -> bool:
+    """Whether a file begins with zeros, as a download that was cut off may leave it: the readers of compressed tars
+    would look through all of it for a beginning.
+    """
+    with open_regular(archive, MAX_WEIGHTS_BYTES) as file:
+        return not any(file.read(_CHUNK))
 
 
 def _read_to_the_end(archive: tarfile.TarFile, result: Unpacked) -> None:

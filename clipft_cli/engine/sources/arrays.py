@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.data import SplitName
 from ...errors import DataError
+from ..files.regular import as_regular
 from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from .listing import Item, Listing
@@ -70,7 +71,7 @@ def _arrays(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with np.load(as_regular(path), allow_pickle=False) as content:
             return {re.sub(r"\W", "_", name): content[name] for name in content.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         what = "holds Python objects, which could run programs" if "pickle" in str(error).lower() else str(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...config.data import SplitName
 from ...errors import DataError
+from ..files.regular import regular_bytes
 from ..labels.names import class_name
 from .downloads import Remote
 from .listing import Item, Listing
@@ -62,7 +63,7 @@ def _official_splits(given: Path | None, images: Path, request: SourceRequest) -
     lists: tuple[tuple[str, SplitName], ...] = (("trainval.txt", "train"), ("test.txt", "test"))
     for name, split in lists:
         for path in sorted(folder.rglob(name)):
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in regular_bytes(path).decode("utf-8", "replace").splitlines():
                 if line.strip() and not line.startswith("#"):
                     splits[line.split()[0]] = split
     return splits

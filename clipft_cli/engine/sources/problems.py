@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import NO_PERMISSION, ResourceError
+from ..files.regular import regular_bytes
 from ..files.visible import safe_cell, shown
 from ..files.write import write_text
 
@@ -79,8 +80,8 @@ def _example(problem: Problem) -> str:
 def read_problems(folder: Path) -> list[Problem]:
     """What the problems.csv of a data folder lists, texts as it shows them; empty where there is none."""
     try:
-        with open(folder / PROBLEMS_FILE, encoding="utf-8", errors="replace", newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = regular_bytes(folder / PROBLEMS_FILE).decode("utf-8", "replace")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
         return [Problem(r["file"], r["reason"], r["detail"], r["class"], r["action"]) for r in rows]  # type: ignore[arg-type]
     except (OSError, KeyError, csv.Error):
         return []

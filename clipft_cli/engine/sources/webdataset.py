@@ -19,6 +19,7 @@ from ..files.visible import shown
 from ..labels.folder_names import folder_name
 from ..labels.names import class_name
 from ..tables.cells import ManyLabels, label_text
+from .archive_members import holds_nothing
 from .archives import unpack
 from .listing import Item, Listing
 from .problems import Problem
@@ -43,6 +44,8 @@ def _shards(path: Path) -> list[Path]:
 
 def _is_shard(path: Path) -> bool:
     """Whether one of the first files is a class of its own, or a JSON, beside a picture with the same key."""
+    if holds_nothing(path):
+        return False
     try:
         with tarfile.open(path, "r:*") as tar:
             names = [member.name for member in islice(tar, _N_PROBED) if member.isreg()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, MissingExtraError
+from ..files.regular import as_regular
 from .table import Row, Table
 
 _BATCH_ROWS = 256
@@ -49,7 +50,7 @@ def _pyarrow(path: Path) -> Any:
 def _schema(path: Path) -> Any:
     pyarrow = _pyarrow(path)
     try:
-        schema = pyarrow.parquet.read_schema(path)
+        schema = pyarrow.parquet.read_schema(as_regular(path))
         _ = schema.names  # decoded only when they are asked for
         return schema
     except (pyarrow.ArrowException, OSError, UnicodeError) as error:
@@ -59,7 +60,7 @@ def _schema(path: Path) -> Any:
 def _cells(path: Path, wanted: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     pyarrow = _pyarrow(path)
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(as_regular(path)) as file:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(dict.fromkeys(wanted))):
                 columns = [batch.column(name).to_pylist() for name in wanted]
                 yield from zip(*columns, strict=True)
