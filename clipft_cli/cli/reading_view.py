@@ -50,7 +50,7 @@ def _add_left_out(tree: Tree, reading: Reading) -> None:
 
 def print_reading(console: Console, reading: Reading) -> None:
     """The tree, and the command that asks for the same in words, on one line so that it can be pasted."""
-    console.print(_tree(reading), soft_wrap=True)
+    console.print(_tree(reading))  # not with soft_wrap, which cuts the lines of a tree
     if reading.settings:
         console.print(Text("in words: ", style="cyan") + Text(reading.command), soft_wrap=True)
 

@@ -51,11 +51,19 @@ SPLIT_ONLY = _words("split partition subset datasplit traintest traintestsplit t
 """Of these, those that mean nothing else."""
 
 FLAGS: dict[str, tuple[SplitName, SplitName]] = {
-    **dict.fromkeys(_words("istrain istraining istrainingimage train training"), ("train", "test")),
-    **dict.fromkeys(_words("istest istesting test testing"), ("test", "train")),
+    **dict.fromkeys(
+        _words(
+            "istrain istraining istrainingimage istrainingimg istrainimage istrainimg istrainset intrain train training"
+        ),
+        ("train", "test"),
+    ),
+    **dict.fromkeys(_words("istest istesting istestimage istestset intest test testing"), ("test", "train")),
     **dict.fromkeys(_words("isval isvalid isvalidation val valid validation"), ("val", "train")),
 }
 """Columns of yes and no: the split that each stands for."""
+
+FOLD = _words("fold foldid kfold cvfold foldnumber foldno foldindex cv crossvalidationfold")
+"""Parts of a cross-validation, each of which is the test once."""
 
 GROUP = _words(
     "patient patientid subject subjectid participant participantid person personid individual individualid animal"

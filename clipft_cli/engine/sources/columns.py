@@ -13,8 +13,8 @@ from ..files.visible import shown
 from ..labels.alike import is_number
 from ..tables.cells import ManyLabels, file_text, label_text, mark
 from ..tables.table import Table
+from .column_words import FOLD, GROUP, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, SPLIT_ONLY, is_called, plain
 from .column_words import FOLDER as FOLDERS
-from .column_words import GROUP, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, SPLIT_ONLY, is_called, plain
 from .holdout import read_holdout
 from .image_finder import SEVERAL, ImageFinder, Unfound
 from .source import SourceRequest
@@ -23,6 +23,7 @@ from .split_column import SplitColumn, is_split_name, read_split_column
 NONE = "none"
 FOLDER = "the folder of each image"
 _N_TRIED = 20
+_MAX_FOLDS = 20
 _N_SHOWN = 20
 _N_WAYS = 5
 
@@ -87,6 +88,8 @@ class ColumnChoice:
         group = self._asked("group_column", rest)
         if group is None and self.options.group_column is None:
             self._suggest_groups([name for name in rest if name not in label])
+        if split is None:
+            self._suggest_folds([name for name in rest if name not in label])
         folder = next((name for name in rest if is_called(name, FOLDERS) and name not in label), None)
         return Columns(image, label, split, group, folder)
 
@@ -221,6 +224,16 @@ class ColumnChoice:
                     f"column '{_short(name)}' sounds like images that belong together ({len(set(cells)):,} values in"
                     f" {len(cells):,} rows); `{self.again('--group-column', name)}` keeps them in one split,"
                     f" `--group-column none` says that they do not"
+                )
+
+    def _suggest_folds(self, names: Sequence[str]) -> None:
+        for name in (name for name in names if is_called(name, FOLD)):
+            cells = sorted({_cell_text(cell) for cell in self.table.column(name)} - {""})
+            if 1 < len(cells) <= _MAX_FOLDS:
+                first = self.again("--holdout-column", f"{name}={cells[0]}")
+                self.notes.append(
+                    f"column '{_short(name)}' sounds like folds of a cross-validation ({len(cells)} values), and is not"
+                    f" used: `{first}` takes one as the test split"
                 )
 
     # classes

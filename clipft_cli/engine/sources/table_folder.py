@@ -169,6 +169,11 @@ def _joined(
         where = f"{path.relative_to(root)}" + (f" ({given})" if given else "")
         joined.notes += [f"{where}: {note}" for note in listing.notes]
         joined.warnings += [warning for warning in listing.warnings if warning not in joined.warnings]
+    ways, places = ([getattr(listings[path], what) for path in paths] for what in ("read_as", "places"))
+    joined.read_as = ways[0] if all(way == ways[0] for way in ways) else {}
+    joined.places = dict(set.intersection(*({*found.items()} for found in places)))
+    if len(paths) > 1 and None not in splits:
+        joined.places["split"] = "names of the tables"
     return joined
 
 

@@ -233,3 +233,17 @@ def test_what_is_wrong_in_an_archive_is_told_by_its_own_name() -> None:
     with pytest.raises(ClipftError) as error:
         zipped()
     assert error.value.message.startswith("set.zip/labels.csv: line 3 has 3 cells")
+
+
+def test_the_reading_of_a_table_among_images_says_its_columns_and_can_be_asked_for() -> None:
+    pictures("set/images", [f"{name}.jpg" for name, _ in labelled(12)])
+    write(
+        "set/labels.csv", "id,species,split", [f"{n},{c},{('train', 'test')[int(n) % 3 == 0]}" for n, c in labelled(12)]
+    )
+    listing = read()
+    assert listing.places == {"class": "column species", "split": "column split"}
+    assert listing.read_as["label_column"] == "species"
+    for split in ("train", "test"):
+        write(f"two/{split}.csv", "id,species", [f"{n},{c}" for n, c in labelled(8, 8 * (split == "test"))])
+    pictures("two/images", [f"{name}.jpg" for name, _ in labelled(16)])
+    assert read("two").places == {"class": "column species", "split": "names of the tables"}

@@ -309,3 +309,17 @@ def test_parquet_text_that_is_no_utf8_is_refused_in_words() -> None:
     for old in (b"photos/003", b"label"):
         with pytest.raises(DataError, match="is no readable Parquet"):
             read(content.replace(old, old[:-1] + b"\xf5"), "t.parquet")
+
+
+@pytest.mark.parametrize("name", ["fold", "kfold", "cv_fold"])
+def test_folds_of_a_cross_validation_are_pointed_out_and_not_taken_for_splits(name: str) -> None:
+    listing = read(lines(f"image,label,{name}", "{f},{l},{x}", [i % 4 for i in range(N)]))
+    assert {item.split for item in listing.items} == {None}
+    [told] = [note for note in listing.notes if "cross-validation" in note]
+    assert f"--holdout-column {name}=0" in told
+
+
+def test_a_column_of_yes_and_no_is_known_by_the_names_that_data_sets_give_it() -> None:
+    for name in ("is_training_img", "is_train_image", "in_train", "IsTraining"):
+        listing = read(lines(f"image,label,{name}", "{f},{l},{x}", [int(i % 3 > 0) for i in range(N)]))
+        assert Counter(item.split for item in listing.items) == {"train": 8, "test": 4}, name
