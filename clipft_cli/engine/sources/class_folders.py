@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ..files.visible import shown
 from ..labels.alike import as_read
 from .name_patterns import class_in_names
+from .numbered_things import things_with_classes
 from .shape import IMAGE_FOLDERS, Folder, is_mask_folder, mask_marks, without_masks
 from .split_words import NUMBERED
 from .template import literal
@@ -52,7 +53,18 @@ def by_classes(prefix: str, base: Folder) -> list[Layout]:
     if len(kids) == 2 and len(deep) == 1 and not (other := next(kid for kid in kids if kid is not deep[0])).full():
         words = f"classes are {named(kid.name for kid in deep[0].full())}; {shown(other.name, 40)} ({images([other])})"
         return [Layout(f"{prefix}{literal(deep[0].name)}/{{class}}", words + " is left out"), plain]
-    return [plain, *_by_folders_inside(prefix, kids)]
+    return [plain, *by_things(prefix, kids), *_by_folders_inside(prefix, kids)]
+
+
+def by_things(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
+    """The readings of class folders, or of what seemed to be some, as patients or clips with classes inside."""
+    return [
+        Layout(
+            f"{prefix}{'*/' * depth}{{group}}/{field}",
+            f"classes are {named(classes)}, and images of one of {named(one.name for one in things)} belong together",
+        )
+        for depth, things, field, classes in things_with_classes(kids)
+    ]
 
 
 def _grouped(prefix: str, kids: Sequence[Folder]) -> Layout:

@@ -113,7 +113,7 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
     text = asked or _guess(root, tree, request)
     template = parse_template(text)
     _Sorting(root, template, asked is not None, listing).sort(tree)
-    listing.read_as, listing.places = {"paths": text}, template.places()
+    listing.read_as, listing.places = {"paths": text}, template.places(path.as_posix() for path in tree.files)
     _note_empty_folders(listing, tree, template)
     if request.options.given_splits != "ignore":
         _set_unlabelled_aside(listing)

@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from ...config.data import SplitName
 from ..files.visible import shown
 from ..labels.alike import as_read
-from .class_folders import N_VARIANTS, Layout, by_classes, class_layout, images, mask_tail, named, variants_together
+from .class_folders import (
+    N_VARIANTS,
+    Layout,
+    by_classes,
+    by_things,
+    class_layout,
+    images,
+    mask_tail,
+    named,
+    variants_together,
+)
 from .joined_words import split_and_class_in_one, splits_in_file_names
 from .name_patterns import class_in_names
 from .shape import IMAGE_FOLDERS, Folder, inner, without_masks
@@ -84,10 +94,13 @@ def _by_splits(prefix: str, base: Folder) -> list[Layout]:
     agree = all(part.agrees(train) for part in deep)
     rivals = [kid for kid in beside if {as_read(inside.name) for inside in kid.full()} & train]
     is_beside_clear = are_several or all(_UNLABELLED.search(kid.name) for kid in beside)
+    below = by_things(prefix + _split_fields(deep), [kid for part in deep for kid in part.kids])
     if agree and not rivals and is_beside_clear:
-        return _with_lone_class(prefix, deep, train) or [taken]
+        return _with_lone_class(prefix, deep, train) or [taken, *below]
     together = [variants_together(prefix, kids)] if rivals and agree else []
-    return [taken, *_innermost(prefix, deep), *together, class_layout(prefix, kids)]
+    inside = _innermost(prefix, deep)
+    inside += [layout for layout in below if layout.template not in {other.template for other in inside}]
+    return [taken, *inside, *together, class_layout(prefix, kids)]
 
 
 def _part(folder: Folder, word: SplitWord) -> _Part:

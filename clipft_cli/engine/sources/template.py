@@ -32,6 +32,8 @@ class Template:
     text: str
     fields: frozenset[str]
     forms: tuple[re.Pattern[str], re.Pattern[str]]
+    files_first: bool = False
+    """Whether the first pattern is that of the names of files."""
 
     def down_to(self, name: str) -> re.Pattern[str] | None:
         """The pattern of the folder that field `name` stands in; None where it stands in the name of a file."""
@@ -42,10 +44,12 @@ class Template:
         pieces = [_pattern(token, set(), self.text)[0] for token in _tokens("/".join(parts[:level]), self.text)]
         return _compiled("".join(pieces), self.text)
 
-    def places(self) -> dict[str, str]:
-        """For class, split and group: at which level of folders it stands, or that the file's name holds it."""
+    def places(self, paths: Iterable[str]) -> dict[str, str]:
+        """For class, split and group, as these paths fit: at which level of folders it stands, or that it is in the
+        file's name.
+        """
         parts = _parts(self.text)
-        is_file = _names_a_file(parts[-1])
+        is_file = (self.form(paths) is self.forms[0]) == self.files_first
         found: dict[str, str] = {}
         for level, part in enumerate(parts, start=1):
             place = "the name of the file" if level == len(parts) and is_file else f"folder {level} of the path"
@@ -94,7 +98,7 @@ def parse_template(text: str) -> Template:
     names_files = re.search(r"[*?.]", last)
     folders = _compiled(pattern + "/.+", text)
     files = _compiled(pattern + ("" if names_files else _SUFFIX), text)
-    return Template(text, frozenset(fields), (files, folders) if names_files else (folders, files))
+    return Template(text, frozenset(fields), (files, folders) if names_files else (folders, files), bool(names_files))
 
 
 def _tokens(clean: str, text: str) -> Iterable[str]:

@@ -67,6 +67,25 @@ TREES: dict[str, tuple[str, str]] = {
         "test/p3/a/*2; test/p3/b/*2; train/p1/a/*2; train/p1/b/*2; train/p2/a/*2; train/p2/b/*2",
         "{split:test/p3|train}/{class} | {split}/**/{class}/* | {split}/{group}/{class} | {class}",
     ),
+    "patients with studies that say the class": (
+        "valid/p7/study1_positive/*2; train/p1/study1_positive/*2; train/p2/study1_negative/*2"
+        "; train/p3/study1_negative/*2; train/p3/study2_positive/*2; valid/p9/study1_negative/*3",
+        "{split}/{class} | {split}/**/{class}/* | {split}/{group}/{class}"
+        r" | {split}/{group}/{:study\d+_}{class} | {class}",
+    ),
+    "the same below a part of the body": (
+        "train/elbow/p1/ill/*2; train/elbow/p2/well/*2; train/wrist/p3/ill/*2; train/wrist/p4/well/*2"
+        "; test/elbow/p5/ill/*2; test/wrist/p6/well/*2",
+        "{split}/{class} | {split}/*/{group}/{class}",
+    ),
+    "patients of one class each": (
+        "case 1/benign/*3; case 2/malignant/*3; case 3/benign/*3; case 4/malignant/*2",
+        "{class} | {group}/{class}",
+    ),
+    "a series of classes, each with its cameras": (
+        "c0/cam1/*3; c0/cam2/*3; c1/cam1/*3; c1/cam2/*3; c2/cam1/*3; c2/cam2/*3",
+        "{class}",
+    ),
     "variants inside train": (
         "test/a/*2; test/b/*2; train/augmented/a/*2; train/augmented/b/*2; train/original/a/*2; train/original/b/*2",
         "{split}/{class} | {split}/**/{class}/* | {class}",
