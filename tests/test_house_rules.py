@@ -1,4 +1,4 @@
-"""Workflows, hooks and the release page call make targets that exist; the pages name rooms that are there."""
+"""Workflows, hooks and pages name targets, rooms and modules that exist; tests are found by the names of modules."""
 
 from __future__ import annotations
 
@@ -99,3 +99,39 @@ def links(page: Path) -> list[str]:
 )
 def test_links_lead_somewhere(page):
     assert [link for link in links(page) if not (page.parent / link).exists()] == []
+
+
+SUBJECTS = {
+    "cli/test_facts_commands.py": "info, doctor and cache, which share what they promise",
+    "cli/test_path_options.py": "every path option of every command",
+    "cli/test_permissions.py": "what may not be read or written, by every command",
+    "config/test_reference_snippets.py": "what the reference system's files say",
+    "engine/exports/test_export.py": "what every format of the verb above promises",
+    "engine/exports/test_use_without_torch.py": "exports in a process without torch",
+    "engine/loop/test_balance.py": "one setting in every place that decides",
+    "engine/loop/test_option_pairs.py": "every pair of settings of the loss",
+    "engine/loop/test_saved_state.py": "a step after a resume, whatever the method",
+    "engine/preparation/test_readings_pasted.py": "the commands that readings print",
+    "engine/preparation/test_image_groups.py": "groups from a source to its splits",
+    "engine/sources/test_whole_path.py": "each format from its files to a prediction",
+    "engine/test_prepare_names.py": "names of classes through the whole of prepare",
+    "engine/test_same_precision.py": "the precision of a run in every command",
+    "engine/trackers/test_real_trackers.py": "each tracker by its own client",
+}
+"""Tests of something that is no module, by what they are of."""
+
+
+def test_tests_have_the_names_of_the_modules_that_they_are_of():
+    strays = []
+    for path in (
+        path for room in ("cli", "config", "demo", "engine") for path in (ROOT / "tests" / room).rglob("test_*.py")
+    ):
+        place = path.relative_to(ROOT / "tests")
+        room = ROOT / "clipft_cli" / place.parent
+        name = path.stem.removeprefix("test_").removesuffix("_command")
+        names = {name, name.removeprefix(room.name + "_"), name.removeprefix(room.name.rstrip("s") + "_")}
+        is_of_module = any((room / f"{one}.py").exists() or (room / one).is_dir() or one == room.name for one in names)
+        if not is_of_module and place.as_posix() not in SUBJECTS:
+            strays.append(place.as_posix())
+    assert strays == []
+    assert [name for name in SUBJECTS if not (ROOT / "tests" / name).exists()] == []

@@ -7,7 +7,7 @@ import os
 import pytest
 from pasting import words_of
 
-from clipft_cli.engine.files.visible import quoted, visible
+from clipft_cli.engine.files.visible import display_width, padded, quoted, visible
 
 
 @pytest.mark.skipif(os.name == "nt", reason="bash is needed")
@@ -27,3 +27,8 @@ def test_any_word_is_read_back_by_bash_and_nothing_in_it_is_invisible() -> None:
     command = " ".join(map(quoted, words))
     assert visible(command) == command
     assert words_of(command) == words
+
+
+def test_what_cannot_be_seen_is_written_out():
+    assert visible("a\x1b[2Jb\udcff\u202e") == "a\\x1b[2Jb\\xff\\u202e"
+    assert display_width(padded("犬" * 40, 9)) == 9

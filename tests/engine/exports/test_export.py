@@ -31,7 +31,7 @@ from clipft_cli.engine.images.decode import decode_image
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.errors import CheckpointError, ConfigError, DataError, ModelError
 
-TESTED = tuple(name for name in FORMATS if name != "page")  # whose eight bits have no bound: test_page.py
+TESTED = tuple(name for name in FORMATS if name != "page")  # whose eight bits have no bound: test_page_file.py
 FAMILIES = ("quickgelu", "resnet", "timm-vit", "attention-pool", "convnext", "coca")
 
 REFUSED = {("hf", family) for family in ("resnet", "timm-vit", "attention-pool", "convnext", "coca")}
