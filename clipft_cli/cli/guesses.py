@@ -10,27 +10,6 @@ from typing import Any
 
 from ..errors import ClipftError, ConfigError, NoPermission
 
-MEANT = {
-    "lr": "training.learning_rate",
-    "batch": "data.batch_size",
-    "batch_size": "data.batch_size",
-    "bs": "data.batch_size",
-    "workers": "data.num_workers",
-    "model": "model.name",
-    "arch": "model.name",
-    "weights": "model.pretrained",
-    "rank": "lora.r",
-    "wd": "training.weight_decay",
-    "warmup": "training.warmup_ratio",
-    "amp": "hardware.mixed_precision",
-    "fp16": "hardware.mixed_precision",
-    "bf16": "hardware.mixed_precision",
-    "precision": "hardware.mixed_precision",
-    "threads": "hardware.num_threads",
-    "smoothing": "training.label_smoothing",
-}
-"""Options that other programs have, and the key that means the same here."""
-
 OPTIONS = {"gpu": "--device cuda", "cuda": "--device cuda", "cpu": "--device cpu", "data": "--data-dir DIR"}
 """Options of other programs that are called otherwise here."""
 
@@ -85,7 +64,7 @@ def _key_called(name: str) -> str | None:
     from ..config.reference import find_key
 
     try:
-        return find_key(MEANT.get(name, name)).name
+        return find_key(name).name
     except ConfigError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +87,11 @@ class TrainView:
     def _on_epoch(self, event: EpochDone) -> None:
         record: EpochRecord = event.record
         width = self.screen.err.width if self.screen.err.is_terminal else FULL_WIDTH
+        n_classes = self._plan.n_classes if self._plan is not None else sys.maxsize
         if not self._has_header:
-            self.screen.say(_epoch_header(record, width))
+            self.screen.say(_epoch_header(record, width, n_classes))
             self._has_header = True
-        self.screen.say(_epoch_line(record, event.is_best, width))
+        self.screen.say(_epoch_line(record, event.is_best, width, n_classes))
 
     def _on_step(self, event: StepDone) -> None:
         if not self.screen.is_live or self._plan is None:
@@ -135,16 +137,16 @@ NARROW = 80
 """Columns of a terminal below which a row of the table has no train loss, so that it stays on one line."""
 
 
-def _epoch_header(record: EpochRecord, width: int) -> str:
-    val = " ".join(f"{metric.column:>{_width(metric)}}" for metric, _ in _val_cells(record, width))
+def _epoch_header(record: EpochRecord, width: int, n_classes: int) -> str:
+    val = " ".join(f"{metric.column:>{_width(metric)}}" for metric, _ in _val_cells(record, width, n_classes))
     train = "" if width < NARROW else f" {'train loss':>10}"
     return f"{'epoch':>5}{train} {val}  trains"
 
 
-def _epoch_line(record: EpochRecord, is_best: bool, width: int) -> str:
+def _epoch_line(record: EpochRecord, is_best: bool, width: int, n_classes: int) -> str:
     """One line: what does not fit is left out, in metrics.jsonl it is."""
     train_loss = "-" if record.train_loss is None else f"{record.train_loss:.4f}"
-    val = " ".join(f"{metric.text(value):>{_width(metric)}}" for metric, value in _val_cells(record, width))
+    val = " ".join(f"{metric.text(value):>{_width(metric)}}" for metric, value in _val_cells(record, width, n_classes))
     train = "" if width < NARROW else f" {train_loss:>10}"
     line = f"{record.epoch:>5}{train} {val}  "
     mark = "  best" if is_best else ""
@@ -153,10 +155,11 @@ def _epoch_line(record: EpochRecord, is_best: bool, width: int) -> str:
     return line + trains + mark
 
 
-def _val_cells(record: EpochRecord, width: int) -> list[tuple[Metric, float]]:
+def _val_cells(record: EpochRecord, width: int, n_classes: int) -> list[tuple[Metric, float]]:
     from ..engine.metrics import METRICS
 
-    cells = [(METRICS[name], value) for name, value in record.val.items() if name in METRICS]
+    known = [(METRICS[name], value) for name, value in record.val.items() if name in METRICS]
+    cells = [(metric, value) for metric, value in known if n_classes >= metric.min_classes]
     left = width - ROOM - (6 if width < NARROW else 17)
     while len(cells) > 2 and sum(_width(metric) + 1 for metric, _ in cells) > left:
         cells.pop()
@@ -256,8 +259,9 @@ def _what_to_try(result: TrainResult) -> str:
     settings = f"--set training.learning_rate={result.learning_rate / 3:.1g}"
     longer = f"--set training.num_epochs={2 * result.epochs}"
     as_good = "`clipft train --method linear_probe` gives the same in seconds; " if result.start_kind == "probe" else ""
+    same = f"clipft train --config {quoted(result.run_dir / 'config.yaml')}"
     return (
-        f"to try: a lower rate (`clipft train --method {result.method} {settings}`) or more epochs (`{longer}`);"
+        f"to try: a lower rate (`{same} {settings}`) or more epochs (`{longer}`);"
         f" {as_good}`{compared}` says what is shown"
     )
 

@@ -17,6 +17,7 @@ from .base import Config, may_be_open
 from .file import FileConfig
 from .load import PRESETS_DIR, Resolved, preset_names, yaml_value
 from .source import read_yaml
+from .synonyms import MEANT
 
 C = TypeVar("C", bound=Config)
 
@@ -110,6 +111,7 @@ def _at(values: Mapping[str, Any], dotted: str) -> Any:
 def find_key(name: str) -> Key:
     """The key called `name`, by its dotted name or its end. Raises ConfigError with the ones that are near."""
     keys = all_keys()
+    name = MEANT.get(name.rpartition(".")[2], name) if name not in keys else name
     if name in keys:
         return keys[name]
     ends = [key for key in keys.values() if name in (key.name.rpartition(".")[2], *key.aliases)]

@@ -12,6 +12,7 @@ from .base import Config
 from .file import FileConfig
 from .layers import place_of, slice_at
 from .source import Path_
+from .synonyms import MEANT
 
 
 def where_keys_are_listed() -> str:
@@ -39,11 +40,15 @@ def _problem(path: Path_, details: list[Any], origins: dict[Path_, str]) -> str:
     detail = details[0]
     where = ": ".join((*place_of(path, origins), ".".join(path) or "the file"))
     if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key{near(path[-1], _siblings(path))}"
+        meant = MEANT.get(path[-1])
+        return f"{where}: unknown key" + (f", did you mean {meant}?" if meant else near(path[-1], _siblings(path)))
     texts = [each["msg"].removeprefix("Value error, ").removeprefix("Input should be ") for each in details]
     text = " or ".join(text[0].lower() + text[1:] for text in dict.fromkeys(texts) if text) or "not valid"
     given = detail.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    if detail["type"] == "literal_error" and isinstance(given, str):
+        choices = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+        shown += near(given, choices, or_all=False)
     lead = "should be " if detail["msg"].startswith("Input should be ") else ""
     return f"{where}: {lead}{text}{shown}"
 
@@ -58,9 +63,9 @@ def _siblings(path: Path_) -> list[str]:
     return [*model.model_fields, *model.ALIASES]
 
 
-def near(name: str, known: list[str]) -> str:
-    """What was probably meant, as the end of a sentence; empty where nothing is known."""
+def near(name: str, known: list[str], *, or_all: bool = True) -> str:
+    """What was probably meant, as the end of a sentence, else all that is known; empty where nothing is."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
     if near:
         return ", did you mean " + " or ".join(f"'{n}'" for n in near) + "?"
-    return f"; known here: {', '.join(known)}" if 0 < len(known) <= 30 else ""
+    return f"; known here: {', '.join(known)}" if or_all and 0 < len(known) <= 30 else ""

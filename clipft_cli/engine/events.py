@@ -58,6 +58,7 @@ class Plan:
     num_epochs: int
     total_steps: int
     steps_per_epoch: int
+    n_classes: int
 
 
 @dataclass(frozen=True)

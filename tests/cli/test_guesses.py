@@ -32,6 +32,18 @@ def called(*words: str):
             "--batch-size: no such option",
             "`--set data.batch_size=VALUE`",
         ),
+        (
+            ["train", "--method", "lorra"],
+            "(given: 'lorra'), did you mean 'lora'",
+            "`clipft help config` lists every key",
+        ),
+        (["export", "--to", "onx"], "(given: 'onx'), did you mean 'onnx'?", "`clipft help config`"),
+        (
+            ["train", "--set", "training.lr=1"],
+            "unknown key, did you mean training.learning_rate?",
+            "`clipft help config`",
+        ),
+        (["help", "config.training.epohcs"], "no key is called", "`clipft help config` lists all of them"),
         (["train", "--gpu"], "--gpu: no such option", "it is `--device cuda`"),
         (["train", "--datadir", "x"], "did you mean '--data-dir'", "`clipft train -h` shows how it is called"),
         (["train", "--seed", "x"], "invalid value for '--seed'", "`clipft train -h`"),

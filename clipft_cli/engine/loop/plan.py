@@ -47,13 +47,22 @@ def plan_of(run: Run, material: Material, expected: Expected | None = None) -> P
         num_epochs=config.training.epochs,
         total_steps=run.rates.total_steps,
         steps_per_epoch=run.rates.steps_per_epoch,
+        n_classes=len(material.manifest.classes),
     )
 
 
 def plan_without_loop(material: Material, expected: Expected | None = None) -> Plan:
     """The plan of a method that measures its result and trains by no epochs."""
     told = _expectation(material, expected) if expected is not None else (_advice_fact(material),)
-    return Plan((*_material_facts(material), *told), (), (), num_epochs=0, total_steps=0, steps_per_epoch=0)
+    return Plan(
+        (*_material_facts(material), *told),
+        groups=(),
+        stages=(),
+        num_epochs=0,
+        total_steps=0,
+        steps_per_epoch=0,
+        n_classes=len(material.manifest.classes),
+    )
 
 
 def _material_facts(material: Material) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -247,7 +248,21 @@ class ColumnChoice:
         named = self._asked("label_column", names)
         if named is not None:
             return (named,)
-        return LabelChoice(self, image, names).label()
+        label = LabelChoice(self, image, names).label()
+        self._refuse_twins(label, names)
+        return label
+
+    def _refuse_twins(self, label: Sequence[str], names: Sequence[str]) -> None:
+        """Raises the Question of a header that has the class's name twice, over columns that differ."""
+        first = label[0] if len(label) == 1 else ""
+        twins = [name for name in names if re.fullmatch(rf"{re.escape(first)} \(\d+\)", name)]
+        differing = [name for name in twins if self._texts(name) != self._texts(first)]
+        if differing:
+            what = f"the header has {_short(first)} {len(twins) + 1} times, over columns that differ"
+            raise self._two_ways(what, "label_column", [first, *differing])
+
+    def _texts(self, name: str) -> list[str]:
+        return [_cell_text(cell) for cell in self.table.column(name)]
 
     def _asked_of(self, name: str, names: Sequence[str]) -> str:
         if name not in names:

@@ -54,6 +54,8 @@ def read_delimited(name: str, text: str, is_a_row: Callable[[Sequence[str]], boo
     rows = records[1:] if has_header else records
     if has_header and _has_row_names(header, rows):
         header = ["", *header]
+    if has_header:
+        _check_header(name, header, records[0].line, rows)
     _check_widths(name, len(header), rows, delimiter)
     _check_swallowed(name, lines, len(header), rows, delimiter=delimiter, quote=quote)
     names = distinct(header)
@@ -135,6 +137,22 @@ def _has_row_names(header: Sequence[str], rows: Sequence[_Record]) -> bool:
         and all(cell.isdigit() for cell in firsts)
         and len(set(firsts)) == len(firsts)
     )
+
+
+def _check_header(name: str, header: Sequence[str], line: int, rows: Sequence[_Record]) -> None:
+    """Raises DataError where no line end stands behind the header, so that it holds the first row too."""
+    width = len(rows[0].cells) if rows else 0
+    if width < 2 or len(header) != 2 * width - 1 or any(len(row.cells) != width for row in rows):
+        return
+    joined, rest = header[width - 1], header[width:]
+    known = [{row.cells[at].strip() for row in rows} for at in range(width)]
+    is_like_a_file = _FILE.fullmatch(joined.strip()) and all(map(_FILE.fullmatch, known[0]))
+    if is_like_a_file or all(cell.strip() in known[at] for at, cell in enumerate(rest, start=1)):
+        raise DataError(
+            f"{name}: line {line} holds the header and a row: {len(header)} cells, where all rows have {width}:"
+            f" {shown(joined, 80)}",
+            hint="end the header with a line end before the first row",
+        )
 
 
 def _check_widths(name: str, width: int, rows: Sequence[_Record], delimiter: str) -> None:

@@ -18,7 +18,7 @@ from clipft_cli.engine.labels.names import class_name
 from clipft_cli.engine.sources.listing import Listing
 from clipft_cli.engine.sources.losses import warn_of_losses
 from clipft_cli.engine.sources.tables import list_table
-from clipft_cli.errors import ClipftError, ConfigError, DataError
+from clipft_cli.errors import ClipftError, ConfigError, DataError, Question
 
 N = 12
 LABELS = [("cat", "dog")[i % 2] for i in range(N)]
@@ -323,3 +323,13 @@ def test_a_column_of_yes_and_no_is_known_by_the_names_that_data_sets_give_it() -
     for name in ("is_training_img", "is_train_image", "in_train", "IsTraining"):
         listing = read(lines(f"image,label,{name}", "{f},{l},{x}", [int(i % 3 > 0) for i in range(N)]))
         assert Counter(item.split for item in listing.items) == {"train": 8, "test": 4}, name
+
+
+def test_a_name_that_stands_twice_in_the_header_over_columns_that_differ_is_a_question() -> None:
+    other = [("owl", "fox")[i % 3 == 0] for i in range(N)]
+    with pytest.raises(Question, match="has label 2 times") as asked_for:
+        read(lines("file,label,label", "{f},{l},{x}", other))
+    assert [answer.settings["label_column"] for answer in asked_for.value.answers] == ["label", "label (2)"]
+    table = lines("file,label,label", "{f},{l},{x}", other)
+    assert set(classes(read(table, label_column="label (2)"))) == {"owl", "fox"}
+    assert classes(read(lines("file,label,label", "{f},{l},{l}"))) == PETS

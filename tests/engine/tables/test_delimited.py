@@ -118,3 +118,19 @@ def test_what_csv_writes_is_read_back(labels: list[str], delimiter: str, line_en
     writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end, quoting=quoting)
     writer.writerows([("image", "label"), *((f"{i}.jpg", label) for i, label in enumerate(labels))])
     assert [row.cells for row in read(text.getvalue()).read(("label",))] == [(label,) for label in labels]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path\tlabelimages/0.png\tcat\nimages/1.png\tcat\nimages/2.png\tdog\n",
+        "label\tpathdog\timages/0.png\ncat\timages/1.png\ndog\timages/0.png\n",
+    ],
+)
+def test_a_header_that_runs_into_the_first_row_loses_no_row(text: str) -> None:
+    with pytest.raises(DataError, match="line 1 holds the header and a row: 3 cells, where all rows have 2"):
+        read(text)
+
+
+def test_columns_that_no_row_has_are_no_row() -> None:
+    assert read("image,class,notes\na.png,cat\nb.png,dog\n").names == ("image", "class", "notes")
