@@ -189,6 +189,13 @@ def _decode(data: bytes) -> Image.Image:
         return _upright(as_rgb(loaded), _orientation(image))
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height as the picture is seen, from its header. Raises ImageError for what is no picture."""
+    with _opened(data) as image:
+        is_turned = _orientation(image) >= 5
+        return (image.height, image.width) if is_turned else image.size
+
+
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """The picture's header, of a size that may be decoded; whatever goes wrong in the block is an ImageError."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from PIL import Image
 
-from .decode import read_image_bytes
+from ...errors import DataError
+from .decode import ImageError, read_image_bytes, size_of
 from .transforms import Preprocess
 
 N_LOOKED_AT = 200
@@ -38,7 +36,7 @@ def what_is_cut_off(files: Sequence[Path], preprocess: Preprocess) -> str | None
 
 def _size_of(file: Path) -> tuple[int, int] | None:
     """Width and height as the image is seen, from its header; None where it has none."""
-    with contextlib.suppress(Exception), Image.open(io.BytesIO(read_image_bytes(file))) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5
-        return (image.height, image.width) if turned else image.size
-    return None
+    try:
+        return size_of(read_image_bytes(file))
+    except (ImageError, DataError):  # told of where it is decoded
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -129,3 +130,14 @@ def test_where_the_middle_is_cut_out_nothing_is_different(name, how):
     for step in augmentation.steps:
         array = step(array, draws)
     assert np.array_equal(pixels, array.transpose(2, 0, 1))
+
+
+def test_damaged_metadata_is_no_remark_of_a_library(tmp_path, recwarn):
+    file = tmp_path / "wide.jpg"
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    too_long = struct.pack("<HHII", 0x010F, 2, 5000, 38)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + too_long + orientation + bytes(4)
+    Image.new("RGB", (60, 160)).save(file, exif=exif)
+    told = what_is_cut_off([file], PLAIN)
+    assert "160 x 60" in str(told)
+    assert [str(warning.message) for warning in recwarn.list] == []
