@@ -166,7 +166,7 @@ def _with_groups(
         and target.kind.content(config.prepare) is None
         and not is_test_only(config.prepare.split)
     ):
-        suggest_groups(pictures, config, target.kind.is_folder, warnings)
+        suggest_groups(pictures, config, listing.read_as.get("paths") if target.kind.is_folder else None, warnings)
     if bursts:
         listing.notes.append(
             f"{len({i for pair in bursts for i in pair}):,} images of bursts are kept with their burst"

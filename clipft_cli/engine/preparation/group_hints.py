@@ -9,8 +9,8 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 
 from ...config.prepare import PrepareConfig
 from ..files.visible import shown
@@ -33,19 +33,23 @@ _AS_FIELDS = (
 _SHARE = 0.5
 """Of all images: so many must share the start of their name with others for it to mean something."""
 _BURST_SHARE = 0.2
+_DATE = re.compile(r"(19|20)\d\d([ ._-]?\d\d){0,2}([ T._-].*)?|\d\d?[ ._-]\d\d?[ ._-](19|20)\d\d")
 _COLUMN = "a column that says so, and --group-column, keep each in one split"
 _GroupOf = Callable[[Picture], str | None]
 
 
-def suggest_groups(pictures: Sequence[Picture], config: PrepareConfig, is_folder: bool, warnings: list[str]) -> None:
-    """Warn where images seem to belong together and nothing keeps them in one split."""
-    by_folder = _found(pictures, _inner_folder)
-    if by_folder and is_folder:
-        if (said := _of_given_splits(pictures, _inner_folder)) is not None:
+def suggest_groups(pictures: Sequence[Picture], config: PrepareConfig, layout: str | None, warnings: list[str]) -> None:
+    """Warn where images seem to belong together and nothing keeps them in one split.
+
+    `layout` is the --paths template that the images of folders were read by; None for any other source.
+    """
+    if layout is not None and (level := _group_level(pictures, layout)) is not None:
+        by_folder = _found(pictures, level.name_of)
+        if (said := _of_given_splits(pictures, level.name_of)) is not None:
             warnings.append(
                 f"the images of a class lie in folders of their own ({len(by_folder):,} folders, such as"
                 f" {shown(by_folder[0], 60)}){said}. If each holds one patient, clip or product,"
-                f" {_keeps(config, _template(pictures, '{group}/*'))}"
+                f" {_keeps(config, _template(layout, level.end))}"
             )
         return
     for form, fields in zip(_FORMS, _AS_FIELDS, strict=True):
@@ -55,7 +59,9 @@ def suggest_groups(pictures: Sequence[Picture], config: PrepareConfig, is_folder
             continue
         if (said := _of_given_splits(pictures, start)) is not None:
             way = (
-                _keeps(config, _template(pictures, _name_template(pictures, form) or fields)) if is_folder else _COLUMN
+                _COLUMN
+                if layout is None
+                else _keeps(config, _template(layout, _name_template(pictures, form) or fields))
             )
             warnings.append(
                 f"file names share numbered starts ({len(by_name):,} of them, such as '{shown(by_name[0], 60)}'){said}."
@@ -69,10 +75,41 @@ def _keeps(config: PrepareConfig, template: str) -> str:
     return f"`{same_again(config, '--paths', template)}` keeps each in one split"
 
 
-def _inner_folder(picture: Picture) -> str | None:
-    """The folders between the class and the file."""
-    parts = PurePosixPath(picture.item.name).parts
-    return "/".join(parts[-2:-1]) if len(parts) > 2 and parts[-2] != picture.item.label else None
+@dataclass(frozen=True)
+class _Level:
+    """The folders at one depth below the class: `passed` others lie between, and `below` says whether more follow."""
+
+    depth: int
+    passed: int
+    below: bool
+
+    def name_of(self, picture: Picture) -> str | None:
+        parts = picture.item.name.split("/")
+        return parts[self.depth] if len(parts) > self.depth + 1 else None
+
+    @property
+    def end(self) -> str:
+        return "*/" * self.passed + "{group}/" + ("**/*" if self.below else "*")
+
+
+def _group_level(pictures: Sequence[Picture], layout: str) -> _Level | None:
+    """The folders between the class and the file that seem to be one thing each; None where there are none.
+
+    `ill/patient 3/left` has patients, not sides, and `benign/adenosis/case 12/40X` has cases: the outermost folders
+    with numbers in their names that are no dates, else the innermost ones.
+    """
+    first = len(layout.split("/")) if layout.endswith("{class}") and "**" not in layout else None
+    if first is None:
+        return None
+    last = max(picture.item.name.count("/") for picture in pictures)
+    levels = [_Level(depth, depth - first, depth + 1 < last) for depth in range(first, last)]
+    found = [level for level in levels if _found(pictures, level.name_of)]
+    names = {level: {name for picture in pictures if (name := level.name_of(picture))} for level in found}
+    lasting = [level for level in found if not all(map(_DATE.fullmatch, names[level]))] or found
+    numbered = [
+        level for level in lasting if 2 * sum(bool(re.search(r"\d", name)) for name in names[level]) > len(names[level])
+    ]
+    return next(iter(numbered or reversed(lasting)), None)
 
 
 def _name_start(form: re.Pattern[str], picture: Picture) -> str | None:
@@ -112,10 +149,10 @@ def _of_given_splits(pictures: Sequence[Picture], group_of: _GroupOf) -> str | N
     return "" if any(picture.item.split is None for picture in pictures) else None
 
 
-def _template(pictures: Sequence[Picture], end: str) -> str:
-    """--paths for folders of classes, below splits or not, which ends so."""
-    has_splits = any(picture.item.split is not None for picture in pictures)
-    return ("{split}/{class}/" if has_splits else "{class}/") + end
+def _template(layout: str, end: str) -> str:
+    """--paths for the folders of classes of this layout, with another end."""
+    lead, found, _end = layout.partition("{class}")
+    return f"{lead}{found}/{end}"
 
 
 def _name_template(pictures: Sequence[Picture], form: re.Pattern[str]) -> str:

@@ -65,7 +65,9 @@ def group_note(pictures: Sequence[Picture]) -> str:
         if picture.item.group is not None:
             sizes[picture.item.group] += 1
     alone = len(pictures) - sum(sizes.values())
-    text = f"{len(sizes):,} groups of {min(sizes.values())} to {max(sizes.values())} images, each in one split"
+    fewest, most = min(sizes.values()), max(sizes.values())
+    size = f"{fewest} images" if fewest == most > 1 else f"{fewest} to {most} images"
+    text = f"{len(sizes):,} groups of {size}, each in one split"
     return text + (f"; {alone:,} images are in no group" if alone else "")
 
 

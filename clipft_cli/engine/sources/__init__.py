@@ -48,6 +48,8 @@ _WAYS = {
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV"),
     **dict.fromkeys((".7z", ".rar"), "unpack it, then give clipft the folder"),
     **dict.fromkeys((".gz", ".bz2", ".xz"), "unpack it, then give clipft the file"),
+    ".json": 'clipft reads {"a.jpg": "cat"}, [{"image": "a.jpg", "label": "cat"}] and the formats named here',
+    **dict.fromkeys((".txt", ".lst", ".list"), "write lines `a.jpg cat`, or a first line `image,label` above columns"),
     **dict.fromkeys((".pkl", ".pickle"), "a pickle may run programs and is not opened: save a table as CSV"),
 }
 """The way out of files that are often given, by their suffix."""

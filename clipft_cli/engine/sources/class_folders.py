@@ -37,8 +37,8 @@ def by_classes(prefix: str, base: Folder) -> list[Layout]:
         return []
     plain = class_layout(prefix, kids)
     if len(kids) == 1 and not kids[0].full() and (pattern := class_in_names(kids[0].images)):
-        in_names = f"{prefix}{literal(kids[0].name)}/{pattern}"
-        return [Layout(in_names, f"the names of files in {shown(kids[0].name, 40)} begin with classes", False), plain]
+        in_names = f"{prefix}{literal(kids[0].name)}/{pattern.template}"
+        return [Layout(in_names, f"the names of files in {shown(kids[0].name, 40)} {pattern.words}", False), plain]
     deep = [kid for kid in kids if not kid.images and len(kid.full()) > 1]
     if len(deep) == len(kids) > 1 and _share(deep):
         single = [
@@ -93,21 +93,28 @@ def _by_folders_inside(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
 
     `animals/cats` and `vehicles/cars` are, `ill/patient 3` is not: the names of a series are no classes.
     """
-    levels, inside = [], list(kids)
+    levels, inside, depth = {}, list(kids), 0
     while all(not kid.images and kid.full() for kid in inside):
         below = [folder for kid in inside for folder in without_masks(kid.full())]
-        if len(below) <= len(inside) or not _are_words(folder.name for folder in below):
+        is_one_each = len(below) == len(inside)  # such as `SOB` in `benign/SOB/adenosis`: a step on the way
+        if not is_one_each and not _are_words(folder.name for folder in below):
             break
-        inside = below
-        levels.append(inside)
+        inside, depth = below, depth + 1
+        if not is_one_each:
+            levels[depth] = inside
     if not levels:
         return []
     layouts = [
         Layout(prefix + "*/" * depth + "{class}" + mask_tail(folders), f"classes are {named(f.name for f in folders)}")
-        for depth, folders in enumerate(levels, start=1)
+        for depth, folders in levels.items()
     ]
-    words = f"classes are {named(kid.name for kid in kids)}, and images of one folder inside belong together"
-    return [*layouts, Layout(prefix + "{class}/{group}", words)]
+    things = [folder for kid in inside for folder in kid.full() if not kid.images]
+    numbered = [folder for folder in things if re.search(r"\d", folder.name)]
+    is_of_things = len(things) > len(inside) and 2 * len(numbered) > len(things)
+    between = depth if is_of_things else min(levels) - 1
+    one = f"one of {named(folder.name for folder in things)}" if is_of_things else "one folder inside"
+    words = f"classes are {named(kid.name for kid in kids)}, and images of {one} belong together"
+    return [*layouts, Layout(f"{prefix}{{class}}/{'*/' * between}{{group}}", words)]
 
 
 def _are_words(names: Iterable[str]) -> bool:

@@ -285,6 +285,9 @@ class LabelChoice:
                 return (self._of_one_meaning(called),)
         if marks := self._marks():
             return marks
+        ending = [name for name in self.names if _ends_as_a_class(name) and any(self.texts(name))]
+        if ending:
+            return (self._of_one_meaning(ending),)
         likely = [name for name in self.names if self._divides(name)]
         if not likely and len(self.names) == 1:
             likely = list(self.names)
@@ -344,8 +347,10 @@ class LabelChoice:
         return marks if sum(sums) >= len(sums) // 2 else ()
 
     def _is_mark(self, name: str) -> bool:
-        found = {mark(text) for text in self.texts(name)}
-        return bool(found) and None not in found
+        texts = set(self.texts(name))
+        if texts <= {"1", "-1"}:  # as CelebA writes yes and no; beside a 0, a -1 means that nobody is sure
+            return bool(texts)
+        return None not in map(mark, texts)
 
     def _folders_divide(self) -> bool:
         cells = [
@@ -353,6 +358,12 @@ class LabelChoice:
         ]
         folders = [cell.replace("\\", "/").rpartition("/")[0] for cell in cells]
         return len(set(folders)) > 1 and all(folders)
+
+
+def _ends_as_a_class(name: str) -> bool:
+    """Whether the last word of a name is one for a class: `Finding Labels`, `dog_breed`."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    return len(words) > 1 and is_called(words[-1], LABEL)
 
 
 def _is_whole(number: str) -> bool:

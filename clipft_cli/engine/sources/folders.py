@@ -231,8 +231,8 @@ def _no_classes(root: Path, tree: Tree, request: SourceRequest) -> DataError:
     if loose and (pattern := class_in_names(loose)):
         return Question(
             f"{root}: {len(loose)} files, but no class folders",
-            [Answer("the names of the files begin with classes", {"paths": pattern})],
-            [request.again("--paths", pattern)],
+            [Answer(f"the names of the files {pattern.words}", {"paths": pattern.template})],
+            [request.again("--paths", pattern.template)],
         )
     if loose:
         return DataError(f"{root}: {len(loose)} files, but no class folders", hint=layout)

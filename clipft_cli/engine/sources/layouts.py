@@ -210,8 +210,8 @@ def _flat_splits(prefix: str, parts: Sequence[_Part], beside: Sequence[Folder]) 
     layouts = [Layout(prefix + "{class}", f"classes are the folders {named(kid.name for kid in folders)}", False)]
     patterns = [pattern for part in parts if (pattern := class_in_names(part.folder.images))]
     if patterns:
-        words = f"{named(part.folder.name for part in parts)} are splits, file names begin with classes"
-        layouts.insert(0, Layout(prefix + "{split}/" + patterns[0], words, False))
+        words = f"{named(part.folder.name for part in parts)} are splits, file names {patterns[0].words}"
+        layouts.insert(0, Layout(prefix + "{split}/" + patterns[0].template, words, False))
     return layouts
 
 

@@ -51,7 +51,7 @@ class MeasureOptions(PrepareOptions):
 
 
 def same_again(config: PrepareConfig, *more: str) -> str:
-    """The command with all that was asked for, from options and file, and `more`; quoted for a shell.
+    """The command with all that was asked for, from options and file, and `more`, which replaces; quoted for a shell.
 
     `clipft prepare`, or `clipft evaluate` where that reads the images: then `more` are options that both take.
     """
@@ -61,7 +61,10 @@ def same_again(config: PrepareConfig, *more: str) -> str:
     words = ["clipft", "prepare", *([options.source] if options.source else [])]
     values = options.model_dump(mode="json", exclude={"source"})
     defaults = type(options)().model_dump(mode="json")
-    for key in (key for key in values if key in options.model_fields_set and values[key] != defaults[key]):
+    is_many = {key for key, value in defaults.items() if isinstance(value, list)}
+    replaced = {key for key in values if key not in is_many and "--" + key.replace("_", "-") in more}
+    asked = [key for key in values if key in options.model_fields_set and values[key] != defaults[key]]
+    for key in (key for key in asked if key not in replaced):
         words += _flag(key, values[key]) if key in FLAGS else _set(f"prepare.{key}", values[key])
     if config.seed:
         words += ["--seed", str(config.seed)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from .source import SourceRequest
 
 _JOINERS = "|;,+&/ "
 """What people write between the classes of one image."""
+_STRONG = "|;"
+"""Those that hardly stand in the name of one class."""
 _FEW = 0.05
 """Of the images: so many with two classes are mistakes, which are left out one by one."""
 _N_NAMED = 12
@@ -33,10 +36,8 @@ def _refuse_joined(listing: Listing, request: SourceRequest) -> None:
     for joiner in _JOINERS:
         joined = [
             label
-            for label in counts
-            if len(parts := [part for part in label.split(joiner) if part.strip()]) > 1
-            and all(part.strip() in counts for part in parts)
-            and not any(fnmatch(label.casefold(), glob.casefold()) for glob in left_out)
+            for label in _joined(counts, joiner)
+            if not any(fnmatch(label.casefold(), glob.casefold()) for glob in left_out)
         ]
         if not joined:
             continue
@@ -46,10 +47,32 @@ def _refuse_joined(listing: Listing, request: SourceRequest) -> None:
         words = [word for label in excluded for word in ("--exclude", label)]
         raise DataError(
             f"{listing.description}: {sum(counts[label] for label in joined):,} images have several classes, such"
-            f" as '{shown(joined[0], 60)}', whose parts are classes themselves",
+            f" as '{shown(joined[0], 60)}', whose parts are classes of other images",
             hint=f"`{request.again(*words)}` leaves them out;"
             f" `{request.again('--merge', 'none')}` takes each as a class of its own",
         )
+
+
+def _joined(labels: Collection[str], joiner: str) -> list[str]:
+    """The labels that are several classes with `joiner` between them.
+
+    Each part is a class of other images; between bars and semicolons one such part is enough, or one that stands now
+    in front and now behind. `Passer|domesticus` and `Passer|montanus` are neither.
+    """
+    parts_of = {
+        label: parts
+        for label in labels
+        if len(parts := [part.strip() for part in label.split(joiner) if part.strip()]) > 1
+    }
+    if joiner not in _STRONG:
+        return [label for label, parts in parts_of.items() if all(part in labels for part in parts)]
+    places: dict[str, set[int]] = defaultdict(set)
+    for parts in parts_of.values():
+        for place, part in enumerate(parts):
+            places[part].add(place)
+    return [
+        label for label, parts in parts_of.items() if any(part in labels or len(places[part]) > 1 for part in parts)
+    ]
 
 
 def _refuse_rows(listing: Listing) -> None:

@@ -111,12 +111,25 @@ def test_file_names_with_numbered_starts_are_asked_about_with_the_template(name:
     assert f"--paths '{template}'" in warned
 
 
-def test_folders_within_a_class_are_asked_about() -> None:
-    for label, g, i in itertools.product("ab", range(3), range(4)):
-        picture(Path("set") / label / f"patient {label}{g}" / f"{i}.png")
-    warned = " ".join(prepare(config(source="set")).warnings)
+@pytest.mark.parametrize(
+    ("place", "template"),
+    [
+        ("patient {label}{g}", "{class}/{group}/*"),
+        ("patient {label}{g}/{side}", "{class}/{group}/**/*"),
+        ("{side}/patient {label}{g}", "{class}/*/{group}/*"),
+        ("name {label}{word}/2024-0{g}-0{i}", "{class}/{group}/**/*"),
+    ],
+)
+def test_folders_within_a_class_are_asked_about(place: str, template: str) -> None:
+    for label, g, i, side in itertools.product("ab", (1, 2, 3), (1, 2, 3, 4), ("left", "right")):
+        named = place.format(label=label, g=g, i=i, side=side, word=("", "one", "two", "three")[g])
+        picture(Path("set") / label / named / f"{i}{side}.png")
+    warned = " ".join(prepare(config(source="set", paths="{class}")).warnings)
     assert "the images of a class lie in folders of their own (6 folders" in warned
-    assert "--paths '{class}/{group}/*'" in warned
+    assert warned.count("--paths") == 1
+    assert f"--paths '{template}'" in warned
+    again = prepare(config(source="set", paths=template, output_dir="again"))
+    assert any("6 groups of 8 images, each in one split" in note for note in again.notes)
 
 
 @pytest.mark.parametrize(

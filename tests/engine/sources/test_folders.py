@@ -170,3 +170,32 @@ def test_one_folder_of_images_whose_names_begin_with_classes_is_asked_about(tmp_
     assert caught.value.answers[0].words == "the names of files in images begin with classes"
     found = read(tmp_path, paths=str(caught.value.answers[0].settings["paths"]))
     assert counts(found) == {(None, "Bengal"): 6, (None, "great_pyrenees"): 6}
+
+
+def test_split_folders_of_files_whose_names_end_with_classes_are_asked_about(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for seed, label in enumerate(("sea", "hill") * 6):
+            save_picture(tmp_path / split / f"{seed}_{label}.png", seed)
+    with pytest.raises(Question) as caught:
+        read(tmp_path)
+    assert caught.value.answers[0].words == "test, train are splits, file names end with classes"
+    found = read(tmp_path, paths=str(caught.value.answers[0].settings["paths"]))
+    assert counts(found) == {(split, label): 6 for split in ("train", "test") for label in ("sea", "hill")}
+
+
+def test_a_step_of_one_folder_each_is_passed_on_the_way_to_classes_and_patients(tmp_path: Path) -> None:
+    kinds = {"benign": ("adenosis", "fibroma"), "malignant": ("ductal", "lobular")}
+    places = [
+        f"{top}/all/{kind}/case_{n}/{zoom}X" for top in kinds for kind in kinds[top] for n in (1, 2) for zoom in (4, 8)
+    ]
+    for seed, place in enumerate(places):
+        save_picture(tmp_path / place / f"{seed}.png", seed)
+    with pytest.raises(Question) as caught:
+        read(tmp_path)
+    asked = {str(answer.settings["paths"]): answer.words for answer in caught.value.answers}
+    assert list(asked) == ["{class}", "*/*/{class}", "{class}/*/*/{group}"]
+    assert asked["{class}/*/*/{group}"].endswith("images of one of case_1, case_2 belong together")
+    assert {label for _, label in counts(read(tmp_path, paths="*/*/{class}"))} == {
+        *kinds["benign"],
+        *kinds["malignant"],
+    }

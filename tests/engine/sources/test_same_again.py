@@ -31,3 +31,11 @@ def test_what_was_asked_for_is_all_there_and_quoted() -> None:
     assert "--in-place" in words
     again = load_config(PrepareConfig, None, [words[words.index("--set") + 1]])
     assert again.prepare.near_duplicate_distance == 3
+
+
+def test_an_option_that_is_changed_stands_once_and_one_that_adds_stays() -> None:
+    config = PrepareConfig.model_validate({"prepare": {"source": "x", "paths": "{class}", "exclude": ["a"]}})
+    words = shlex.split(same_again(config, "--paths", "{class}/{group}/*", "--exclude", "b"))
+    assert words.count("--paths") == 1
+    assert words[words.index("--paths") + 1] == "{class}/{group}/*"
+    assert [words[i + 1] for i, word in enumerate(words) if word == "--exclude"] == ["a", "b"]

@@ -58,6 +58,7 @@ AS_PEOPLE_WRITE = {
     "plain": lines("image,label", "{f},{l}"),
     "plural and blanks": lines("class id,File Paths,Labels,data set", "{l},{f},{l},train"),
     "kaggle": lines("id,breed", "{i},{l}"),
+    "a last word": lines("Image Index,Finding Labels,Patient Number", "{i},{l},p{x}", [i // 2 for i in range(N)]),
     "capitals": lines("FILENAME,Category_Name", "{f},{l}"),
     "upper ids": lines("Image_ID,Target", "{i},{l}"),
     "pandas index": lines(",image,label", "{i},{f},{l}"),
@@ -162,7 +163,7 @@ def test_a_column_that_is_no_split_is_said_and_can_be_switched_off() -> None:
     assert not any("'set'" in note for note in read(text, split_column="none").notes)
     with pytest.raises(DataError) as error:
         read(text, split_column="set")
-    assert "`clipft prepare t.csv --split-column set --split-column none`" in (error.value.hint or "")
+    assert "`clipft prepare t.csv --split-column none`" in (error.value.hint or "")
 
 
 def test_a_file_that_lies_in_several_folders_is_the_one_in_the_folder_of_its_class_or_column() -> None:
@@ -198,6 +199,9 @@ TWO_READINGS = {
     "two unknown": (lines("image,a,b", "{f},{l},{x}", [i // 3 for i in range(N)]), "--label-column a"),
     "several one-hot": (lines("image,cat,dog", "{f},{x}", ["1,1"] + ["0,1"] * (N - 1)), "--label-column"),
     "joined": (lines("image,label", "{f},{x}", ["a|b", *"ab" * 5, "a"]), "--exclude '*|*'"),
+    "joined with a part": (lines("image,label", "{f},{x}", ["a|c", *"ab" * 5, "a"]), "--exclude '*|*'"),
+    "joined either way": (lines("image,Finding Labels", "{f},{x}", ["a|c", "c|d"] * (N // 2)), "--exclude '*|*'"),
+    "of yes and no": (lines("image,cat,dog", "{f},{x}", ["1,1"] + ["-1,1"] * (N - 1)), "more than one class"),
     "joined by a blank": (lines("image,label", "{f},{x}", ["a b", *"ab" * 5, "a"]), "--exclude '* *'"),
     "a row a class": (lines("image,label", "{f},{l}") + lines("", "{f},fox"), "one row for each"),
     "a list": (lines("image,label", "{f},\"['{l}', 'x']\""), "one class an image"),
@@ -333,3 +337,8 @@ def test_a_name_that_stands_twice_in_the_header_over_columns_that_differ_is_a_qu
     table = lines("file,label,label", "{f},{l},{x}", other)
     assert set(classes(read(table, label_column="label (2)"))) == {"owl", "fox"}
     assert classes(read(lines("file,label,label", "{f},{l},{l}"))) == PETS
+
+
+def test_names_with_a_bar_whose_parts_keep_their_place_are_classes() -> None:
+    listing = read(lines("image,label", "{f},{x}", ["passer|domesticus", "passer|montanus"] * (N // 2)))
+    assert classes(listing) == {"passer|domesticus": 6, "passer|montanus": 6}

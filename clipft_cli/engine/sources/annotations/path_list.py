@@ -11,7 +11,7 @@ from ...files.regular import regular_text
 from ...files.visible import shown
 from ...tables.delimited import read_delimited
 from ...tables.read import read_text
-from ...tables.table import Table
+from ...tables.table import Table, of_rows
 from ..column_words import IMAGE, LABEL, is_called
 from .format import Format, Row, images_with_classes
 
@@ -39,6 +39,8 @@ def _evidence(path: Path) -> str:
         return ""
     if lines and _form(lines):
         return f"the lines of {path.name} are paths of images with a class"
+    if _attribute_names(lines):
+        return f"{path.name} has the number of its images, names of columns, and a line for each image, as CelebA"
     # a comment that says what the columns are is no line of the table: its first row would be taken for the header
     is_table = bool(lines) and not lines[0].lstrip().startswith("#") and _is_header(lines[0])
     return f"the first line of {path.name} names columns of images and classes" if is_table else ""
@@ -47,6 +49,18 @@ def _evidence(path: Path) -> str:
 def _is_header(line: str) -> bool:
     cells = re.split(r"[,;\t|]|\s+", line.strip())
     return any(is_called(cell, IMAGE) for cell in cells) and any(is_called(cell, LABEL) for cell in cells)
+
+
+def _attribute_names(lines: Sequence[str]) -> list[str]:
+    """The names of the columns behind that of the image, where lines are as CelebA's; else empty.
+
+    The first line is the number of images, the second the names, and each other an image and a cell for each name.
+    """
+    if len(lines) < 3 or not lines[0].strip().isdigit():
+        return []
+    names, rows = lines[1].split(), [line.split() for line in lines[2:]]
+    are_images = all(Path(row[0]).suffix.lower() in image_suffixes() for row in rows)
+    return names if names and are_images and all(len(row) == len(names) + 1 for row in rows) else []
 
 
 def _form(lines: Sequence[str]) -> re.Pattern[str] | None:
@@ -62,6 +76,10 @@ def _table(path: Path, encoding: str | None) -> Table:
     text, note = read_text(path, encoding)
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
     form = _form([line for _, line in lines[:_N_PROBED]])
+    if form is None and (names := _attribute_names([line for _, line in lines])):
+        return of_rows(
+            ("image", *names), [(f"line {n}", line.split()) for n, line in lines[2:]], notes=[note] if note else []
+        )
     if form is None:
         table = read_delimited(str(path), text, lambda cells: False)
         table.notes += [note] if note else []

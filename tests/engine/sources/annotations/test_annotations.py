@@ -148,6 +148,27 @@ def pandas_records(labels: Labels) -> str:
     return written("rows.json", [{"file_name": name, "label": labels[i][0]} for i, name in enumerate(FILES)])
 
 
+def map_of_images(labels: Labels) -> str:
+    return written("map.json", {f"images/{name}": labels[i][0] for i, name in enumerate(FILES)})
+
+
+def map_of_objects(labels: Labels) -> str:
+    return written("map.json", {name: {"label": labels[i][0], "width": 4} for i, name in enumerate(FILES)})
+
+
+def map_of_classes(labels: Labels) -> str:
+    names = ("cat", "dog")
+    return written("map.json", {name: [file for i, file in enumerate(FILES) if labels[i] == [name]] for name in names})
+
+
+def attributes(labels: Labels) -> str:
+    rows = [
+        f"{name} {1 if labels[i] == ['cat'] else -1}  {1 if labels[i] == ['dog'] else -1}"
+        for i, name in enumerate(FILES)
+    ]
+    return written("list_attr.txt", "\n".join([str(N), "cat dog", *rows]))
+
+
 WRITERS: dict[str, tuple[str, Callable[[Labels], str]]] = {
     "coco": ("coco", coco),
     "label-studio": ("label-studio", label_studio),
@@ -160,6 +181,10 @@ WRITERS: dict[str, tuple[str, Callable[[Labels], str]]] = {
     "label-first": ("path-list", label_first),
     "table-of-text": ("path-list", table_of_text),
     "json-table": ("json-table", pandas_records),
+    "map-of-images": ("json-map", map_of_images),
+    "map-of-objects": ("json-map", map_of_objects),
+    "map-of-classes": ("json-map", map_of_classes),
+    "attributes": ("path-list", attributes),
 }
 
 
@@ -253,3 +278,25 @@ def test_a_folder_with_one_file_a_split_keeps_the_splits() -> None:
 def test_a_comment_that_names_the_columns_is_no_header_of_a_list() -> None:
     written("images/list.txt", "#Image CLASS-ID\n# 1: cat\n" + "".join(f"{i:03d} {i % 2}\n" for i in range(N)))
     assert not FORMATS["path-list"].evidence(Path("images/list.txt"))
+
+
+def test_an_image_that_stands_twice_in_a_json_object_is_seen_twice() -> None:
+    rows = ", ".join(f'"images/{name}": "{ONE_EACH[i][0]}"' for i, name in enumerate(FILES))
+    with pytest.raises(DataError, match=r"images have several classes, such as images/000.jpg: cat, dog"):
+        read(written("map.json", f'{{{rows}, "images/{FILES[0]}": "dog"}}'))
+    with pytest.raises(DataError, match="an object in it has a key twice"):
+        read(written("map.json", f'{{"images/{FILES[0]}": {{"label": "cat", "label": "dog"}}}}'))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "way"),
+    [
+        ("splits.json", {"train": FILES[:6], "test": FILES[6:]}, '{"a.jpg": "cat"}'),
+        ("other.json", {"cat": 1}, '{"a.jpg": "cat"}'),
+        ("list.txt", "Abyssinian_100 1 1 1\nbeagle_4 2 2 1", "write lines `a.jpg cat`"),
+    ],
+)
+def test_a_file_that_says_no_classes_of_images_is_refused_with_what_would(name: str, content: object, way: str) -> None:
+    with pytest.raises(DataError) as error:
+        source_of(written(name, content))
+    assert way in str(error.value.hint)
