@@ -169,9 +169,12 @@ def open_sink(screen: Screen, options: PredictOptions) -> Iterator[ViewSink]:
 
 def show_outcome(screen: Screen, options: PredictOptions, summary: PredictSummary) -> None:
     """Timing, what was skipped, where the file lies. Raises ClipftError where images failed."""
+    from ..engine.files.amounts import count
+
     if summary.skipped:
         listed = ", ".join(f"{_visible(suffix)}: {n}" for suffix, n in summary.skipped.most_common(5))
-        screen.say(f"{summary.skipped.total()} files in folders are no images, skipped ({listed})")
+        lead = count(summary.skipped.total(), "file in folders is no image", "files in folders are no images")
+        screen.say(f"{lead}, skipped ({listed})")
     if summary.seconds:
         n_done = summary.n_images - summary.n_failed
         screen.say(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _MAX_ROWS = 30
 _NAME_CELLS = 23
+_SAID_IMBALANCE = 1.05
 
 
 class PrepareView:
@@ -88,7 +89,10 @@ def show_prepared(console: Console, result: PrepareResult) -> None:
     for note in result.notes:
         print_prose(console, note)
     console.print(_class_table(result))
-    print_prose(console, f"imbalance: the largest class has {result.imbalance:.1f} times the images of the smallest")
+    if result.imbalance >= _SAID_IMBALANCE:
+        print_prose(
+            console, f"imbalance: the largest class has {result.imbalance:.1f} times the images of the smallest"
+        )
     if result.sizes is not None:
         sizes = (result.sizes.smallest, result.sizes.median, result.sizes.largest)
         print_prose(

@@ -15,13 +15,14 @@ _MAX_CLASSES = 12
 
 
 def _tree(reading: Reading) -> Tree:
+    from ..engine.files.amounts import count
     from ..engine.files.visible import visible
 
     tree = Tree(Text(f"read as {reading.kind}: {reading.evidence}"))
     for role in ("split", "group"):
         tree.add(Text(f"{role}s: {_role(reading, role)}"))
     place = reading.places.get("class")
-    head = f"{len(reading.classes):,} classes" + (f", {place}" if place else "")
+    head = count(len(reading.classes), "class", "classes") + (f", {place}" if place else "")
     classes = tree.add(Text(head))
     for read in reading.classes[:_MAX_CLASSES]:
         classes.add(Text(f"{visible(read.name)}: {read.total:,} ({visible(read.example)})"))

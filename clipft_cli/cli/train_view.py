@@ -207,7 +207,7 @@ def _alike(groups: Sequence[Group]) -> list[tuple[str, str, str, str]]:
 
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: what was kept and whose merit that is, where it lies, what to type next."""
-    from ..engine.files.amounts import duration
+    from ..engine.files.amounts import count, duration
     from ..engine.files.visible import quoted
 
     print_prose(out, _outcome(result))
@@ -215,14 +215,14 @@ def show_trained(out: Console, result: TrainResult) -> None:
         early = ", stopped early" if result.stopped_early else ""
         print_prose(
             out,
-            f"kept: {result.kept.words}; {result.epochs} epochs in {duration(result.train_seconds)}{early},"
+            f"kept: {result.kept.words}; {count(result.epochs, 'epoch')} in {duration(result.train_seconds)}{early},"
             f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
             f" peak memory {result.peak_memory_gib:.1f} GiB",
         )
         if result.kept.is_start:
             print_prose(out, _what_to_try(result))
     if result.bad_images:
-        out.print(f"{result.bad_images} images could not be read: see {result.run_dir / 'problems.csv'}")
+        out.print(f"{count(result.bad_images, 'image')} could not be read: see {result.run_dir / 'problems.csv'}")
     out.print(f"saved: {result.run_dir / result.checkpoint.name}", soft_wrap=True)
     if result.epochs:
         out.print(f"curves: tensorboard --logdir {quoted(result.run_dir.parent)}", soft_wrap=True)

@@ -40,17 +40,27 @@ def _problem(path: Path_, details: list[Any], origins: dict[Path_, str]) -> str:
     detail = details[0]
     where = ": ".join((*place_of(path, origins), ".".join(path) or "the file"))
     if detail["type"] == "extra_forbidden":
-        meant = MEANT.get(path[-1])
+        meant = MEANT.get(path[-1]) or " or ".join(_named(path[-1], FileConfig))
         return f"{where}: unknown key" + (f", did you mean {meant}?" if meant else near(path[-1], _siblings(path)))
     texts = [each["msg"].removeprefix("Value error, ").removeprefix("Input should be ") for each in details]
+    texts = ["a path" if detail["type"] == "path_type" else text for detail, text in zip(details, texts, strict=True)]
     text = " or ".join(text[0].lower() + text[1:] for text in dict.fromkeys(texts) if text) or "not valid"
     given = detail.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     if detail["type"] == "literal_error" and isinstance(given, str):
         choices = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
         shown += near(given, choices, or_all=False)
-    lead = "should be " if detail["msg"].startswith("Input should be ") else ""
+    lead = "should be " if detail["msg"].startswith("Input should be ") or detail["type"] == "path_type" else ""
     return f"{where}: {lead}{text}{shown}"
+
+
+def _named(name: str, model: type[Config], above: Path_ = ()) -> list[str]:
+    """All keys of this name, wherever they stand."""
+    found = [".".join((*above, name))] if above and name in model.model_fields else []
+    for key in model.model_fields:
+        kind = slice_at(model, key)
+        found += _named(name, kind, (*above, key)) if kind is not None else []
+    return found
 
 
 def _siblings(path: Path_) -> list[str]:

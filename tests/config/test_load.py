@@ -349,3 +349,17 @@ def test_weights_of_a_file_stay_with_its_model(tmp_path):
     assert str(found).endswith("mine.safetensors")
     for sets in (["model.name=RN50", "model.pretrained=openai"], ["model.pretrained=openai", "model.name=RN50"]):
         assert load_config(TrainConfig, file, sets).model.pretrained == "openai"
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [("training.patience=3", "training.early_stopping.patience"), ("training.head_start=text", "model.head_start")],
+)
+def test_a_key_in_the_wrong_place_is_answered_with_its_own(setting, meant):
+    with pytest.raises(ConfigError, match=rf"unknown key, did you mean {meant}"):
+        load_config(TrainConfig, None, [setting])
+
+
+def test_a_path_that_is_none_is_refused_in_words():
+    with pytest.raises(ConfigError, match=r"data\.dir: should be a path"):
+        load_config(TrainConfig, None, ["data.dir=null"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...config.evaluate import EvaluateConfig
 from ..events import Note, OnEvent
+from ..files.amounts import count
 from ..manifest import Manifest, Row
 from ..preparation.changes import find_changes
 from ..preparation.in_memory import MeasuredData
@@ -51,7 +52,7 @@ def _seen_before(n_seen: int | None, n: int, manifest: Manifest) -> list[str]:
             f"{manifest.root} is not the data set this run was trained on, or has been prepared again since:"
             " images of this split may have been trained on"
         ]
-    return [f"{n_seen:,} of these {n:,} images were trained on: the figures are too good"] if n_seen else []
+    return [f"{n_seen:,} of these {count(n, 'image')} were trained on: the figures are too good"] if n_seen else []
 
 
 def class_notes(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from ...errors import DataError
+from ..files.amounts import count
 from ..files.pictures import N_BYTES, is_binary, is_picture, starts_like_image
 from .decode import MAX_BYTES, ImageError, decode_image
 
@@ -105,7 +106,7 @@ class Inputs:
 def _no_images(tree: Tree) -> str:
     if not tree.files:
         return "no images in this folder"
-    return f"no images in this folder ({len(tree.files)} files of other kinds)"
+    return f"no images in this folder ({count(len(tree.files), 'file')} of other kinds)"
 
 
 def lines_of(stream: Iterable[bytes]) -> Iterator[str]:

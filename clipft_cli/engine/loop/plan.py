@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..events import Plan
-from ..files.amounts import duration
+from ..files.amounts import count, duration
 from ..frozen.prefix_plan import sentences
 from ..machine.method_tree import MethodPick, pick_method
 from ..model.layers import describe_layers
@@ -146,7 +146,7 @@ def _training_facts(run: Run) -> tuple[tuple[str, str], ...]:
         ),
         (
             "steps",
-            f"{run.rates.total_steps} in {training.epochs} epochs, {config.data.batch_size * accumulated}"
+            f"{run.rates.total_steps} in {count(training.epochs, 'epoch')}, {config.data.batch_size * accumulated}"
             f" images each{f' ({accumulated} micro-batches)' if accumulated > 1 else ''},"
             f" {run.rates.n_warmup} of them warm-up, then {training.schedule}",
         ),

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..files.amounts import count
 from ..files.visible import shown
 from ..sources.problems import Problem
 from .checks import Picture
@@ -144,8 +145,8 @@ def _straddlers(pictures: Sequence[Picture], pairs: Pairs, problems: list[Proble
         problems.append(Problem(a.item.name, NEAR_COPY, f"like {b.item.name}", a.item.label))
     if first is not None:
         warnings.append(
-            f"{len(gone)} images are left out as near copies of an image in another given split, the first"
-            f" {shown(first[0].item.name, 80)}, like {shown(first[1].item.name, 80)}; {OFF}"
+            f"{count(len(gone), 'image is', 'images are')} left out as near copies of an image in another given split,"
+            f" the first {shown(first[0].item.name, 80)}, like {shown(first[1].item.name, 80)}; {OFF}"
         )
     return gone
 

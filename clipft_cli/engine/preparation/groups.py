@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ...config.prepare import PrepareConfig
 from ...errors import DataError
+from ..files.amounts import count
 from ..files.visible import shown
 from ..sources.same_again import same_again
 from .checks import Picture
@@ -68,7 +69,7 @@ def group_note(pictures: Sequence[Picture]) -> str:
     fewest, most = min(sizes.values()), max(sizes.values())
     size = f"{fewest} images" if fewest == most > 1 else f"{fewest} to {most} images"
     text = f"{len(sizes):,} groups of {size}, each in one split"
-    return text + (f"; {alone:,} images are in no group" if alone else "")
+    return text + (f"; {count(alone, 'image is', 'images are')} in no group" if alone else "")
 
 
 def check_given_splits(pictures: Sequence[Picture], config: PrepareConfig, place: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from ...config.prepare import PrepareConfig
 from ...errors import ConfigError, DataError
+from ..files.amounts import count
 from ..files.visible import shown
 from ..labels.alike import alike, difference, sounds_missing
 from ..sources.listing import Listing
@@ -32,7 +33,7 @@ def join_classes(listing: Listing, merge: Sequence[str], warnings: list[str]) ->
             continue
         others = [label for label in group if label != into]
         _rename(listing, dict.fromkeys(others, into))
-        named = ", ".join(f"'{shown(label, 60)}' ({counts[label]} images)" for label in others)
+        named = ", ".join(_counted(label, counts) for label in others)
         warnings.append(f"{named} counted as class '{shown(into, 60)}': they differ in {difference(group)} only")
 
 
@@ -42,15 +43,14 @@ def check_alike(names: Sequence[str], listing: Listing, config: PrepareConfig, w
     for name in names:
         if sounds_missing(name):
             warnings.append(
-                f"class '{shown(name, 60)}' ({counts[name]} images) sounds like images without a label:"
+                f"class '{shown(name, 60)}' ({count(counts[name], 'image')}) sounds like images without a label:"
                 f" `{same_again(config, '--exclude', name)}` leaves them out"
             )
     groups = [] if "none" in config.prepare.merge else alike(names)
     if not groups:
         return
     lines = [
-        "  " + ", ".join(f"'{shown(name, 60)}' ({counts[name]} images)" for name in group) + f": {difference(group)}"
-        for group in groups[:_N_NAMED]
+        f"  {', '.join(_counted(name, counts) for name in group)}: {difference(group)}" for group in groups[:_N_NAMED]
     ]
     lines += [f"  ... and {len(groups) - _N_NAMED} more"] if len(groups) > _N_NAMED else []
     raise DataError(
@@ -59,6 +59,10 @@ def check_alike(names: Sequence[str], listing: Listing, config: PrepareConfig, w
         hint=f"`{same_again(config, '--merge', 'alike')}` makes one class of each line;"
         f" `{same_again(config, '--merge', 'none')}` keeps them apart",
     )
+
+
+def _counted(label: str, counts: Mapping[str, int]) -> str:
+    return f"'{shown(label, 60)}' ({count(counts[label], 'image')})"
 
 
 def _pair(wish: str, listing: Listing) -> tuple[str, str]:

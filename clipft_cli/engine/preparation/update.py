@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...errors import DataError
+from ..files.amounts import count
 from ..labels.folder_names import copied_name
 from ..manifest import SPLITS, Manifest, Row
 from .draft import Draft
@@ -48,9 +49,12 @@ def write_update(writing: Writing) -> Manifest:
     were_there = {row.sha256 for row in before.rows}
     n_new = sum(draft.pictures[i].sha256 not in were_there for i in new)
     n_same = len(rows) - n_new
-    writing.listing.notes.append(f"{n_new:,} images are new, {n_same:,} were there and keep their split")
+    writing.listing.notes.append(
+        f"{count(n_new, 'image is', 'images are')} new, {n_same:,} were there and keep their split"
+    )
     if n_gone:
-        draft.warnings.append(f"{n_gone:,} images are not in the source any more: they lie in {aside} now")
+        lead = count(n_gone, "image is", "images are")
+        draft.warnings.append(f"{lead} not in the source any more; what is gone lies in {aside} now")
     return manifest
 
 

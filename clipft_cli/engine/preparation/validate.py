@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ..files.amounts import count
 from ..files.visible import quoted, shown
 from ..manifest import SPLITS, read_manifest
 from ..sources.listing import Item
@@ -136,4 +137,6 @@ def _small_splits(classes: list[ClassCounts]) -> list[str]:
     if not few:
         return []
     named = ", ".join(shown(name, 40) for name in few[:5]) + (", ..." if len(few) > 5 else "")
-    return [f"{len(few)} classes have fewer than 5 test images, their figures will be rough: {named}"]
+    return [
+        f"{count(len(few), 'class has', 'classes have')} fewer than 5 test images, the figures will be rough: {named}"
+    ]

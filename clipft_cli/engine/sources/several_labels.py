@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ...errors import DataError
+from ..files.amounts import count
 from ..files.visible import shown
 from .listing import Listing
 from .source import SourceRequest
@@ -45,8 +46,9 @@ def _refuse_joined(listing: Listing, request: SourceRequest) -> None:
         is_only_these = all(label in joined for label in counts if joiner in label)
         excluded = [glob] if is_only_these else joined[:_N_NAMED]
         words = [word for label in excluded for word in ("--exclude", label)]
+        n = sum(counts[label] for label in joined)
         raise DataError(
-            f"{listing.description}: {sum(counts[label] for label in joined):,} images have several classes, such"
+            f"{listing.description}: {count(n, 'image has', 'images have')} several classes, such"
             f" as '{shown(joined[0], 60)}', whose parts are classes of other images",
             hint=f"`{request.again(*words)}` leaves them out;"
             f" `{request.again('--merge', 'none')}` takes each as a class of its own",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...config.data import SplitName
 from ...errors import Answer, ConfigError, DataError
+from ..files.amounts import count
 from ..files.regular import regular_bytes
 from ..files.visible import shown
 from ..manifest import SPLITS
@@ -95,7 +96,9 @@ def _take(listing: Listing, found: Mapping[str, Mapping[int, SplitName]], root: 
     listing.places["split"] = f"lists {template}"
     n_open = len(listing.items) - len(places)
     if n_open:
-        listing.notes.append(f"{n_open:,} images stand in no list of a split: they are divided by --split")
+        listing.notes.append(
+            count(n_open, "image that stands in no list is", "images that stand in no list are") + " divided by --split"
+        )
 
 
 def _divides(places: Mapping[int, SplitName], n_images: int) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ...config.data import SplitName
 from ...errors import DataError, Question
+from ..files.amounts import count
 from ..files.visible import quoted, shown
 from ..labels.folder_names import folder_name
 from ..labels.names import class_name
@@ -76,7 +77,7 @@ def list_rows(table: Table, path: Path, request: SourceRequest, finder: ImageFin
     listing.items = _once(listing.items, listing.problems)
     if finder.n_searched:
         roots = ", ".join(shown(str(root), 80) or "." for root in finder.roots)
-        listing.notes.append(f"{finder.n_searched:,} images were found by name below {roots}")
+        listing.notes.append(f"{count(finder.n_searched, 'image was', 'images were')} found by name below {roots}")
     _check_usable(listing, columns, request)
     refuse_several_labels(listing, request)
     return listing
@@ -95,7 +96,7 @@ def _of_split(table: Path) -> Callable[[Path], bool]:
 
 def _new_folder(work: Path) -> Path:
     """A folder that no other table has written images to."""
-    return next(folder for n in count(1) if not (folder := work / f"table-{n}").exists())
+    return next(folder for n in itertools.count(1) if not (folder := work / f"table-{n}").exists())
 
 
 def looks_like_a_file(cell: str) -> bool:

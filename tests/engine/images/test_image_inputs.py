@@ -54,7 +54,7 @@ def test_a_file_named_like_a_pattern_is_that_file(pictures):
         ("https://example.org/dog.jpg", "is a web address: download the picture, then name the file"),
         ("*.gif", "no file matches this pattern"),
         ("empty", "no images in this folder"),
-        ("texts", "no images in this folder (1 files of other kinds)"),
+        ("texts", "no images in this folder (1 file of other kinds)"),
         ("", "is no file name"),
     ],
 )

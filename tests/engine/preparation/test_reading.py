@@ -59,7 +59,7 @@ def test_a_plan_joins_chooses_and_loses_classes_as_preparing_does() -> None:
         ("ox", {"test": 1}),
     ]
     joined, lost = reading.warnings
-    assert joined == "'Cat' (1 images) counted as class 'cat': they differ in letter case only"
+    assert joined == "'Cat' (1 image) counted as class 'cat': they differ in letter case only"
     assert (
         lost == "1 class has no image that can be used and is left out: ox (1 file: its class has no training images)"
     )

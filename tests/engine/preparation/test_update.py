@@ -87,7 +87,9 @@ def test_images_that_are_gone_from_the_source_are_set_aside_not_deleted(photos: 
         prepare(asked())
     edit("dog = dog", "dog = good dog")
     result = prepare(asked(), update=True)
-    assert any("10 images are not in the source any more: they lie in data.dropped-1" in w for w in result.warnings)
+    assert any(
+        "10 images are not in the source any more; what is gone lies in data.dropped-1" in w for w in result.warnings
+    )
     assert any("'good dog' of class 'dog'" in w for w in result.warnings)
     assert len(list(Path("data.dropped-1").rglob("*.jpg"))) == 10
     assert [info.name for info in read_manifest(Path("data")).classes] == ["cat", "fox"]

@@ -134,7 +134,7 @@ def test_what_does_not_divide_the_images_is_left_alone(root, parts):
 def test_images_in_no_list_are_divided_as_others_are_and_that_is_said(root):
     listing = read(lists(root, train=NAMES[:10], test=NAMES[10:18]))
     assert Counter(splits(listing).values()) == {"train": 10, "test": 8, None: 2}
-    assert "2 images stand in no list of a split: they are divided by --split" in listing.notes
+    assert "2 images that stand in no list are divided by --split" in listing.notes
 
 
 def test_folders_of_splits_come_before_lists(tmp_path):
