@@ -184,14 +184,22 @@ def _tokenizer(name: ModelName) -> Tokenizer:
         with quiet():
             return open_clip.get_tokenizer(name.open_clip_name)  # type: ignore[no-any-return]
     except ImportError as error:
-        raise MissingExtraError(
-            f"{name.name}: its tokenizer needs the package '{error.name}'", hint=f"pip install {error.name}"
-        ) from None
+        raise _missing_package(name, error) from None
     except OSError as error:
         raise DownloadError(
             f"the tokenizer of {name.name} could not be fetched: {str(error).splitlines()[0]}",
             hint="connect to the internet once",
         ) from error
+
+
+def _missing_package(name: ModelName, error: ImportError) -> MissingExtraError:
+    """Some libraries name the package that they need in words alone: those are passed on."""
+    if error.name:
+        return MissingExtraError(
+            f"{name.name}: its tokenizer needs the package '{error.name}'", hint=f"pip install {error.name}"
+        )
+    said = " ".join(str(error).split())
+    return MissingExtraError(f"{name.name}: its tokenizer needs a package that is not installed: {said[:200]}")
 
 
 def _tag_wants_quick_gelu(name: ModelName) -> bool:

@@ -141,6 +141,19 @@ def test_a_tokenizer_of_a_package_that_is_missing_is_named(tmp_path, open_clip_m
     assert caught.value.hint == "pip install transformers"
 
 
+def test_a_tokenizer_that_tells_in_words_what_it_needs_is_passed_on(tmp_path, open_clip_models, monkeypatch):
+    def wants_more(*_: object, **__: object) -> None:
+        raise ImportError("T5Tokenizer requires the SentencePiece library\nbut it was not found")
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", wants_more)
+    architecture, weights = write_model(tmp_path)
+    with pytest.raises(
+        MissingExtraError, match="not installed: T5Tokenizer requires the SentencePiece library but"
+    ) as e:
+        load_backbone(ModelConfig(name=str(architecture), pretrained=str(weights)))
+    assert "None" not in f"{e.value.message} {e.value.hint or ''}"
+
+
 def test_a_saved_open_clip_folder_is_a_model(load, tmp_path):
     backbone = load("vit")
     folder = tmp_path / "folder"
