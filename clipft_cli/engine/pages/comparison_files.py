@@ -7,10 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from ..comparison.comparison import Comparison, Row, ranked_rows
@@ -25,6 +23,8 @@ from . import comparison_plots as plots
 from . import comparison_tables as tables
 from .comparison_tables import Table
 from .disagreements import disagreements
+from .page import render
+from .svg_plots import named
 
 RESULTS_FILE, TEXT_FILE, PAGE_FILE = "compare.json", "compare.md", "compare.html"
 NO_ENERGY = "energy: not reported by this machine"
@@ -152,14 +152,13 @@ def comparison_md(comparison: Comparison) -> str:
 
 def comparison_html(comparison: Comparison, told: Callable[[str], str]) -> str:
     """One page that needs nothing else: styles, plots and images are inside; `told` says a path as the page may."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    source = resources.files(__package__).joinpath("templates/compare.html.j2").read_text(encoding="utf-8")
     rows, order = comparison.rows, ranked_rows(comparison.rows)
     names = [readable for _, readable in comparison.class_names]
     images, n_differ = disagreements(rows, order, comparison.labels, names, comparison.paths)
     columns = shown_columns(comparison)
     in_pairs = pair_sentences(rows, comparison.pairs, comparison.correction)
-    return environment.from_string(source).render(
+    return render(
+        "compare.html.j2",
         comparison=comparison,
         subtitle=subtitle(comparison),
         headings=[HEADINGS[i] for i in columns],
@@ -172,7 +171,7 @@ def comparison_html(comparison: Comparison, told: Callable[[str], str]) -> str:
         in_pairs=in_pairs,
         glossary=GLOSSARY,
         command=told(next_command(comparison)),
-        named=plots.named,
+        named=named,
         confusions=[
             (row, plots.confusion(row, names), row.metrics[0].most_confused(5), tables.confusion(row, names))
             for row in order

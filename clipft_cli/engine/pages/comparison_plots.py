@@ -1,31 +1,32 @@
-"""The plots of a comparison as SVG that takes its colours from the page, light or dark; told apart by shape too."""
+"""The plots of a comparison; its rows are told apart by colour and by shape."""
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from ..comparison.comparison import Row
 from ..files.amounts import duration
 from ..files.visible import shortened, visible
-
-INK, FAINT = "#010101", "#020202"
-COLOURS = [f"#0a000{i}" for i in range(8)]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
-LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2))]
-WIDTH = 4.5
-"""Inches: about the width of a phone at full size, so that text stays readable there."""
+from .svg_plots import (
+    COLOURS,
+    FAINT,
+    INK,
+    LINES,
+    MARKERS,
+    WIDTH,
+    add_legend,
+    in_percent,
+    new_figure,
+    page_style,
+    svg_of,
+)
 
 N_CLASSES = 24
 MIN_IN_BIN = 5
@@ -36,7 +37,7 @@ MAX_NAMED = 60
 def accuracy_against(rows: Sequence[Row], cost: Callable[[Row], float | None], label: str, *, is_time: bool) -> Markup:
     """Top-1 with its interval over a cost, on a logarithmic axis where costs are far apart."""
     known = [(i, row, value) for i, row in enumerate(rows) if (value := cost(row)) is not None]
-    figure, axes = _figure(3.1)
+    figure, axes = new_figure(3.1)
     for i, row, value in known:
         style = _style_of(i)
         around = np.clip([[row.top1.value - row.top1.low], [row.top1.high - row.top1.value]], 0, None)
@@ -55,14 +56,14 @@ def accuracy_against(rows: Sequence[Row], cost: Callable[[Row], float | None], l
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
-    _percent(axes, "top-1")
-    _legend(figure, len(known))
-    return _svg(figure)
+    in_percent(axes, "top-1")
+    add_legend(figure, len(known))
+    return svg_of(figure)
 
 
 def alpha_curves(rows: Sequence[Row]) -> Markup | None:
     """Top-1 on val against the share of the fine-tuned weights (WiSE-FT); None where no run has swept it."""
-    figure, axes = _figure(3.0)
+    figure, axes = new_figure(3.0)
     n = 0
     for i, row in enumerate(rows):
         curve = mix_curve(row)
@@ -73,14 +74,14 @@ def alpha_curves(rows: Sequence[Row]) -> Markup | None:
     if not n:
         return None
     axes.set_xlabel("alpha: 0 the start, 1 fine-tuned")
-    _percent(axes, "top-1 on val")
-    _legend(figure, n)
-    return _svg(figure)
+    in_percent(axes, "top-1 on val")
+    add_legend(figure, n)
+    return svg_of(figure)
 
 
 def learning_curves(rows: Sequence[Row]) -> Markup | None:
     """Top-1 on val after each epoch; None where no run has epochs."""
-    figure, axes = _figure(3.0)
+    figure, axes = new_figure(3.0)
     n = 0
     for i, row in enumerate(rows):
         points = row.runs[0].course
@@ -92,9 +93,9 @@ def learning_curves(rows: Sequence[Row]) -> Markup | None:
         return None
     axes.set_xlabel("epoch (0: what the run started from)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _percent(axes, "top-1 on val")
-    _legend(figure, n)
-    return _svg(figure)
+    in_percent(axes, "top-1 on val")
+    add_legend(figure, n)
+    return svg_of(figure)
 
 
 def calibration(rows: Sequence[Row]) -> Markup | None:
@@ -102,7 +103,7 @@ def calibration(rows: Sequence[Row]) -> Markup | None:
     honest."""
     if not any((row.metrics[0].reliability.counts >= MIN_IN_BIN).any() for row in rows):
         return None
-    figure, axes = _figure(3.6)
+    figure, axes = new_figure(3.6)
     axes.plot([0, 1], [0, 1], color=FAINT, lw=1)
     for i, row in enumerate(rows):
         bins = row.metrics[0].reliability
@@ -112,9 +113,9 @@ def calibration(rows: Sequence[Row]) -> Markup | None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.04)
-    _percent(axes, "share right")
-    _legend(figure, len(rows))
-    return _svg(figure)
+    in_percent(axes, "share right")
+    add_legend(figure, len(rows))
+    return svg_of(figure)
 
 
 def class_differences(rows: Sequence[Row]) -> Markup:
@@ -123,7 +124,7 @@ def class_differences(rows: Sequence[Row]) -> Markup:
     support = np.array([c.support for c in rows[0].metrics[0].classes])
     spread = np.where(support > 0, np.ptp(recall, axis=0), -1)
     order = [c for c in np.argsort(-spread, kind="stable") if support[c] > 0][:N_CLASSES]
-    figure, axes = _figure(1.3 + 0.36 * len(order))
+    figure, axes = new_figure(1.3 + 0.36 * len(order))
     names = [c.readable for c in rows[0].metrics[0].classes]
     y = np.arange(len(order))
     axes.hlines(y, recall[:, order].min(axis=0), recall[:, order].max(axis=0), color=FAINT, lw=2)
@@ -136,8 +137,8 @@ def class_differences(rows: Sequence[Row]) -> Markup:
     axes.set_xlim(-0.03, 1.03)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     axes.set_xlabel("share right")
-    _legend(figure, len(rows))
-    return _svg(figure)
+    add_legend(figure, len(rows))
+    return svg_of(figure)
 
 
 def confusion(row: Row, names: Sequence[str]) -> Markup:
@@ -147,7 +148,7 @@ def confusion(row: Row, names: Sequence[str]) -> Markup:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     is_large = 14 < n <= MAX_NAMED  # as wide as its names need: the page lets it scroll
     width = max(WIDTH, 1.6 + 0.21 * n) if is_large else WIDTH
-    figure, axes = _figure(width if is_large else 4.4, width)
+    figure, axes = new_figure(width if is_large else 4.4, width)
     shade = np.zeros((n, n, 4))
     shade[..., 0], shade[..., 1], shade[..., 2] = 0.25, 0.5, 0.85
     shade[..., 3] = 0.85 * np.sqrt(shares)
@@ -163,26 +164,21 @@ def confusion(row: Row, names: Sequence[str]) -> Markup:
     axes.grid(visible=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    drawn = _svg(figure)
+    drawn = svg_of(figure)
     if not is_large:
         return drawn
     wide = f'class="plot large" style="--width: {96 * width:.0f}px"'
     return Markup(str(drawn).replace('class="plot"', wide, 1))
 
 
-def named(plot: Markup, name: str) -> Markup:
-    """`plot` with a name for those who cannot see it."""
-    return Markup(plot.replace("<svg ", Markup('<svg aria-label="{}" ').format(name), 1))
-
-
 def marker(i: int) -> Markup:
     """The shape and colour of row i as the symbol `row-i`, used by tables and lists."""
-    with _style():
+    with page_style():
         figure = Figure(figsize=(0.2, 0.2))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.plot([0], [0], ls="none", **_style_of(i))
-    drawn = re.sub(r"<svg[^>]*?viewBox", f'<symbol id="row-{i}" viewBox', _svg(figure), count=1)
+    drawn = re.sub(r"<svg[^>]*?viewBox", f'<symbol id="row-{i}" viewBox', svg_of(figure), count=1)
     return Markup(drawn.replace("</svg>", "</symbol>"))
 
 
@@ -202,70 +198,3 @@ def _name(row: Row) -> str:
 
 def _style_of(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % 8], "marker": MARKERS[i % 8], "ms": 6.5 if i % 8 != 7 else 9, "mec": COLOURS[i % 8]}
-
-
-def _figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    with _style():
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=FAINT, lw=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _percent(axes: Axes, label: str) -> None:
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-    axes.set_ylabel(label)
-
-
-def _legend(figure: Figure, n: int) -> None:
-    with _style():
-        legend = figure.legend(loc="outside upper left", ncols=2 if n > 1 else 1, frameon=False, fontsize=11)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-
-
-def _style():  # type: ignore[no-untyped-def]
-    return mpl.rc_context(
-        {
-            "text.color": INK,
-            "axes.labelcolor": INK,
-            "axes.edgecolor": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "svg.fonttype": "none",
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "font.size": 11.5,
-            "text.parse_math": False,
-            "savefig.facecolor": "none",
-        }
-    )
-
-
-_numbered = iter(range(1, 10**9))
-
-
-def _svg(figure: Figure) -> Markup:
-    """The figure as an element of a page: no prologue, no outside names, colours by the page's variables."""
-    buffer = io.StringIO()
-    salt = f"clipft{next(_numbered)}"
-    with warnings.catch_warnings(), _style(), mpl.rc_context({"svg.hashsalt": salt}):
-        warnings.simplefilter("ignore")  # fonts: the browser has its own
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
-    text = re.sub(r'\s+id="(figure|axes|patch|line2d|text|matplotlib|xtick|ytick|legend|PolyCollection|'
-                  r'PathCollection|LineCollection|QuadMesh)[._][^"]*"', "", text)  # fmt: skip
-    text = re.sub(r'style="[^"]*"', lambda found: _page_colours(found[0]), text)
-    text = re.sub(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'<svg class="plot" role="img" \1>', text, count=1)
-    return Markup(text)
-
-
-def _page_colours(style: str) -> str:
-    style = style.replace(INK, "var(--ink)").replace(FAINT, "var(--line)")
-    style = re.sub(r"#0a000(\d)", r"var(--m\1)", style)
-    return re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", style)

@@ -8,10 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment
 from PIL import Image, ImageOps
 
 from ...errors import ResourceError
@@ -21,6 +19,7 @@ from ..images.decode import ImageError, decode_image, read_image_bytes
 from ..machine.hardware import worker_count
 from ..preparation.reading import ReadClass, Reading
 from ..sources.listing import Item
+from .page import render
 
 MAX_CLASSES = 1000
 PICTURES_A_CLASS = 4
@@ -51,10 +50,7 @@ def contact_sheet(reading: Reading, items: Iterable[Item]) -> str:
         pictures = [(uri, visible(item.name)) for uri, item in zip(uris[at:], found, strict=False)]
         classes.append(ShownClass(read, pictures))
         at += len(found)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["visible"] = visible
-    source = resources.files(__package__).joinpath("templates/reading.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(reading=reading, classes=classes, side=side)
+    return render("reading.html.j2", reading=reading, classes=classes, side=side)
 
 
 def write_sheet(path: Path, reading: Reading, items: Iterable[Item]) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from ..comparison.comparison import Row
 from ..files.visible import visible
-from ..images.decode import ImageError, decode_image
+from .thumbnails import thumbnail
 
 MAX_SHOWN = 12
-SIDE_PX = 176
 
 
 @dataclass(frozen=True)
@@ -69,19 +65,6 @@ def disagreements(
         for n in chosen
     ]
     return found, len(differ)
-
-
-def thumbnail(path: Path) -> str:
-    """The image as a data URI of a small JPEG; empty where it cannot be read."""
-    try:
-        image = decode_image(path)
-    except ImageError:
-        return ""
-    buffer = io.BytesIO()
-    ImageOps.contain(image.convert("RGB"), (SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS).save(
-        buffer, "JPEG", quality=80
-    )
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _spread(ranked: Sequence[int], labels: np.ndarray) -> list[int]:

@@ -20,7 +20,8 @@ from clipft_cli.engine.metrics.answers import Answers
 from clipft_cli.engine.metrics.intervals import Interval, wilson
 from clipft_cli.engine.metrics.metrics import measure
 from clipft_cli.engine.pages.comparison_files import HEADINGS, _md, cells, shown_columns
-from clipft_cli.engine.pages.comparison_plots import calibration, confusion, named
+from clipft_cli.engine.pages.comparison_plots import calibration, confusion
+from clipft_cli.engine.pages.svg_plots import named
 
 
 def row(label: str, hits: np.ndarray, *, seconds: float = 10.0, trained: int = 1000, size: int = 10**6) -> Row:
