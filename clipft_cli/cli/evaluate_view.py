@@ -69,6 +69,8 @@ class EvaluateView:
 
 def show_evaluated(console: Console, result: Evaluation, checkpoint: Path | None) -> None:
     """The figures, what goes wrong most, where the files are, what to type next."""
+    from ..engine.pages.evaluation import PAGE_FILE
+
     metrics = result.metrics
     console.print(
         f"{result.facts['label']} on {result.split}: {metrics.n_images:,} images, {len(metrics.classes)} classes"
@@ -81,6 +83,7 @@ def show_evaluated(console: Console, result: Evaluation, checkpoint: Path | None
         console.print(_confusions(result))
         console.print()
     console.print(Text(f"written: {_shown(str(result.output_dir))}/"), soft_wrap=True)
+    console.print(Text(f"to look at: {_shown(str(result.output_dir / PAGE_FILE))}"), soft_wrap=True)
     console.print(Text(f"next: {_next_command(result, checkpoint)}"), soft_wrap=True)
 
 

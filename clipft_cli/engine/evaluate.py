@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ from .metrics.answers import Answers
 from .metrics.metrics import measure
 from .metrics.never_answered import never_answered, told_of
 from .metrics.present import top1_among_present
-from .metrics.scores import Scores
+from .metrics.scores import SCORES_FILE, Scores, read_scores
 from .pages.evaluation import RESULTS_FILE, Evaluation, evaluation_files
 from .pages.model_card import Measured, add_figures
+from .pages.run_report import Shown, run_report
 from .preparation.in_memory import MeasuredData, measured_data
-from .run_dir import is_export
+from .run_dir import RunDir, is_export
+from .runs.history import read_history
 
 
 def evaluate(config: EvaluateConfig, on_event: OnEvent = unheard) -> Evaluation:
@@ -87,8 +90,31 @@ def _measure(config: EvaluateConfig, subject: Subject, data: MeasuredData, on_ev
             top1_among_present=top1_among_present(scores),
             example=str(from_here(manifest.file(rows[_surest_mistake(scores)]))),
         )
-        publish(staging, evaluation_files(evaluation), last=RESULTS_FILE)
+        shown = Shown(
+            files=[manifest.file(rows[index]) for index in scores.indexes],
+            history=_history(subject),
+            val=_val_scores(evaluation),
+        )
+        publish(staging, evaluation_files(evaluation, partial(run_report, shown=shown)), last=RESULTS_FILE)
     return evaluation
+
+
+def _history(subject: Subject) -> tuple[Mapping[str, Any], ...]:
+    """What its run wrote after each epoch."""
+    if subject.checkpoint is None or subject.is_zero_shot:
+        return ()
+    return read_history(RunDir(subject.checkpoint.parent).metrics)
+
+
+def _val_scores(evaluation: Evaluation) -> Scores | None:
+    """What the same checkpoint answered on val, where that is measured and lies beside this evaluation of test."""
+    place, other = evaluation.output_dir, evaluation.output_dir.name.replace("evaluation-test", "evaluation-val", 1)
+    if evaluation.split != "test" or other == place.name:
+        return None
+    found = read_scores(place.with_name(other) / SCORES_FILE)
+    same = ("checkpoint_digest", "manifest_digest", "is_zero_shot", "classes")
+    facts = evaluation.scores.facts
+    return found if found is not None and all(found.facts.get(key) == facts.get(key) for key in same) else None
 
 
 def _surest_mistake(scores: Scores) -> int:

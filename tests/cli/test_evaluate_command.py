@@ -24,6 +24,7 @@ FILES = {
     "confusion_matrix.png",
     "class_performance.png",
     "predictions.csv",
+    "report.html",
     "scores.safetensors",
 }
 
@@ -57,6 +58,7 @@ def test_the_newest_runs_best_is_measured_said_and_written(world):
     assert "on cpu" in outcome.stderr
     assert "top-1 accuracy     100.0%  82.4% to 100.0%" in outcome.stdout
     assert "written: outputs/full/evaluation-test/" in outcome.stdout
+    assert "to look at: outputs/full/evaluation-test/report.html" in outcome.stdout
     folder = world.run / "evaluation-test"
     assert {path.name for path in folder.iterdir()} == FILES
     content = results(folder)

@@ -15,6 +15,7 @@ from ..checkpoint.run_config import run_config
 from ..files.regular import regular_text
 from ..files.visible import quoted, visible
 from ..run_dir import CHECKPOINT_FILE, RunDir, find_checkpoint
+from ..runs.history import read_history
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def open_run(path: Path, split: str) -> FinishedRun:
         config, _ = run_config(run)
     except ConfigError as error:
         raise CheckpointError(f"{shown}: its config.yaml cannot be read: {error.message}") from None
-    return FinishedRun(path, checkpoint, config, meta, _json(run.summary), _history(run.metrics))
+    return FinishedRun(path, checkpoint, config, meta, _json(run.summary), read_history(run.metrics))
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -120,12 +121,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{visible(str(path))}: is damaged")
     return content
-
-
-def _history(path: Path) -> tuple[Mapping[str, Any], ...]:
-    """Rows of metrics.jsonl; none where there is no such file or it is damaged: curves alone come from it."""
-    try:
-        rows = [json.loads(line) for line in regular_text(path).splitlines() if line]
-    except (OSError, ValueError, RecursionError):
-        return ()
-    return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("epoch"), int))

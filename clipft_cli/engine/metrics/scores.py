@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from scipy.special import softmax
+
+from ..files.regular import as_regular
 
 SCORES_FILE = "scores.safetensors"
 
@@ -44,3 +48,18 @@ def scores_bytes(scores: Scores) -> bytes:
         "indexes": np.ascontiguousarray(scores.indexes, dtype=np.int64),
     }
     return save(tensors, metadata={"clipft": json.dumps(dict(scores.facts), ensure_ascii=False)})
+
+
+def read_scores(path: Path) -> Scores | None:
+    """What `scores_bytes` wrote; None where there is no such file, or another."""
+    try:
+        with safe_open(as_regular(path), "numpy") as file:
+            facts = json.loads((file.metadata() or {})["clipft"])
+            logits, labels, indexes = (file.get_tensor(name) for name in ("logits", "labels", "indexes"))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+    is_whole = logits.ndim == 2 and len(logits) > 0 and labels.shape == indexes.shape == logits.shape[:1]
+    if not is_whole or not isinstance(facts, dict) or not np.isfinite(logits).all():
+        return None
+    is_of_classes = np.issubdtype(labels.dtype, np.integer) and 0 <= labels.min() <= labels.max() < logits.shape[1]
+    return Scores(logits, labels, indexes, facts) if is_of_classes else None

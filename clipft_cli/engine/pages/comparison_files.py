@@ -21,8 +21,8 @@ from ..metrics.base import Metric
 from ..metrics.intervals import Interval
 from . import comparison_plots as plots
 from . import comparison_tables as tables
-from .comparison_tables import Table
 from .disagreements import disagreements
+from .figure_table import Table
 from .page import render
 from .svg_plots import named
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,14 +10,7 @@ from ..comparison.comparison import Row
 from ..files.amounts import duration
 from ..files.visible import visible
 from .comparison_plots import MIN_IN_BIN, mix_curve
-
-
-@dataclass(frozen=True)
-class Table:
-    """`rows` of cells below `headings`; the first cell of a row is its name."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+from .figure_table import Table
 
 
 def against(rows: Sequence[Row], cost: Callable[[Row], float | None], label: str, *, is_time: bool) -> Table:

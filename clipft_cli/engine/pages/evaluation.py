@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ RESULTS_FILE = "evaluation_results.json"
 CONFUSION_FILE = "confusion_matrix.png"
 CLASSES_FILE = "class_performance.png"
 PREDICTIONS_FILE = "predictions.csv"
+PAGE_FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Evaluation:
         return None if found is None else {"value": found.value, "interval_95": [found.low, found.high]}
 
 
-def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
-    """File name -> content; evaluation_results.json holds the digests of the others."""
+def evaluation_files(evaluation: Evaluation, page: Callable[[Evaluation], str]) -> dict[str, bytes]:
+    """File name -> content; evaluation_results.json holds the digests of the others. `page` makes report.html."""
     evaluation = _shareable(evaluation)
     metrics, split = evaluation.metrics, evaluation.split
     of = f"on {split}: {len(metrics.classes)} classes, {metrics.n_images:,} images"
@@ -83,6 +84,7 @@ def evaluation_files(evaluation: Evaluation) -> dict[str, bytes]:
             "utf-8", "backslashreplace"
         ),
         SCORES_FILE: scores_bytes(evaluation.scores),
+        PAGE_FILE: page(evaluation).encode("utf-8", "backslashreplace"),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     content = {**evaluation.to_json(), "files": digests}

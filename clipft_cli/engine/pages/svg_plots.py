@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import warnings
@@ -70,14 +71,10 @@ def page_style():  # type: ignore[no-untyped-def]
     )
 
 
-_numbered = iter(range(1, 10**9))
-
-
 def svg_of(figure: Figure) -> Markup:
     """The figure as an element of a page: no prologue, no outside names, colours by the page's variables."""
     buffer = io.StringIO()
-    salt = f"clipft{next(_numbered)}"
-    with warnings.catch_warnings(), page_style(), mpl.rc_context({"svg.hashsalt": salt}):
+    with warnings.catch_warnings(), page_style(), mpl.rc_context({"svg.hashsalt": "clipft"}):
         warnings.simplefilter("ignore")  # fonts: the browser has its own
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
@@ -88,7 +85,8 @@ def svg_of(figure: Figure) -> Markup:
                   r'PathCollection|LineCollection|QuadMesh)[._][^"]*"', "", text)  # fmt: skip
     text = re.sub(r'style="[^"]*"', lambda found: _page_colours(found[0]), text)
     text = re.sub(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'<svg class="plot" role="img" \1>', text, count=1)
-    return Markup(text)
+    own = hashlib.sha256(text.encode()).hexdigest()[:8]  # two plots of a page share no name; the same plot has the same
+    return Markup(re.sub(r'(id="|url\(#|href="#)([A-Za-z][\w-]*)', rf"\1\2-{own}", text))
 
 
 def _page_colours(style: str) -> str:
