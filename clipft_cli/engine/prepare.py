@@ -24,6 +24,7 @@ from .preparation.summary import PrepareResult
 from .preparation.target import DATA_FOLDER, Target, Wish, check_stays, check_target, choose_target, make_room
 from .preparation.update import write_update
 from .preparation.validate import ValidationReport, validate
+from .sources.class_words import name_classes
 from .sources.folders import READING_PAGE
 from .sources.listing import Listing
 from .sources.losses import warn_of_losses
@@ -112,6 +113,8 @@ def _listing(target: Target, source: SourceRequest) -> Listing:
     """All of the source, with a warning of what its reading leaves out."""
     listing = target.kind.read(source)
     warn_of_losses(listing)
+    if source.options.source and (path := Path(source.options.source)).exists():
+        name_classes(listing, path if path.is_dir() else path.parent)
     return listing
 
 

@@ -12,6 +12,7 @@ _SIGNS = str.maketrans("\u2018\u2019\u02bc\u00b4`\u201c\u201d\u2010\u2011\u2012\
 """Quotes and dashes as typesetting programs put them in place of those of a keyboard."""
 _SAME_LETTER = ("<wide>", "<narrow>", "<compat>")
 """How Unicode marks a letter in another width, and several in one sign; raised and ringed ones are none of these."""
+_WORDNET_ID = re.compile(r"n\d{8}")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 _MISSING = frozenset("nan none null nil na n/a #n/a <na> nat undefined missing unlabeled unlabelled".split())  # noqa: SIM905
 
@@ -49,6 +50,11 @@ def sounds_missing(label: str) -> bool:
 def is_number(label: str) -> bool:
     """Whether a label is a number, such as `3` or `0.0`, and no word."""
     return _NUMBER.fullmatch(_seen(label).strip()) is not None
+
+
+def is_code(label: str) -> bool:
+    """Whether a label is a number or one of WordNet's, such as `n02102040`, which say nothing to a person."""
+    return is_number(label) or _WORDNET_ID.fullmatch(label.strip().casefold()) is not None
 
 
 def _seen(label: str) -> str:

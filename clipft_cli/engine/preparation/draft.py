@@ -126,7 +126,8 @@ def make_draft(config: PrepareConfig, target: Target, listing: Listing, on_progr
     splits = divide(pictures, groups, shares, config.seed)
     present = {picture.item.label for picture in pictures}
     names = [name for name in listing.labels() if name in kept & present]
-    classes = _class_infos(names, target, kept_names(target.earlier, names, pictures, warnings))
+    edited = {**listing.class_words, **kept_names(target.earlier, names, pictures, warnings)}
+    classes = _class_infos(names, target, edited)
     warnings += _losses(problems, pictures, listing, small)
     warn_about_splits(pictures, splits, classes, warnings, shares)
     warn_about_pictures(pictures, warnings)

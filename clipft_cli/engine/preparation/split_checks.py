@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...config.data import SplitName
 from ..files.visible import shown
-from ..labels.alike import is_number
+from ..labels.alike import is_code
 from ..labels.class_names import ClassInfo
 from .checks import Picture
 from .split import Shares, is_test_only
@@ -38,7 +38,7 @@ def warn_about_splits(
             more = ", ..." if len(without) > _N_NAMED else ""
             lead = "1 class has" if len(without) == 1 else f"{len(without)} classes have"
             warnings.append(f"{lead} no {split} images: {named}{more}")
-    if all(is_number(info.readable) for info in classes):
+    if all(is_code(info.readable) for info in classes):
         warnings.append("class names are numbers, which say nothing to CLIP: edit classes.txt")
 
 

@@ -49,7 +49,7 @@ def by_classes(prefix: str, base: Folder) -> list[Layout]:
             for kid in kids[:N_VARIANTS]
         ]
         together = [variants_together(prefix, kids), *([_grouped(prefix, kids)] if len(kids) > 2 else [])]
-        return [*_numbered_splits(prefix, kids), *together, *single, plain]
+        return [*_numbered_splits(prefix, kids), *together, *single, plain, *_grouped_inside(prefix, kids)]
     if len(kids) == 2 and len(deep) == 1 and not (other := next(kid for kid in kids if kid is not deep[0])).full():
         words = f"classes are {named(kid.name for kid in deep[0].full())}; {shown(other.name, 40)} ({images([other])})"
         return [Layout(f"{prefix}{literal(deep[0].name)}/{{class}}", words + " is left out"), plain]
@@ -71,6 +71,13 @@ def _grouped(prefix: str, kids: Sequence[Folder]) -> Layout:
     inside = [kid for folder in kids for kid in folder.full()]
     words = f"classes are {named(k.name for k in inside)}, and images of one of {named(kid.name for kid in kids)}"
     return Layout(f"{prefix}{{group}}/{{class}}{mask_tail(inside)}", f"{words} belong together (a patient, a place)")
+
+
+def _grouped_inside(prefix: str, kids: Sequence[Folder]) -> list[Layout]:
+    """The reading of the outer folders as classes, each with the same places or people inside."""
+    inside = dict.fromkeys(kid.name for folder in kids for kid in folder.full())
+    words = f"classes are {named(kid.name for kid in kids)}, and images of one of {named(inside)} belong together"
+    return [Layout(f"{prefix}{{class}}/{{group}}", words)] if len(inside) > 2 and not mask_tail(kids) else []
 
 
 def _numbered_splits(prefix: str, kids: Sequence[Folder]) -> list[Layout]:

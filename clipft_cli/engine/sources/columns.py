@@ -133,7 +133,8 @@ class ColumnChoice:
             return asked
         called = [name for name in self.table.names if is_called(name, IMAGE)]
         perhaps = [name for name in self.table.names if is_called(name, IMAGE_PERHAPS) and name not in called]
-        others = [name for name in self.table.names if name not in (*called, *perhaps)]
+        taken = (*called, *perhaps)
+        others = [name for name in self.table.names if name not in taken and not is_called(name, LABEL | LABEL_PERHAPS)]
         for names in (called, perhaps, others):
             found = {name: images for name in names if (images := self._images(name))}
             most = [name for name in found if len(found[name]) == max(map(len, found.values()))]

@@ -32,6 +32,8 @@ READING_PAGE = "reading.html"
 OWN_FILES = frozenset({"dataset.json", "manifest.jsonl", "README.md", READING_PAGE, CLASSES_FILE, PROBLEMS_FILE})
 OUTSIDE = "outside any class folder"
 _N_NAMED = 6
+_UNREAD = frozenset({".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".pkl", ".pickle", ".xlsx", ".xls", ".ods"})
+"""Suffixes of files that often say the classes of the images beside them."""
 _NO_FIT = "does not fit --paths"
 
 
@@ -119,6 +121,8 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
         _set_unlabelled_aside(listing)
     _tell(listing, tree, template, request)
     apply_split_lists(listing, root, request, tree.files)
+    if len(listing.labels()) == 1 and not asked and (unread := _unread(root, tree)):
+        raise unread
     if not listing.items:
         has_images = any(map(is_image_like, tree.files))
         raise _nothing_fits(root, text, tree) if asked and has_images else _no_classes(root, tree, request)
@@ -234,6 +238,8 @@ def _no_classes(root: Path, tree: Tree, request: SourceRequest) -> DataError:
             [Answer(f"the names of the files {pattern.words}", {"paths": pattern.template})],
             [request.again("--paths", pattern.template)],
         )
+    if unread := _unread(root, tree):
+        return unread
     if loose:
         return DataError(f"{root}: {len(loose)} files, but no class folders", hint=layout)
     archives = [path for path in tree.files if path.name.lower().endswith(ARCHIVE_SUFFIXES)]
@@ -248,6 +254,21 @@ def _no_classes(root: Path, tree: Tree, request: SourceRequest) -> DataError:
             hint=f"add images to each class folder, then run `clipft prepare {quoted(root)}` again",
         )
     return DataError(f"{root}: no class folders with images", hint=layout)
+
+
+def _unread(root: Path, tree: Tree) -> DataError | None:
+    """What may say the classes and is not read: a file of arrays, or a JSON beside each image, as labelme has."""
+    images = {path.with_suffix("") for path in tree.files if is_image_like(path)}
+    beside = [path for path in tree.files if path.suffix.lower() == ".json" and path.with_suffix("") in images]
+    named = beside[:1] if len(beside) * 2 > len(images) > 1 else []
+    named += [path for path in tree.files if path.suffix.lower() in _UNREAD]
+    if not named:
+        return None
+    what = f"{shown(named[0].as_posix(), 60)}" + (f" and {len(beside) - 1:,} more" if named[0] in beside[:1] else "")
+    return DataError(
+        f"{root}: no class folders; {what} may say the classes, and clipft does not read it",
+        hint="write them as a table with the columns image and label: labels.csv beside the images",
+    )
 
 
 def _evidence(text: str) -> str:

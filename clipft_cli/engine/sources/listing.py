@@ -34,7 +34,8 @@ class Item:
 class Listing:
     """All of a source. `ignored` counts hidden files; `notes` are sentences for the screen, `warnings` such as must
     not be overlooked; `read_as` are the keys of `prepare` that would have asked for this reading, `places` says where
-    class, split and group stand, each in words; `told` are the reasons of problems that a warning counts already."""
+    class, split and group stand, each in words; `told` are the reasons of problems that a warning counts already;
+    `class_words` name classes whose labels are codes."""
 
     name: str
     description: str
@@ -46,6 +47,7 @@ class Listing:
     told: set[str] = field(default_factory=set)
     read_as: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    class_words: dict[str, str] = field(default_factory=dict)
 
     def labels(self) -> list[str]:
         """Class names that have images, in class order."""

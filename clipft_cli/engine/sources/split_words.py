@@ -23,7 +23,7 @@ _IN_OTHER_LANGUAGES: dict[SplitName, str] = {
     "train": "entrainement apprentissage entrenamiento treino treinamento addestramento allenamento"
     " обучение обучающая тренировочная тренировка 训练 訓練 学習 훈련 학습",
     "val": "validierung validacion validacao validazione валидация валидационная 验证 驗證 検証 검증",
-    "test": "prufung prueba pruebas teste testes тест тестовая тестирование 测试 測試 テスト 테스트",
+    "test": "essai essais prova prufung prueba pruebas teste testes тест тестовая тестирование 测试 測試 テスト 테스트",
 }
 """Without the marks on letters (`prufung` for `Prüfung`), and without nouns that mean set or data."""
 _ANY_LANGUAGE: dict[str, SplitName | None] = {

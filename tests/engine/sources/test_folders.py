@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -199,3 +200,25 @@ def test_a_step_of_one_folder_each_is_passed_on_the_way_to_classes_and_patients(
         *kinds["benign"],
         *kinds["malignant"],
     }
+
+
+def test_outer_folders_may_be_classes_with_the_same_places_inside(tmp_path: Path) -> None:
+    for seed, (label, place) in enumerate((a, b) for a in ("ill", "well") for b in ("Oslo", "Bergen", "Paris")):
+        save_picture(tmp_path / label / place / "1.png", seed)
+    with pytest.raises(Question) as caught:
+        read(tmp_path)
+    words = {str(answer.settings["paths"]): answer.words for answer in caught.value.answers}
+    assert words["{class}/{group}"] == "classes are ill, well, and images of one of Bergen, Oslo, Paris belong together"
+
+
+@pytest.mark.parametrize("name", ["imagelabels.mat", "labels.xlsx", "train.tfrecord", "0.json"])
+def test_a_file_that_may_say_the_classes_and_is_not_read_is_named(tmp_path: Path, name: str) -> None:
+    for seed in range(6):
+        save_picture(tmp_path / "jpg" / f"{seed}.png", seed)
+        if name.endswith(".json"):
+            (tmp_path / "jpg" / f"{seed}.json").write_text("{}")
+    if not name.endswith(".json"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=re.escape(name)) as caught:
+        read(tmp_path)
+    assert "labels.csv beside the images" in str(caught.value.hint)
