@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,9 @@ def _table(model: type[Config], prefix: str) -> list[str]:
             continue
         key = all_keys()[f"{prefix}{name}"]
         also = f" (also `{'`, `'.join(key.aliases)}`)" if key.aliases else ""
-        rows.append(f"| `{key.name}`{also} | `{_cell(key.default)}` | {_cell(key.meaning)} |")
+        named = [word for word in key.choices if re.search(rf"\b{re.escape(word)}\b", key.meaning) is None]
+        choices = f" One of {', '.join(key.choices)}." if named and len(key.choices) > 2 else ""
+        rows.append(f"| `{key.name}`{also} | `{_cell(key.default)}` | {_cell(key.meaning + choices)} |")
     head = ["| key | default | meaning |", "|---|---|---|"] if rows else []
     return [*head, *rows, *nested]
 

@@ -27,13 +27,15 @@ class Block:
     text: str
 
     def apply(self, tree: Path) -> None:
-        """Write the file, or change it: each hunk's old lines must stand in it exactly once, wherever that is.
+        """Write the file, or change it, each hunk where its old lines stand.
 
-        Line numbers are not looked at, so that the page holds while the code around its hunks changes.
+        Line numbers are not looked at, so that the page holds while the code around its hunks changes. A tree that has
+        the example already stays as it is.
         """
         file = tree / self.path
         if self.language != "diff":
-            assert not file.exists(), f"{self.path} exists: show a diff"
+            is_there = file.exists() and file.read_text(encoding="utf-8") == self.text
+            assert is_there or not file.exists(), f"{self.path} exists: show a diff"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(self.text, encoding="utf-8")
             return
@@ -42,11 +44,41 @@ class Block:
             lines = [(line[:1], line[1:]) for line in hunk.splitlines(keepends=True)]
             old = "".join(text or "\n" for mark, text in lines if mark != "+")
             new = "".join(text or "\n" for mark, text in lines if mark != "-")
-            assert content.count(old) == 1, (
-                f"{self.path}: these lines of the page stand there {content.count(old)} times:\n{old}"
-            )
-            content = content.replace(old, new)
+            if new not in content:
+                content = changed(content, lines, old, new, self.path)
         file.write_text(content, encoding="utf-8")
+
+
+def changed(content: str, lines: list[tuple[str, str]], old: str, new: str, path: str) -> str:
+    """`content` with a hunk in it: where its old lines stand exactly once, else by the smallest part that is unique.
+
+    Lists grow: `Literal["a", "b"]` may have a third name, and a line of a registry another one below it.
+    """
+    if content.count(old) == 1:
+        return content.replace(old, new)
+    kept = [at for at, (mark, _) in enumerate(lines) if mark == " "]
+    added = [at for at, (mark, _) in enumerate(lines) if mark == "+"]
+    taken = [at for at, (mark, _) in enumerate(lines) if mark == "-"]
+    if not taken:
+        text = "".join(lines[at][1] for at in added)
+        if text in content:
+            return content
+        for at, is_after in ((added[0] - 1, True), (added[-1] + 1, False)):
+            line = lines[at][1] if at in kept else ""
+            if line.strip() and content.count(line) == 1:
+                return content.replace(line, line + text if is_after else text + line)
+    if len(taken) == len(added) == 1:
+        before, after = lines[taken[0]][1], lines[added[0]][1]
+        pairs = zip(reversed(before), reversed(after), strict=False)
+        tail = next((n for n, (a, b) in enumerate(pairs) if a != b), len(before))
+        head = len(before) - tail
+        lead = before[: before.index("[") + 1] if "[" in before[:head] else ""
+        found = [line for line in content.splitlines(keepends=True) if lead and line.startswith(lead)]
+        if len(found) == 1 and after.startswith(before[:head]) and found[0].endswith(before[head:]):
+            more = after[head : len(after) - tail]
+            grown = found[0].removesuffix(before[head:]) + more + before[head:]
+            return content if more in found[0] else content.replace(found[0], grown)
+    raise AssertionError(f"{path}: these lines of the page stand there {content.count(old)} times:\n{old}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from extending_page import PAGE, Example, examples, run_in
+from extending_page import PAGE, Block, Example, examples, run_in
 
 EXAMPLES = examples()
 
@@ -27,3 +27,29 @@ def test_the_table_names_the_files_an_example_touches(example: Example):
     row = re.search(rf"^\| {re.escape(example.name.lower())} \|(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert row, f"the table at the top of the page has no row for {example.name.lower()!r}"
     assert re.findall(r"`([\w/.]+\.\w+)`", row[1].partition("|")[0]) == example.files()
+
+
+GROWN = (
+    'Name = Literal["a", "b", "z"]\nTABLE = {\n    "a": a,\n    "z": z,\n}\n',
+    'Name = Literal["a", "b", "z", "c"]\nTABLE = {\n    "a": a,\n    "c": c,\n    "z": z,\n}\n',
+)
+
+
+def test_a_diff_of_the_page_finds_its_place_in_lists_that_have_grown(tmp_path):
+    diff = '@@ x\n-Name = Literal["a", "b"]\n+Name = Literal["a", "b", "c"]\n@@ y\n     "a": a,\n+    "c": c,\n }\n'
+    (tmp_path / "m.py").write_text(GROWN[0])
+    block = Block("m.py", "diff", diff)
+    block.apply(tmp_path)
+    assert (tmp_path / "m.py").read_text() == GROWN[1]
+    (tmp_path / "m.py").write_text("Name = None\n")
+    with pytest.raises(AssertionError, match="stand there 0 times"):
+        block.apply(tmp_path)
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
+def test_an_example_that_is_there_already_changes_nothing(example, tmp_path):
+    tree = example.applied_to_a_copy(tmp_path)
+    before = {path: path.read_bytes() for path in tree.rglob("*.py")}
+    for block in example.blocks:
+        block.apply(tree)
+    assert {path: path.read_bytes() for path in tree.rglob("*.py")} == before

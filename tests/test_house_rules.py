@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clipft_cli.engine.images.augmentations import AUGMENTATIONS
+from clipft_cli.engine.methods import METHODS
+from clipft_cli.engine.metrics import METRICS
+from clipft_cli.engine.optim.schedule import SCHEDULES
+from clipft_cli.engine.sources import SOURCES
+
 ROOT = Path(__file__).parents[1]
 ENGINE = ROOT / "clipft_cli" / "engine"
 CALLERS = [
@@ -101,6 +107,8 @@ def test_links_lead_somewhere(page):
     assert [link for link in links(page) if not (page.parent / link).exists()] == []
 
 
+REGISTRIES = (SCHEDULES, AUGMENTATIONS, METHODS, METRICS, {name.replace("-", "_") for name in SOURCES})
+"""A test may have the name of an entry that shares its module with others."""
 SUBJECTS = {
     "cli/test_facts_commands.py": "info, doctor and cache, which share what they promise",
     "cli/test_path_options.py": "every path option of every command",
@@ -130,7 +138,10 @@ def test_tests_have_the_names_of_the_modules_that_they_are_of():
         room = ROOT / "clipft_cli" / place.parent
         name = path.stem.removeprefix("test_").removesuffix("_command")
         names = {name, name.removeprefix(room.name + "_"), name.removeprefix(room.name.rstrip("s") + "_")}
-        is_of_module = any((room / f"{one}.py").exists() or (room / one).is_dir() or one == room.name for one in names)
+        is_of_entry = any(name in entries for entries in REGISTRIES)
+        is_of_module = is_of_entry or any(
+            (room / f"{one}.py").exists() or (room / one).is_dir() or one == room.name for one in names
+        )
         if not is_of_module and place.as_posix() not in SUBJECTS:
             strays.append(place.as_posix())
     assert strays == []

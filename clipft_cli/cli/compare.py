@@ -9,6 +9,7 @@ import typer
 
 from ..config.compare import CompareConfig
 from ..config.load import load_config
+from ..config.methods import METHOD_NAMES
 from ..config.recipes import check_names, method_recipes
 from .compare_view import CompareView, show_compared
 from .completion import contenders, devices
@@ -22,7 +23,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="METHOD|RUN",
-            help="full, lora, qlora, linear_probe, zero_shot, or run directories.",
+            help=f"{', '.join(METHOD_NAMES)}, or run directories.",
             show_default=False,
             autocompletion=contenders,
         ),

@@ -13,6 +13,9 @@ from ..errors import ClipftError, ConfigError, NoPermission
 OPTIONS = {"gpu": "--device cuda", "cuda": "--device cuda", "cpu": "--device cpu", "data": "--data-dir DIR"}
 """Options of other programs that are called otherwise here."""
 
+_PLACES = frozenset({"checkpoint", "run", "source", "export", "image", "images"})
+"""What some commands take by an option, and others without one."""
+
 _MISSING = re.compile(r"^(?:[\w.]+: )?(?P<path>[^:\n]+): (no such|is no run directory|holds neither)")
 
 
@@ -56,8 +59,20 @@ def _unknown_option(option: str, command: str, context: Any) -> ConfigError:
     if key is not None:
         hint = f"settings are given as `--set {key}=VALUE`; `clipft help config.{key}` explains it"
         return ConfigError(f"{option}: no such option of `{command}`", hint=hint)
+    if name in _PLACES and (place := _place_of(context)):
+        return ConfigError(
+            f"{option}: no such option of `{command}`", hint=f"it is given as it is: `{command} {place}`"
+        )
     known = [text for parameter in context.command.params for text in parameter.opts] if context is not None else []
     return ConfigError(f"{option}: no such option of `{command}`{near(option, known)}", hint=hint)
+
+
+def _place_of(context: Any) -> str:
+    """What stands for the command's first argument in its help; empty where it takes none."""
+    parameters = context.command.params if context is not None else ()
+    named = (parameter for parameter in parameters if parameter.param_type_name == "argument")
+    first = next(named, None)
+    return "" if first is None else str(first.metavar or first.name.upper())
 
 
 def _key_called(name: str) -> str | None:

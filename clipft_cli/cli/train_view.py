@@ -205,6 +205,11 @@ def _alike(groups: Sequence[Group]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _parameters(n: int) -> str:
+    """`5.56M`, and `17,500` of few."""
+    return f"{n / 1e6:.2f}M" if n >= 100_000 else f"{n:,}"
+
+
 def show_trained(out: Console, result: TrainResult) -> None:
     """The end of a run: what was kept and whose merit that is, where it lies, what to type next."""
     from ..engine.files.amounts import count, duration
@@ -216,7 +221,7 @@ def show_trained(out: Console, result: TrainResult) -> None:
         print_prose(
             out,
             f"kept: {result.kept.words}; {count(result.epochs, 'epoch')} in {duration(result.train_seconds)}{early},"
-            f" {result.trainable_parameters / 1e6:.2f}M of {result.total_parameters / 1e6:.2f}M parameters trained,"
+            f" {_parameters(result.trainable_parameters)} of {_parameters(result.total_parameters)} parameters trained,"
             f" peak memory {result.peak_memory_gib:.1f} GiB",
         )
         if result.kept.is_start:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from .base import Config
 
 MethodName = Literal["zero_shot", "linear_probe", "full", "lora", "qlora"]
+METHOD_NAMES: tuple[str, ...] = get_args(MethodName)
 ObjectiveName = Literal["cross_entropy", "contrastive"]
 ScalingName = Literal["standard", "rslora"]
 

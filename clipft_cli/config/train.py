@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from .base import Config
 from .cache import CacheConfig
 from .data import DataConfig
-from .methods import CONTRASTIVE_METHODS, METHOD_FACTS, LinearProbeConfig, LoraConfig, MethodName
+from .methods import CONTRASTIVE_METHODS, METHOD_FACTS, METHOD_NAMES, LinearProbeConfig, LoraConfig, MethodName
 from .model import HardwareConfig, ModelConfig
 from .optim import CheckpointConfig, TrainingConfig
 
@@ -18,7 +18,9 @@ class TrainConfig(Config):
     """The slice of the file that `clipft train` takes."""
 
     preset: str | None = Field(None, description="Named set of starting values; none: the method's own.")
-    method: MethodName = Field("full", description="How to fine-tune: full, lora, qlora, linear_probe or zero_shot.")
+    method: MethodName = Field(
+        "full", description=f"How to fine-tune: {', '.join(METHOD_NAMES[:-1])} or {METHOD_NAMES[-1]}."
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed for everything random.")
     output_dir: Path | None = Field(None, description="Run directory, empty or new; none: outputs/METHOD, numbered.")
     data: DataConfig = DataConfig()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
 from clipft_cli.cli.completion import contenders, methods, presets, runs, settings, splits
+from clipft_cli.config.data import AugmentationName
 
 
 def called(*words: str):
@@ -45,6 +48,7 @@ def called(*words: str):
         ),
         (["help", "config.training.epohcs"], "no key is called", "`clipft help config` lists all of them"),
         (["train", "--gpu"], "--gpu: no such option", "it is `--device cuda`"),
+        (["export", "--checkpoint", "x"], "--checkpoint: no such option of `clipft export`", "`clipft export RUN`"),
         (["train", "--datadir", "x"], "did you mean '--data-dir'", "`clipft train -h` shows how it is called"),
         (["train", "--seed", "x"], "invalid value for '--seed'", "`clipft train -h`"),
         (["--colour"], "--colour: no such option of `clipft`", "`clipft -h`"),
@@ -100,7 +104,9 @@ def test_values_are_completed(tmp_path, monkeypatch):
     assert methods("l") == ["linear_probe", "lora"]
     assert presets("few") == ["few-shot"]
     assert splits("t") == ["train", "test"]
-    assert settings("data.augmentation=s") == ["data.augmentation=standard", "data.augmentation=strong"]
+    begun = [name for name in get_args(AugmentationName) if name.startswith("s")]
+    assert settings("data.augmentation=s") == [f"data.augmentation={name}" for name in begun]
+    assert {"standard", "strong"} <= set(begun)
     assert settings("training.num_e") == ["training.num_epochs=auto"]
     assert runs("out") == ["outputs/mine"]
     assert contenders("") == [*methods(""), "outputs/mine"]

@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from choices import choices
 from PIL import Image
 from typer.testing import CliRunner
 
 from clipft_cli.cli.app import app
 from clipft_cli.cli.train_view import _alike, _epoch_header, _epoch_line, _outcome, _what_to_try
 from clipft_cli.config.load import load_config
+from clipft_cli.config.methods import MethodName
 from clipft_cli.config.train import TrainConfig
 from clipft_cli.engine.checkpoint.kept import Kept
 
@@ -133,8 +135,7 @@ def test_a_device_that_is_not_there(clipft):
 def test_a_wrong_method(clipft):
     assert error_of(clipft("--method", "ful")) == (
         2,
-        "--method: method: should be 'zero_shot', 'linear_probe', 'full', 'lora' or 'qlora' (given: 'ful'),"
-        " did you mean 'full'?",
+        f"--method: method: should be {choices(MethodName)} (given: 'ful'), did you mean 'full'?",
         "`clipft help config` lists every key, `clipft help config.KEY` says what one means",
     )
 

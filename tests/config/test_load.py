@@ -8,12 +8,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from choices import choices
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipft_cli.config.evaluate import EvaluateConfig
 from clipft_cli.config.file import FileConfig
 from clipft_cli.config.load import PRESETS_DIR, dump_yaml, load_config, preset_names
+from clipft_cli.config.optim import ScheduleName
 from clipft_cli.config.predict import PredictConfig
 from clipft_cli.config.prepare import PrepareConfig
 from clipft_cli.config.reference import json_schema
@@ -82,7 +84,7 @@ def test_all_problems_come_at_once_each_with_its_line(write):
     assert message.splitlines()[0] == "5 problems in the configuration"
     assert f"{file}:2: data.batch_size: should be greater than or equal to 1 (given: 0)" in message
     assert f"{file}:4: training.warmup_ratio: should be less than 1 (given: 2)" in message
-    assert f"{file}:5: training.schedule: should be 'cosine', 'linear' or 'constant' (given: 'cosin')" in message
+    assert f"{file}:5: training.schedule: should be {choices(ScheduleName)} (given: 'cosin')" in message
     assert f"{file}:6: nonsense: unknown key" in message
     assert "--set: seed: should be greater than or equal to 0 (given: -1)" in message
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from ...config.metrics import MetricName
 from .answers import Answers
-from .intervals import N_RESAMPLES, Interval, percentile_interval, resample_images, wilson, within_unit
+from .intervals import N_RESAMPLES, Interval, percentile_interval, resample_images, wilson
 
-Unit = Literal["share", "nats"]
+Unit = Literal["share", "signed", "number", "nats"]
+_BOUNDS: dict[Unit, tuple[float, float]] = {"share": (0.0, 1.0), "signed": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Metric:
     """One figure of a split.
 
     `value(answers)` is all it must have; `title` names it in a report, `heading` over a column. A `unit` "share" is
-    in 0..1 and shown in percent. `is_higher_better` says which way `training.select_by` goes.
+    in 0..1 and "signed" in -1..1 (a kappa, a correlation), both shown in percent; "nats" and "number" are shown as they
+    are. `is_higher_better` says which way `training.select_by` goes.
 
     Where it appears: `is_val_column`: measured after every epoch, in metrics.jsonl, TensorBoard and the table on the
     screen; what `config.metrics.SelectionMetric` names must be. `is_reported`: in what `clipft evaluate` writes.
@@ -56,7 +58,7 @@ class Metric:
 
     def text(self, value: float) -> str:
         """`81.3%`, or `0.4321` where it is no share."""
-        return f"{100 * value:.1f}%" if self.unit == "share" else f"{value:.4f}"
+        return f"{100 * value:.1f}%" if self.unit in _BOUNDS else f"{value:.4f}"
 
     def text_of(self, figure: Interval) -> str:
         """`81.3%  (95% interval 74.3% to 86.7%)`."""
@@ -84,7 +86,9 @@ class Metric:
             n_resamples=n_resamples,
             seed=seed,
         )
-        if self.unit == "share" and np.ptp(resampled) == 0:
+        if self.unit in _BOUNDS and np.ptp(resampled) == 0:
             share = wilson(int(answers.is_right.sum()), n)
-            return within_unit(Interval(value, value - share.value + share.low, value - share.value + share.high))
+            low, high = _BOUNDS[self.unit]
+            reach = Interval(value, value - (share.value - share.low), value + (share.high - share.value))
+            return Interval(value, max(low, reach.low), min(high, reach.high))
         return percentile_interval(value, resampled)

@@ -15,7 +15,7 @@ from clipft_cli.config.evaluate import EvaluateConfig
 from clipft_cli.config.load import load_config
 from clipft_cli.engine.evaluate import evaluate
 from clipft_cli.engine.events import Note
-from clipft_cli.engine.images.augmentations import augmentation_of
+from clipft_cli.engine.images.augmentations import AUGMENTATIONS, augmentation_of
 from clipft_cli.engine.images.crops import whole
 from clipft_cli.engine.images.draws import Draws
 from clipft_cli.engine.images.shapes import what_is_cut_off
@@ -120,7 +120,10 @@ def test_crops_are_taken_from_the_whole_of_an_image(how, size):
         assert difference.mean() < 6
 
 
-@pytest.mark.parametrize("name", ["crop", "standard", "strong"])
+AUGMENTED = [name for name, make in AUGMENTATIONS.items() if make(DataConfig(augmentation=name)) is not None]
+
+
+@pytest.mark.parametrize("name", AUGMENTED)
 @pytest.mark.parametrize("how", ["auto", "crop"])
 def test_where_the_middle_is_cut_out_nothing_is_different(name, how):
     source = np.asarray(strip(100, 60, (250, 20, 20), (20, 20, 250)))
