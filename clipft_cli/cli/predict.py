@@ -39,6 +39,9 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help=help_of("predict.output"), path_type=str)
     ] = None,
     threshold: Annotated[float | None, typer.Option(metavar="P", help=help_of("predict.threshold"))] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option("--embeddings", metavar="FILE", help=help_of("predict.embeddings"), path_type=str)
+    ] = None,
     base: Annotated[
         Path | None, typer.Option("--base", metavar="FILE", help=help_of("predict.base"), path_type=str)
     ] = None,
@@ -62,6 +65,7 @@ def predict(
         "predict.format": form,
         "predict.output": output,
         "predict.threshold": threshold,
+        "predict.embeddings": embeddings,
         "predict.base": base,
         "predict.graph": graph,
         "predict.batch_size": batch_size,

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import io
 
     from ..engine.images.inputs import ImageInput
-    from ..engine.pages.prediction import Form, Prediction
-    from ..engine.predict import PredictSummary
+    from ..engine.pages.prediction import Form, Prediction, PredictSummary
 
 STANDARD_INPUT = "-"
 _BAR = 20
@@ -184,6 +183,9 @@ def show_outcome(screen: Screen, options: PredictOptions, summary: PredictSummar
         )
     if options.output is not None and not screen.mode.as_json:
         screen.say(f"written: {_visible(str(options.output))}")
+    if summary.embeddings is not None:
+        n, width = summary.embeddings
+        screen.say(f"written: {_visible(str(options.embeddings))}, {count(n, 'image')} of {width} numbers each")
     failure = summary.failure()
     if failure is None:
         return

@@ -25,6 +25,9 @@ WRITTEN_AS: dict[str, OutputFormat] = {
 """The form of predictions that each suffix of `predict.output` stands for."""
 
 
+EMBEDDINGS_SUFFIXES = (".npz", ".parquet")
+
+
 class PredictOptions(Config):
     """What is shown for each image."""
 
@@ -38,6 +41,9 @@ class PredictOptions(Config):
     threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
     format: OutputFormat = Field("table", description="How results are written.")
     output: Path | None = Field(None, description="File the results are written to.")
+    embeddings: Path | None = Field(
+        None, description="File that the features of the images are written to, rows of length 1: .npz or .parquet."
+    )
     batch_size: int = Field(32, ge=1, description="Images in one batch.")
 
     @field_validator("output")
@@ -45,6 +51,13 @@ class PredictOptions(Config):
     def _never_over_a_picture(cls, value: Path | None) -> Path | None:
         if value is not None and value.suffix.lower() in _PICTURES:
             raise ValueError(f"'{value.name}' is an image's name; results go to .txt, .csv, .json or .jsonl")
+        return value
+
+    @field_validator("embeddings")
+    @classmethod
+    def _of_a_known_form(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix.lower() not in EMBEDDINGS_SUFFIXES:
+            raise ValueError(f"'{value.name}': features are written to {' or '.join(EMBEDDINGS_SUFFIXES)}")
         return value
 
     @model_validator(mode="after")

@@ -6,20 +6,20 @@ import contextlib
 import gc
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ..config.predict import PredictConfig, PredictOptions
-from ..errors import CheckpointError, ClipftError, ConfigError, DataError, PartialError
-from .checkpoint.answers import probabilities
+from ..errors import ConfigError
+from .checkpoint.answers import features_and_probabilities, probabilities
+from .files.embeddings_file import EmbeddingsFile
 from .images.decode import why_not_there
 from .images.decoded_ahead import DECODED, decoded_ahead
 from .images.inputs import ImageInput, Inputs
@@ -27,7 +27,7 @@ from .images.transforms import Preprocess
 from .labels.class_names import ClassInfo
 from .machine.ahead import Ahead
 from .machine.hardware import worker_count
-from .pages.prediction import Answer, Prediction
+from .pages.prediction import Answer, Prediction, PredictSummary
 from .run_dir import find_checkpoint, is_export
 
 NO_SCORE = "the model gives no finite score for it"
@@ -39,69 +39,6 @@ class Sink(Protocol):
     def begin(self, n_answers: int) -> None: ...
 
     def add(self, prediction: Prediction) -> None: ...
-
-
-@dataclass
-class PredictSummary:
-    """What was done. `load_seconds`: until the model was ready; `seconds`: decoding and classifying after that.
-
-    `started` is on the clock of time.perf_counter.
-    """
-
-    checkpoint: Path
-    started: float
-    device: str = "not needed"
-    precision: str = ""
-    n_images: int = 0
-    n_failed: int = 0
-    n_without_score: int = 0
-    first_problem: str = ""
-    load_seconds: float = 0.0
-    seconds: float = 0.0
-    skipped: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def images_per_second(self) -> float:
-        """Of those that were classified."""
-        return (self.n_images - self.n_failed) / self.seconds if self.seconds > 0 else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the results."""
-        return {
-            "checkpoint": str(self.checkpoint),
-            "n_images": self.n_images,
-            "n_failed": self.n_failed,
-            "skipped": dict(self.skipped),
-            "timing": {
-                "load_seconds": round(self.load_seconds, 3),
-                "predict_seconds": round(self.seconds, 3),
-                "images_per_second": round(self.images_per_second, 1),
-                "device": self.device,
-                "precision": self.precision,
-            },
-        }
-
-    def failure(self) -> ClipftError | None:
-        """PartialError where some images failed, DataError where all did or there were none, CheckpointError where
-        the model had a score for none."""
-        if self.n_images == 0:
-            return DataError("no images: the list is empty", hint="clipft predict IMAGE..., a folder, or a list")
-        if self.n_failed == 0:
-            return None
-        if self.n_failed == self.n_images and self.n_without_score:
-            return CheckpointError(
-                f"{self.checkpoint}: the model gives no finite score for any image",
-                hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
-            )
-        if self.n_failed == self.n_images:
-            named = self.first_problem if self.n_images == 1 else f"the first: {self.first_problem}"
-            what = "the image" if self.n_images == 1 else f"none of {self.n_images} images"
-            verb = "cannot be used" if self.n_images == 1 else "can be used"
-            return DataError(f"{what} {verb}: {named}")
-        return PartialError(
-            f"{self.n_failed} of {self.n_images} images could not be used, the first: {self.first_problem}",
-            hint="each is named in the output with its reason; all others were classified",
-        )
 
 
 def predict(
@@ -122,6 +59,7 @@ def predict(
         on_note(f"using {checkpoint}, of the newest finished run")
     if config.predict.graph is not None and not is_export(checkpoint):
         raise ConfigError(f"--graph: {checkpoint} is no ONNX export, and has no graph")
+    embeddings = _embeddings(config.predict, checkpoint)
     summary = PredictSummary(checkpoint, started)
     inputs = Inputs(names)
     found = iter(inputs)
@@ -130,9 +68,24 @@ def predict(
         sink.begin(config.predict.top_k)
         _pass_on((_failed(item, item.problem or "") for item in hopeless), sink, summary)
     else:
-        _classify_all(config, chain(hopeless, [first], found), sink, summary, on_note)
+        _classify_all(config, chain(hopeless, [first], found), sink, summary, on_note, embeddings=embeddings)
+    if embeddings is not None and first is not None:
+        embeddings.write()
+        summary.embeddings = embeddings.shape
     summary.skipped = inputs.skipped
     return summary
+
+
+def _embeddings(options: PredictOptions, checkpoint: Path) -> EmbeddingsFile | None:
+    """The file for the features, where they are asked for; an export has none."""
+    if options.embeddings is None:
+        return None
+    if is_export(checkpoint):
+        raise ConfigError(
+            f"--embeddings: {checkpoint} is an ONNX export, which gives probabilities and no features",
+            hint="name the run that it was made of with --checkpoint",
+        )
+    return EmbeddingsFile(options.embeddings)
 
 
 def _first_worth_reading(found: Iterator[ImageInput]) -> tuple[list[ImageInput], ImageInput | None]:
@@ -151,6 +104,8 @@ def _classify_all(
     sink: Sink,
     summary: PredictSummary,
     on_note: Callable[[str], None],
+    *,
+    embeddings: EmbeddingsFile | None,
 ) -> None:
     if is_export(summary.checkpoint):
         from .exports.runtime import open_onnx  # no torch: a quarter of the time from cold, and of the memory
@@ -176,18 +131,39 @@ def _classify_all(
             precision = set_up(config.hardware, checkpoint.card.precision)
             loaded = checkpoint.load(precision.device)
         answer = partial(probabilities, loaded, precision=precision)
-        ready = Ready(loaded.classes, answer, device_label(precision.device), precision.name)
+        kept: list[np.ndarray] = []
+
+        def answer_and_keep(pixels: np.ndarray) -> np.ndarray:
+            features, shares = features_and_probabilities(loaded, pixels, precision)
+            kept.append(features)
+            return shares
+
+        def pass_on(names: Sequence[str]) -> None:
+            if embeddings is not None and kept:
+                embeddings.add(names, kept.pop())
+
+        ready = Ready(
+            loaded.classes,
+            answer if embeddings is None else answer_and_keep,
+            device_label(precision.device),
+            precision.name,
+            pass_on,
+        )
         _classify_batches(config.predict, ahead, ready, sink, summary)
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A model that answers: `answer` takes pixels (B, 3, H, W) uint8 and gives probabilities (B, C)."""
+    """A model that answers: `answer` takes pixels (B, 3, H, W) uint8 and gives probabilities (B, C).
+
+    `after` is told the names of the images of each batch that it has answered.
+    """
 
     classes: tuple[ClassInfo, ...]
     answer: Callable[[np.ndarray], np.ndarray]
     device: str
     precision: str
+    after: Callable[[Sequence[str]], None] = lambda names: None
 
 
 def _decoding() -> ThreadPoolExecutor:
@@ -210,6 +186,7 @@ def _classify_batches(
     decoded = iter(ahead)
     while batch := list(islice(decoded, options.batch_size)):
         _pass_on(classify(batch, ready.classes, ready.answer, options), sink, summary)
+        ready.after([item.name for item, content in batch if not isinstance(content, str)])
     summary.seconds = time.perf_counter() - begun
 
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "list of predict": f"predict PATH.txt --checkpoint {RUN}",
     "checkpoint of predict": f"predict {IMAGE!r} --checkpoint PATH",
     "output of predict": f"predict {IMAGE!r} --checkpoint {RUN} --output PATH.csv",
+    "features of predict": f"predict {IMAGE!r} --checkpoint {RUN} --embeddings PATH.npz",
     "run of compare": f"compare PATH --data-dir {DATA} --no-train",
     "retention": f"compare {RUN} --data-dir {DATA} --no-train --retention PATH",
     "run of export": "export PATH --to safetensors",
@@ -52,7 +53,7 @@ COMMANDS = {
 MAY_END_WELL = {  # an empty folder is one that can be written into, or has no run in it
     "folder": {"output of prepare", "output of train", "output of evaluate", "output of export", "runs of info"},
     "device": {"output of predict"},  # as /dev/null is
-    "200 GiB of nothing": {"output of predict"},  # a file, replaced when the new one is whole
+    "200 GiB of nothing": {"output of predict", "features of predict"},  # a file, replaced when the new one is whole
 }
 
 

@@ -13,11 +13,13 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from fresh_process import modules_loaded_by
 from PIL import Image
 from typer.testing import CliRunner
 
+import clipft_cli
 from clipft_cli.cli.app import app
 
 RED, BLUE = "data/colours/test/red/red 0.png", "data/colours/test/blue/blue 0.png"
@@ -253,3 +255,41 @@ def test_predicting_imports_no_plots_no_statistics():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False []"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_features_are_written_beside_the_answers(world, suffix):
+    file = world.root / f"features{suffix}"
+    plain = json.loads(predict("data/colours/test", "--json").stdout)
+    outcome = predict("data/colours/test", "no.png", "--json", "--batch-size", "7", "--embeddings", file)
+    content = json.loads(outcome.stdout)
+    answered = [item for item in content["results"] if item.get("predicted")]
+    if suffix == ".npz":
+        with np.load(file) as found:
+            paths, rows = found["paths"].tolist(), found["embeddings"]
+    else:
+        table = pq.read_table(file)
+        paths, rows = table["path"].to_pylist(), np.array(table["embedding"].to_pylist(), dtype=np.float32)
+    assert paths == [item["path"] for item in answered]
+    assert rows.shape == tuple(content["embeddings"])
+    assert rows.dtype == np.float32
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1.0, abs=1e-5)
+    model = clipft_cli.load(world.run)
+    assert np.abs(rows - model.embed(paths)).max() < 5e-3  # batches differ in size, and bf16 where the machine has it
+    first = {item["path"]: item["probability"] for item in plain["results"]}
+    assert {item["path"]: item["probability"] for item in answered} == pytest.approx(first, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "text"),
+    [
+        ("x.csv", 2, "features are written to .npz or .parquet"),
+        ("outputs.npz", 7, "outputs.npz: is a folder, features need a file of their own"),
+        ("data/colours/dataset.json/x.npz", 7, "a part of this path is a file"),
+    ],
+)
+def test_a_file_for_features_that_cannot_be_one_is_refused(world, name, code, text):
+    (world.root / "outputs.npz").mkdir(exist_ok=True)
+    outcome = predict(RED, "--embeddings", name)
+    assert outcome.exit_code == code
+    assert text in " ".join(outcome.stderr.split())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from ...errors import CheckpointError, ClipftError, DataError, PartialError
 from ..files.visible import csv_cell, json_escaped, padded, visible
 from ..labels.class_names import ClassInfo
 
@@ -137,3 +140,69 @@ FORMS: dict[str, Form] = {
     "jsonl": Form(_no_head, lambda prediction, top_k: json_text(prediction.to_json()) + "\n"),
 }
 """Forms that are written as they come, one image at a time."""
+
+
+@dataclass
+class PredictSummary:
+    """What was done. `load_seconds`: until the model was ready; `seconds`: decoding and classifying after that.
+
+    `started` is on the clock of time.perf_counter.
+    """
+
+    checkpoint: Path
+    started: float
+    device: str = "not needed"
+    precision: str = ""
+    n_images: int = 0
+    n_failed: int = 0
+    n_without_score: int = 0
+    first_problem: str = ""
+    load_seconds: float = 0.0
+    seconds: float = 0.0
+    skipped: Counter[str] = field(default_factory=Counter)
+    embeddings: tuple[int, int] | None = None
+    """Rows and columns of the features that were written."""
+
+    @property
+    def images_per_second(self) -> float:
+        """Of those that were classified."""
+        return (self.n_images - self.n_failed) / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the results."""
+        return {
+            "checkpoint": str(self.checkpoint),
+            "n_images": self.n_images,
+            "n_failed": self.n_failed,
+            "skipped": dict(self.skipped),
+            "embeddings": list(self.embeddings) if self.embeddings is not None else None,
+            "timing": {
+                "load_seconds": round(self.load_seconds, 3),
+                "predict_seconds": round(self.seconds, 3),
+                "images_per_second": round(self.images_per_second, 1),
+                "device": self.device,
+                "precision": self.precision,
+            },
+        }
+
+    def failure(self) -> ClipftError | None:
+        """PartialError where some images failed, DataError where all did or there were none, CheckpointError where
+        the model had a score for none."""
+        if self.n_images == 0:
+            return DataError("no images: the list is empty", hint="clipft predict IMAGE..., a folder, or a list")
+        if self.n_failed == 0:
+            return None
+        if self.n_failed == self.n_images and self.n_without_score:
+            return CheckpointError(
+                f"{self.checkpoint}: the model gives no finite score for any image",
+                hint="try `--set hardware.mixed_precision=no`; if that does not help, the weights are damaged",
+            )
+        if self.n_failed == self.n_images:
+            named = self.first_problem if self.n_images == 1 else f"the first: {self.first_problem}"
+            what = "the image" if self.n_images == 1 else f"none of {self.n_images} images"
+            verb = "cannot be used" if self.n_images == 1 else "can be used"
+            return DataError(f"{what} {verb}: {named}")
+        return PartialError(
+            f"{self.n_failed} of {self.n_images} images could not be used, the first: {self.first_problem}",
+            hint="each is named in the output with its reason; all others were classified",
+        )
