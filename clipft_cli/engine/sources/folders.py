@@ -121,7 +121,8 @@ def list_folder(root: Path, request: SourceRequest) -> Listing:
         _set_unlabelled_aside(listing)
     _tell(listing, tree, template, request)
     apply_split_lists(listing, root, request, tree.files)
-    if len(listing.labels()) == 1 and not asked and (unread := _unread(root, tree)):
+    is_to_train = request.options.split[0] > 0
+    if len(listing.labels()) == 1 and is_to_train and not asked and (unread := _unread(root, tree)):
         raise unread
     if not listing.items:
         has_images = any(map(is_image_like, tree.files))
@@ -266,7 +267,7 @@ def _unread(root: Path, tree: Tree) -> DataError | None:
         return None
     what = f"{shown(named[0].as_posix(), 60)}" + (f" and {len(beside) - 1:,} more" if named[0] in beside[:1] else "")
     return DataError(
-        f"{root}: no class folders; {what} may say the classes, and clipft does not read it",
+        f"{root}: its folders do not say two classes; {what} may say them, and clipft does not read it",
         hint="write them as a table with the columns image and label: labels.csv beside the images",
     )
 
