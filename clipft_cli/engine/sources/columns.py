@@ -290,7 +290,7 @@ class LabelChoice:
         if ending:
             return (self._of_one_meaning(ending),)
         likely = [name for name in self.names if self._divides(name)]
-        if not likely and len(self.names) == 1:
+        if not likely and len(self.names) == 1 and not self._holds_measures(self.names[0]):
             likely = list(self.names)
         if len(likely) == 1:
             return (likely[0],)
@@ -327,8 +327,12 @@ class LabelChoice:
     def _divides(self, name: str) -> bool:
         """Whether a column has values that come back, and are no measures."""
         texts = [text for text in self.texts(name) if text]
-        are_measures = sum(is_number(text) and not _is_whole(text) for text in texts) > len(texts) // 2
-        return 2 <= len(set(texts)) <= len(texts) // 2 and not are_measures
+        return 2 <= len(set(texts)) <= len(texts) // 2 and not self._holds_measures(name)
+
+    def _holds_measures(self, name: str) -> bool:
+        """Whether most cells are numbers with a fraction, which no class is."""
+        texts = [text for text in self.texts(name) if text]
+        return sum(is_number(text) and not _is_whole(text) for text in texts) > len(texts) // 2
 
     def _marks(self) -> tuple[str, ...]:
         """Columns of which each is a class: all cells 0 or 1."""

@@ -71,8 +71,10 @@ class ImageFinder:
                     if (root / written).is_file():
                         return self._taken(root / written, text)
             found = self._search(_slashed(text))
-            bare = _without_upload(text)
-            return self._search(bare) if isinstance(found, Unfound) and bare != text else found
+            for other in (_without_upload(text), unquote(_slashed(text))):  # `a%20b.jpg` of a web address is `a b.jpg`
+                if isinstance(found, Unfound) and found.reason == NOT_FOUND and other != text:
+                    found = self._search(other)
+            return found
         except (OSError, ValueError):  # a name too long, or with a NUL byte
             return Unfound(NOT_FOUND, shown(text, 120))
 

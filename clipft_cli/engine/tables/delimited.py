@@ -79,7 +79,7 @@ def _lines_above(lines: Sequence[str]) -> int:
     """Lines of a title or a comment above the table: those before rows of one width, where they have one cell each."""
     for n in range(min(_MAX_ABOVE, len(lines) - 1) + 1):
         rows = _probe(lines[n:], _delimiter(lines[n:]))
-        if rows and len(rows[0]) > 1 and rows[0][0][:1] != "#":
+        if rows and sum(map(bool, rows[0])) > 1 and rows[0][0][:1] != "#":
             return n if n == 0 or len({len(row) for row in rows}) == 1 else 0
     return 0
 
