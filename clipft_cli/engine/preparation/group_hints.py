@@ -101,7 +101,7 @@ def _group_level(pictures: Sequence[Picture], layout: str) -> _Level | None:
     first = len(layout.split("/")) if layout.endswith("{class}") and "**" not in layout else None
     if first is None:
         return None
-    last = max(picture.item.name.count("/") for picture in pictures)
+    last = max((picture.item.name.count("/") for picture in pictures), default=0)
     levels = [_Level(depth, depth - first, depth + 1 < last) for depth in range(first, last)]
     found = [level for level in levels if _found(pictures, level.name_of)]
     names = {level: {name for picture in pictures if (name := level.name_of(picture))} for level in found}

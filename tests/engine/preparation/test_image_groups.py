@@ -186,3 +186,11 @@ def test_given_splits_that_divide_what_shares_a_name_are_said(is_divided: bool) 
     warned = " ".join(prepare(config(source="set")).warnings)
     assert ("12 of these are in more than one of the given splits" in warned) == is_divided
     assert ("share numbered starts" in warned) == is_divided
+
+
+def test_where_no_image_can_be_used_nothing_is_asked_about_groups() -> None:
+    for place in ("a/1", "b/1"):
+        Path("set", place).mkdir(parents=True)
+        Path("set", place, "x.jpg").write_bytes(b"\xff\xd8 no picture")
+    with pytest.raises(DataError, match="too small"):
+        prepare(config(source="set"))
