@@ -57,6 +57,10 @@ def predict(
     checkpoint = given if given is not None and is_export(given) else find_checkpoint(given)
     if config.predict.checkpoint is None:
         on_note(f"using {checkpoint}, of the newest finished run")
+    if config.predict.base is not None and is_export(checkpoint):
+        from .checkpoint.base_file import needless_base
+
+        raise needless_base(checkpoint)
     if config.predict.graph is not None and not is_export(checkpoint):
         raise ConfigError(f"--graph: {checkpoint} is no ONNX export, and has no graph")
     embeddings = _embeddings(config.predict, checkpoint)

@@ -81,6 +81,11 @@ def no_base_file(checkpoint: Path, base: BaseModel) -> CheckpointError:
     )
 
 
+def needless_base(checkpoint: Path) -> ConfigError:
+    """What to raise where a base is named for what holds its whole model: its weights would not be used."""
+    return ConfigError(f"--base: {checkpoint} holds its whole model, and reads no other file", hint="leave --base out")
+
+
 def weights_folder(checkpoint: Path) -> Path | None:
     """Where the run of the checkpoint keeps weights that open_clip fetches; None where nothing says."""
     config = _config_of(RunDir(checkpoint.parent))

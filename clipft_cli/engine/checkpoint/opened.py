@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ClipftError
 from ..run_dir import CHECKPOINT_FILE, TOWER_FILE
-from .base_file import known_base_file
+from .base_file import known_base_file, needless_base
 from .card import Card, card_of, read_card, verify_files
 
 if TYPE_CHECKING:
@@ -75,11 +75,13 @@ def opened(checkpoint: Path, base: Path | None = None, known: Mapping[str, Any] 
     """The checkpoint in a folder; `base` is the file of its base weights, where somebody names it, `known` what
     `read_card` gave, where its card has been read.
 
-    Raises CheckpointError where its card is missing or damaged. A block that ends early, with an error, leaves the rest
-    of the verification undone.
+    Raises CheckpointError where its card is missing or damaged, ConfigError for a `base` that it has no use for. A
+    block that ends early, with an error, leaves the rest of the verification undone.
     """
     meta = dict(known) if known is not None else read_card(checkpoint)
     card = card_of(checkpoint, meta)
+    if base is not None and TOWER_FILE in meta["files"]:
+        raise needless_base(checkpoint)
     is_unwanted = threading.Event()
     pool = ThreadPoolExecutor(1, thread_name_prefix="clipft-verify")
     try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...config.evaluate import EvaluateConfig
 from ...errors import ConfigError
+from ..checkpoint.base_file import needless_base
 from ..checkpoint.measurable import Measurable
 from ..checkpoint.subject import Subject, choose_subject
 from ..events import Note, OnEvent, Progress
@@ -33,6 +34,8 @@ def subject_of(config: EvaluateConfig) -> Subject:
         if config.evaluate.graph is not None:
             raise ConfigError("--graph: what is measured is no ONNX export, and has no graph")
         return choose_subject(config)
+    if config.evaluate.base is not None:
+        raise needless_base(folder)
     if config.evaluate.zero_shot:
         raise ConfigError(
             f"--zero-shot: {folder} is an export, and does not hold the untouched model", hint="name the run"

@@ -76,6 +76,21 @@ def test_it_is_asked_for_and_may_be_named(given, tiny):
     assert done.exit_code == 0, done.stderr
 
 
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "export"])
+def test_a_base_that_would_not_be_used_is_refused(maker, tiny, tmp_path, verb):
+    world, checkpoints = maker
+    full, base = str(checkpoints["full"]), ["--base", str(world.weights)]
+    words = {
+        "predict": [str(next((tiny.data / "test").rglob("*.jpg"))), "--checkpoint", full],
+        "evaluate": ["--checkpoint", full, "-d", str(tiny.data), "-o", str(tmp_path / "out")],
+        "export": [full, "--to", "safetensors", "-d", str(tiny.data), "-o", str(tmp_path / "out")],
+    }[verb]
+    done = CliRunner().invoke(app, [verb, *words, *base])
+    assert done.exit_code == 2
+    assert "holds its whole model, and reads no other file" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_another_base_is_refused_however_it_came(given, tmp_path, tiny, open_clip_models):
     world, here, _ = given
     image = str(next((tiny.data / "test").rglob("*.jpg")))
