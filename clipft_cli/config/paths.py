@@ -41,6 +41,7 @@ WRITTEN = frozenset(
         "cache.dir",
         "prepare.output_dir",
         "evaluate.output_dir",
+        "predict.embeddings",
         "predict.output",
         "compare.output_dir",
         "export.output_dir",
