@@ -60,6 +60,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 50)}
 SIZES = {"train": 12, "val": 5, "test": 4}
 TIMING = ("seconds", "images_per_second", "data_wait_share")
+COMMANDS = ("prepare", "train", "evaluate", "predict", "compare")
+FORKED_WITH = (
+    *("tiny_world", "sklearn.linear_model", "clipft_cli.engine.images.resample", "clipft_cli.engine.loop.tensorboard"),
+    *(f"clipft_cli.{part}.{command}" for command in COMMANDS for part in ("cli", "engine")),
+)
+"""What a forked command finds imported: all that these commands import once they know what to do."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +166,18 @@ def augmented(name: str, crop_scale_min: float, horizontal_flip: bool) -> Augmen
 def start_clipft(args: Sequence[str], folder: Path) -> multiprocessing.process.BaseProcess:
     """`clipft ARGS` in a process of its own, in `folder`; its output goes to stdout.txt and stderr.txt there.
 
-    The process is forked from a server that has imported torch and nothing else has happened in: a start
-    costs milliseconds, and it can be killed like any other.
+    A start costs milliseconds, and it can be killed like any other.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tiny_world", "clipft_cli.cli.app", "clipft_cli.engine.train"])
-    process = context.Process(target=_clipft, args=(list(args), str(folder)))
+    process = fork_context().Process(target=_clipft, args=(list(args), str(folder)))
     process.start()
     return process
+
+
+def fork_context() -> multiprocessing.context.ForkServerContext:
+    """Processes forked from a server that has imported what the commands need, and nothing else has happened in."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(FORKED_WITH))
+    return context
 
 
 def _clipft(args: list[str], folder: str) -> None:

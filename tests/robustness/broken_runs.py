@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_world import TIMING, _clipft
+from tiny_world import TIMING, _clipft, fork_context
 
 PASSED = pytest.StashKey[bool]()
 SUMMARY_TIMING = ("train_seconds", "total_seconds", "peak_memory_gib", "peak_host_memory_gib", "run_dir")
@@ -48,10 +48,8 @@ def clipft_in(folder: Path, *args: str, breakage: Breakage | None = None, timeou
 
 
 def start_in(folder: Path, *args: str, breakage: Breakage | None = None) -> multiprocessing.process.BaseProcess:
-    """`clipft ARGS` in `folder`, started; forked from a server that has torch imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tiny_world", "clipft_cli.cli.app", "clipft_cli.engine.train"])
-    process = context.Process(target=_broken_clipft, args=(list(args), str(folder), breakage), daemon=True)
+    """`clipft ARGS` in `folder`, started."""
+    process = fork_context().Process(target=_broken_clipft, args=(list(args), str(folder), breakage), daemon=True)
     process.start()
     return process
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from broken_runs import PASSED, Ended, clipft_in, outcome
+from broken_runs import PASSED, Breakage, Ended, assert_same, clipft_in, outcome
 from tiny_world import write_colours, write_model
 
 SETTINGS = {
@@ -53,6 +53,17 @@ def whole_run(built_place) -> Callable[..., tuple[dict, Ended]]:
         return known[extra]
 
     return of
+
+
+@pytest.fixture(scope="session")
+def n_operations(built_place, whole_run) -> int:
+    """File operations of the undisturbed run that change the disk; with a counter it ends as without."""
+    counter = built_place / "count"
+    breakage = Breakage("kill", 0, str(built_place / "counted"), str(counter))
+    done = clipft_in(built_place, "train", "-c", "run.yaml", "-o", "counted", breakage=breakage)
+    assert done.code == 0, done.err
+    assert_same(built_place / "counted", whole_run()[0])
+    return int(counter.read_text())
 
 
 @pytest.fixture

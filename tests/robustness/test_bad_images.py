@@ -60,9 +60,17 @@ def test_a_class_with_no_image_left_stops_the_run(place):
     )
 
 
+@pytest.fixture(scope="module")
+def trained(built_place, tmp_path_factory):
+    """The folder with a finished run in it."""
+    root = Path(shutil.copytree(built_place, tmp_path_factory.mktemp("trained") / "place"))
+    assert clipft_in(root, "train", "-o", "run", *TRAIN).code == 0
+    return root
+
+
 @pytest.mark.parametrize("damage", ["deleted", "another image", "cut"])
-def test_evaluation_leaves_a_bad_image_out_and_says_so(place, count, damage):
-    assert clipft_in(place, "train", "-o", "run", *TRAIN).code == 0
+def test_evaluation_leaves_a_bad_image_out_and_says_so(trained, tmp_path, count, damage):
+    place = Path(shutil.copytree(trained, tmp_path / "place"))
     DAMAGE[damage][0](place / "data/colours/test/red/red-02.jpg")
     done = clipft_in(place, "evaluate", "--checkpoint", "run", "--set", "data.max_bad_share=0.2")
     assert done.code == 0, done.err

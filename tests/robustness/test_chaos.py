@@ -148,16 +148,6 @@ def _check_variant(place, whole_run, count, variant, n_kills):
     count("SIGKILL at a random moment, runs of every kind", kills, kills, variant)
 
 
-def n_operations(place: Path, whole_run) -> int:
-    """File operations of the run that change the disk, and that the run with a counter ends as the other."""
-    counter = place / "count"
-    below = str(place / "counted")
-    done = clipft_in(place, "train", "-o", "counted", *TRAIN, breakage=Breakage("kill", 0, below, str(counter)))
-    assert done.code == 0, done.err
-    assert_same(place / "counted", whole_run()[0])
-    return int(counter.read_text())
-
-
 def killed_before_operation(place: Path, n: int, run: str) -> None:
     breakage = Breakage("kill", n, str(place / run))
     assert clipft_in(place, "train", "-o", run, *TRAIN, breakage=breakage).code == -9
@@ -170,17 +160,16 @@ def killed_before_operation(place: Path, n: int, run: str) -> None:
         assert done.code == 0, done.err
 
 
-def test_a_kill_before_a_file_operation_loses_nothing(place, whole_run, count):
-    total = n_operations(place, whole_run)
-    chosen = sorted(random.Random(1).sample(range(1, total + 1), 2))
-    _kill_before_each(place, whole_run, count, [*chosen, total])
+def test_a_kill_before_a_file_operation_loses_nothing(place, whole_run, n_operations, count):
+    few = sorted(random.Random(1).sample(range(1, n_operations + 1), 2))
+    _kill_before_each(place, whole_run, count, [*few, n_operations])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_kill_before_every_file_operation_loses_nothing(place, whole_run, count):
-    total = n_operations(place, whole_run)
-    _kill_before_each(place, whole_run, count, chosen(total, seed=total), f"of {total} operations")
+def test_a_kill_before_every_file_operation_loses_nothing(place, whole_run, n_operations, count):
+    every = chosen(n_operations, seed=n_operations)
+    _kill_before_each(place, whole_run, count, every, f"of {n_operations} operations")
 
 
 def _kill_before_each(place, whole_run, count, operations, note=""):

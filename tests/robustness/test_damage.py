@@ -46,20 +46,17 @@ def finished(built_place):
     return built_place / "kept"
 
 
-def killed(place: Path, share: float) -> Path:
-    """`place` with a run in it that was killed after this share of its file operations."""
-    breakage = Breakage("kill", 0, str(place / "run"), str(place / "count"))
-    assert clipft_in(place, "train", "-o", "run", *TRAIN, breakage=breakage).code == 0
-    shutil.rmtree(place / "run")
-    at = int(share * int((place / "count").read_text()))
+def killed(place: Path, at: int) -> Path:
+    """`place` with a run in it that was killed before that file operation."""
     assert clipft_in(place, "train", "-o", "run", *TRAIN, breakage=Breakage("kill", at, str(place / "run"))).code == -9
     return place
 
 
 @pytest.fixture(scope="session")
-def built_interrupted(built_place, tmp_path_factory):
+def built_interrupted(built_place, n_operations, tmp_path_factory):
     """A folder with a run that was killed late, two states saved: epoch 3 has begun, nothing is finished."""
-    return killed(Path(shutil.copytree(built_place, tmp_path_factory.mktemp("interrupted") / "place")), 0.75)
+    place = Path(shutil.copytree(built_place, tmp_path_factory.mktemp("interrupted") / "place"))
+    return killed(place, int(0.75 * n_operations))
 
 
 @pytest.fixture
@@ -141,8 +138,8 @@ def test_with_all_states_damaged_the_resume_is_refused(interrupted):
     clean_error(clipft_in(interrupted, "train", "--resume", "run"), 5, "no state to resume from", "hint: ")
 
 
-def test_a_damaged_best_checkpoint_is_replaced_by_the_next_best_at_the_end(place):
-    killed(place, 0.95)  # all epochs are done, the final model is not
+def test_a_damaged_best_checkpoint_is_replaced_by_the_next_best_at_the_end(place, n_operations):
+    killed(place, int(0.95 * n_operations))  # all epochs are done, the final model is not
     best = json.loads((place / "run" / "best").read_text())["checkpoint"]
     flip_a_bit(place / "run" / best / "open_clip_model.safetensors")
     done = clipft_in(place, "train", "--resume", "run")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from broken_runs import Breakage, assert_same, chosen, clean_error, clipft_in, resumed_to_the_end
-from test_chaos import TRAIN, n_operations
+from test_chaos import TRAIN
 
 FAULTS = ("ENOSPC", "EIO", "EACCES")
 
@@ -29,9 +29,9 @@ def survives(place: Path, whole: dict, kind: str, n: int) -> None:
     shutil.rmtree(place / run)
 
 
-def test_a_failing_write_loses_nothing(place, whole_run, count):
-    total = n_operations(place, whole_run)
-    for kind, n in zip(FAULTS, sorted(random.Random(2).sample(range(1, total + 1), len(FAULTS))), strict=True):
+def test_a_failing_write_loses_nothing(place, whole_run, n_operations, count):
+    few = sorted(random.Random(2).sample(range(1, n_operations + 1), len(FAULTS)))
+    for kind, n in zip(FAULTS, few, strict=True):
         survives(place, whole_run()[0], kind, n)
         count("a write that fails", 1, 1, kind)
 
@@ -39,12 +39,11 @@ def test_a_failing_write_loses_nothing(place, whole_run, count):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", FAULTS)
-def test_every_failing_write_loses_nothing(place, whole_run, count, kind):
-    total = n_operations(place, whole_run)
-    operations = chosen(total, seed=FAULTS.index(kind))
+def test_every_failing_write_loses_nothing(place, whole_run, n_operations, count, kind):
+    operations = chosen(n_operations, seed=FAULTS.index(kind))
     for n in operations:
         survives(place, whole_run()[0], kind, n)
-    count("a write that fails", len(operations), len(operations), f"{kind}, of {total} operations")
+    count("a write that fails", len(operations), len(operations), f"{kind}, of {n_operations} operations")
 
 
 @pytest.fixture
