@@ -30,6 +30,9 @@ _AS_FIELDS = (
     r"{group:.*\d}{:[ _.-]*[A-Za-z][^/]*}",
 )
 """The same as the last part of a --paths template, where names are not all of one make."""
+_WORD_FORM = re.compile(r"(?P<group>[^\d]*[^\W\d_])(?P<mark>[ _.-]+)(?P<number>\d{1,6})")
+_BEGIN_ANEW = 0.8
+"""Of the words before numbers, as in `amy-1`: so many must have a number of their own to begin with."""
 _SHARE = 0.5
 """Of all images: so many must share the start of their name with others for it to mean something."""
 _BURST_SHARE = 0.2
@@ -68,7 +71,35 @@ def suggest_groups(pictures: Sequence[Picture], config: PrepareConfig, layout: s
                 f" If images of one start show one patient, clip or product, {way}"
             )
         break
+    else:
+        _suggest_words(pictures, config, layout, warnings)
     _suggest_bursts(pictures, config, warnings)
+
+
+def _suggest_words(pictures: Sequence[Picture], config: PrepareConfig, layout: str | None, warnings: list[str]) -> None:
+    """Warn of names such as `amy-1` to `amy-5` and `bob-1` to `bob-5`: numbers that begin anew for each word.
+
+    Those of a camera, `IMG_0001` and `DSC_0001`, run on.
+    """
+    start = partial(_name_start, _WORD_FORM)
+    words = _found(pictures, start, n_each=3)
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for picture in pictures:
+        if found := _WORD_FORM.fullmatch(_stem(picture)):
+            numbers[found["group"]].add(int(found["number"]))
+    begins = Counter(min(numbers[word]) for word in words)
+    begin_anew = sum(max(numbers[word]) < min(numbers[word]) + 2 * len(numbers[word]) for word in words)
+    if not words or min(begin_anew, max(begins.values())) < _BEGIN_ANEW * len(words):
+        return
+    said = _of_given_splits(pictures, start)
+    if said is None:
+        return
+    field = _name_template(pictures, _WORD_FORM) or r"{group:.*[^\W\d_]}{:[ _.-]+\d+}.*"
+    way = _COLUMN if layout is None else _keeps(config, _template(layout, field))
+    warnings.append(
+        f"file names share starts whose numbers begin anew ({len(words):,} of them, such as '{shown(words[0], 60)}')"
+        f"{said}. If images of one start show one patient, clip or product, {way}"
+    )
 
 
 def _keeps(config: PrepareConfig, template: str) -> str:
@@ -124,8 +155,8 @@ def _stem(picture: Picture) -> str:
     return stem if stem and suffix else name
 
 
-def _found(pictures: Sequence[Picture], group_of: _GroupOf) -> list[str]:
-    """The groups, the largest first, where most images are in one with others and most classes have several."""
+def _found(pictures: Sequence[Picture], group_of: _GroupOf, n_each: int = 2) -> list[str]:
+    """The groups, the largest first, where most images are in one with others and most classes have `n_each`."""
     groups = [group_of(picture) for picture in pictures]
     sizes = Counter(group for group in groups if group is not None)
     shared = sorted((group for group, n in sizes.items() if n > 1), key=lambda group: (-sizes[group], group))
@@ -134,7 +165,7 @@ def _found(pictures: Sequence[Picture], group_of: _GroupOf) -> list[str]:
     of_class: dict[str, set[str | None]] = defaultdict(set)
     for picture, group in zip(pictures, groups, strict=True):
         of_class[picture.item.label].add(group if group is not None and sizes[group] > 1 else None)
-    return shared if sum(len(found - {None}) > 1 for found in of_class.values()) * 2 > len(of_class) else []
+    return shared if sum(len(found - {None}) >= n_each for found in of_class.values()) * 2 > len(of_class) else []
 
 
 def _of_given_splits(pictures: Sequence[Picture], group_of: _GroupOf) -> str | None:

@@ -39,8 +39,9 @@ def with_known_splits(
             f"{listing.description}: no images in train",
             hint="put images into train/<class>/; or `--split 0/0/1` takes all of them for measuring",
         )
-    if given == {"test"} and shares[2] == 0:
-        listing.notes.append("test is what was held out, the other images are divided into train and val")
+    if given == {"test"}:
+        held = "what was held out" if shares[2] == 0 else "what the source gives as test"
+        listing.notes.append(f"test is {held}, the other images are divided into train and val")
     elif "test" in given and "val" not in given:
         listing.notes.append("no val images were given: val is cut from train, test is left as it is")
     return items, shares

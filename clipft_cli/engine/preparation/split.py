@@ -51,15 +51,13 @@ def group_units(pictures: Sequence[Picture], groups: Sequence[int], seed: int) -
 def open_shares(pictures: Sequence[Picture], shares: Shares) -> tuple[dict[SplitName, SplitName | None], Shares]:
     """What becomes of each given split, None where it is decided anew, and the shares for what is open.
 
-    Where splits are given but val has no image, val is cut from train in proportion, and test is left alone.
+    Where test is given but val has no image, val is cut from train in proportion, and test is left alone.
     """
     given = {picture.item.split for picture in pictures} - {None}
     kept: dict[SplitName, SplitName | None] = {split: split for split in SPLITS}
     if "val" in given or "test" not in given:
         return kept, shares
-    if not any(picture.item.split is None for picture in pictures):
-        shares = without_test(shares)
-    return {**kept, "train": None}, shares
+    return {**kept, "train": None}, without_test(shares)
 
 
 def fixed_splits(

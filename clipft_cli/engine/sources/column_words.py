@@ -69,6 +69,7 @@ GROUP = _words(
     "patient patientid subject subjectid participant participantid person personid individual individualid animal"
     " animalid site siteid video videoid videoname clip clipid session sessionid sequence sequenceid lesion lesionid"
     " study studyid case caseid burst burstid product productid scene sceneid specimen specimenid camera cameraid"
-    " hospital location locationid"
+    " hospital location locationid subj subjid pat pid ptid vid seq sess cam slide slideid donor donorid batch batchid"
+    " lot lotid plot plotid plant plantid device deviceid scanner scannerid farm farmid user userid owner ownerid"
 )
 """Images of one such thing resemble each other."""

@@ -14,8 +14,9 @@ from ..files.visible import shown
 from ..labels.alike import is_number
 from ..tables.cells import ManyLabels, file_text, label_text, mark
 from ..tables.table import Table
-from .column_words import FOLD, GROUP, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, SPLIT_ONLY, is_called, plain
+from .column_words import FOLD, IMAGE, IMAGE_PERHAPS, LABEL, LABEL_PERHAPS, SPLIT_ONLY, is_called, plain
 from .column_words import FOLDER as FOLDERS
+from .group_columns import group_columns
 from .holdout import read_holdout
 from .image_finder import SEVERAL, ImageFinder, Unfound
 from .source import SourceRequest
@@ -219,14 +220,13 @@ class ColumnChoice:
         return None
 
     def _suggest_groups(self, names: Sequence[str]) -> None:
-        for name in (name for name in names if is_called(name, GROUP)):
-            cells = [_cell_text(cell) for cell in self.table.column(name)]
-            if 1 < len(set(cells)) < len(cells):
-                self.warnings.append(
-                    f"column '{_short(name)}' sounds like images that belong together ({len(set(cells)):,} values in"
-                    f" {len(cells):,} rows); `{self.again('--group-column', name)}` keeps them in one split,"
-                    f" `--group-column none` says that they do not"
-                )
+        columns = {name: [_cell_text(cell) for cell in self.table.column(name)] for name in names}
+        for name, n in group_columns(columns).items():
+            self.warnings.append(
+                f"column '{_short(name)}' sounds like images that belong together ({n:,} values in"
+                f" {len(columns[name]):,} rows); `{self.again('--group-column', name)}` keeps them in one split,"
+                f" `--group-column none` says that they do not"
+            )
 
     def _suggest_folds(self, names: Sequence[str]) -> None:
         for name in (name for name in names if is_called(name, FOLD)):

@@ -83,8 +83,8 @@ class _Sorting:
                 self.listing.warnings.append(f"{words}; `--paths` says which of them count")
 
     def _take(self, file: Path, text: str, fields: dict[str, str]) -> None:
-        word = self._split_word(fields["split"]) if "split" in fields else None
-        if "split" in fields and word is None:
+        word = self._split_word(fields["split"]) if fields.get("split") else None
+        if fields.get("split") and word is None:
             self.listing.problems.append(Problem(text, BESIDE_SPLITS, fields["split"]))
             return
         if word is not None:

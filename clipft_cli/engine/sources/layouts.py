@@ -20,6 +20,7 @@ from .class_folders import (
     named,
     variants_together,
 )
+from .folders_beside import split_beside_classes
 from .joined_words import split_and_class_in_one, splits_in_file_names
 from .name_patterns import class_in_names
 from .shape import IMAGE_FOLDERS, Folder, inner, without_masks
@@ -62,7 +63,8 @@ def layouts(root: Folder) -> list[Layout]:
     passed, base = inner(root, WORDS)
     prefix = "".join(literal(folder.name) + "/" for folder in passed)
     return (
-        _by_splits(prefix, base)
+        split_beside_classes(prefix, base)
+        or _by_splits(prefix, base)
         or _by_splits_inside(prefix, base)
         or splits_in_file_names(prefix, without_masks(base.full()))
         or by_classes(prefix, base)

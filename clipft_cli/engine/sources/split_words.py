@@ -38,6 +38,7 @@ _GLUED = re.compile(
 _GLUED_SIGNS = re.compile(
     r"(.{2,3}?)(?:用?(?:数据|數據|图片|图像|圖像|样本|画像|データ|セット|데이터|集合|集|組|组|세트|셋))+"
 )
+_NOUNS = frozenset("set data dataset image images img imgs split pics pictures photo photos samples folder".split())  # noqa: SIM905
 _PLURAL = re.compile(r"(train|training|val|validation|test)s")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _MARKS = re.compile("[\u0300-\u036f]")
@@ -68,6 +69,11 @@ def split_word(text: str) -> SplitWord | None:
     if joined in ("holdout", "trainval"):
         found = {WORDS[joined]}
     return SplitWord(found.pop(), False) if len(found) == 1 else None
+
+
+def is_only_split(text: str) -> bool:
+    """Whether a text that names a split says nothing else: `test_images` and `val2017` do, `blood test` does not."""
+    return all(_bare(part) in _ANY_LANGUAGE or part.casefold() in _NOUNS for part in _PART.findall(text))
 
 
 def exact_split(text: str) -> SplitName | None:

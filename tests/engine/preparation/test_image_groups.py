@@ -132,6 +132,22 @@ def test_folders_within_a_class_are_asked_about(place: str, template: str) -> No
     assert any("6 groups of 8 images, each in one split" in note for note in again.notes)
 
 
+def test_words_whose_numbers_begin_anew_are_asked_about_with_a_template_that_keeps_them() -> None:
+    for label, who, i in itertools.product("ab", ("amy", "bob", "cat", "dan"), range(1, 5)):
+        picture(Path("set") / label / f"{who}{label} {i}.png")
+    (warned,) = (text for text in prepare(config(source="set")).warnings if "begin anew" in text)
+    assert "(8 of them, such as 'amya')" in warned
+    template = warned.partition("--paths '")[2].partition("'")[0]
+    again = prepare(config(source="set", paths=template, output_dir="again"))
+    assert any("8 groups of 4 images, each in one split" in note for note in again.notes)
+
+
+def test_the_numbers_of_cameras_run_on_and_are_not_asked_about() -> None:
+    for i, (label, camera) in enumerate(itertools.product("ab" * 4, ("IMG", "DSC", "PXL"))):
+        picture(Path("set") / label / f"{camera}_{i * 7:04d}.png")
+    assert not any("begin anew" in text for text in prepare(config(source="set")).warnings)
+
+
 @pytest.mark.parametrize(
     "name", ["IMG_{i:04d}.png", "n0208562{c}_{i}.png", "{i}.png", "photo {i}.png", "abyssinian_{i}.png"]
 )

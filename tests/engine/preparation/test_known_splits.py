@@ -87,3 +87,19 @@ def test_a_set_for_measuring_is_refused_for_training_with_the_way_to_use_it() ->
     with pytest.raises(DataError, match="is for measuring only: all 10 images are test") as refused:
         check_training(TrainConfig.model_validate({"data": {"dir": "data/field"}}))
     assert "`clipft evaluate --data-dir data/field`" in str(refused.value.hint)
+
+
+def test_a_test_beside_the_class_folders_is_test_and_the_others_are_divided_into_train_and_val() -> None:
+    folders(Path("set"), 20)
+    folders(Path("set/test"), 4, start=100)
+    result = prepare(config(source="set"))
+    assert splits("data/set") == {"train": 32, "val": 8, "test": 8}
+    assert {Path(row.path).parts[0] for row in read_manifest(Path("data/set")).rows if row.split == "test"} == {"test"}
+    assert "test is what the source gives as test, the other images are divided into train and val" in result.notes
+
+
+def test_images_of_no_split_do_not_go_into_a_test_that_is_given() -> None:
+    for split, n, start in (("train", 6, 0), ("test", 2, 100), ("unassigned", 12, 200)):
+        folders(Path("set") / split, n, start=start)
+    prepare(config(source="set"))
+    assert splits("data/set") == {"train": 30, "val": 6, "test": 4}

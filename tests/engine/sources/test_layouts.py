@@ -331,6 +331,26 @@ TREES: dict[str, tuple[str, str]] = {
         "TRAIN/A/*3; TRAIN/B/*3; Test/a/*3; Test/b/*3",
         "{split}/{class}",
     ),
+    "a test with the same classes beside those of train": (
+        "cat/*5; dog/*5; test/cat/*3; test/dog/*3",
+        "{split:(test/)?}{class:(?!test/)[^/]+}",
+    ),
+    "a val and a test with classes beside those of train": (
+        "cat/*5; dog/*5; test.set/cat/*3; test.set/dog/*3; val/cat/*3; val/dog/*3",
+        r"{split:((?:test\.set|val)/)?}{class:(?!(?:test\.set|val)/)[^/]+}",
+    ),
+    "unlabelled images beside class folders": (
+        "cat/*5; dog/*5; test_images/*3",
+        "{class:(?!test_images/)[^/]+} | {class}",
+    ),
+    "unlabelled images in a folder of a test beside class folders": (
+        "cat/*5; dog/*5; to predict/*2; val/unknown/*3",
+        "{class:(?!(?:to predict|val)/)[^/]+} | {class}",
+    ),
+    "classes that have a word of splits in them": (
+        "blood test/*5; eye test/*5; skin/*3",
+        "{class}",
+    ),
     "the same sub-folders in every class": (
         "cat/left/*3; cat/right/*3; dog/left/*3; dog/right/*2",
         "*/{class} | cat/{class} | dog/{class} | {class}",
