@@ -17,7 +17,7 @@ from prepare_cases import config, folders, reasons, save, table, tree
 from clipft_cli.engine.manifest import read_manifest
 from clipft_cli.engine.preparation.changes import find_changes
 from clipft_cli.engine.prepare import prepare, validate_dataset
-from clipft_cli.errors import ConfigError, DataError
+from clipft_cli.errors import ConfigError, DataError, Question
 
 
 @pytest.fixture(autouse=True)
@@ -109,9 +109,11 @@ def test_every_word_for_validation_is_understood_and_a_missing_test_is_said(word
     assert any("no test images" in warning for warning in result.warnings)
 
 
-def test_a_folder_called_test_among_class_folders_is_a_class() -> None:
+def test_a_folder_called_test_among_class_folders_is_a_class_only_where_it_is_said() -> None:
     folders(Path("pets"), classes=("cat", "dog", "test"))
-    assert [c.name for c in prepare(config(source="pets")).classes] == ["cat", "dog", "test"]
+    with pytest.raises(Question):
+        prepare(config(source="pets"))
+    assert [c.name for c in prepare(config(source="pets", paths="{class}")).classes] == ["cat", "dog", "test"]
 
 
 def test_classes_too_small_are_all_named_with_the_way_out() -> None:
