@@ -39,6 +39,11 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help=help_of("predict.output"), path_type=str)
     ] = None,
     threshold: Annotated[float | None, typer.Option(metavar="P", help=help_of("predict.threshold"))] = None,
+    reject: Annotated[bool | None, typer.Option("--reject", help=help_of("predict.reject"), show_default=False)] = None,
+    known_share: Annotated[float | None, typer.Option(metavar="SHARE", help=help_of("predict.known_share"))] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help=help_of("predict.data_dir"), path_type=str)
+    ] = None,
     embeddings: Annotated[
         Path | None, typer.Option("--embeddings", metavar="FILE", help=help_of("predict.embeddings"), path_type=str)
     ] = None,
@@ -65,6 +70,9 @@ def predict(
         "predict.format": form,
         "predict.output": output,
         "predict.threshold": threshold,
+        "predict.reject": reject,
+        "predict.known_share": known_share,
+        "predict.data_dir": data_dir,
         "predict.embeddings": embeddings,
         "predict.base": base,
         "predict.graph": graph,

@@ -223,7 +223,7 @@ def _single(prediction: Prediction) -> Table:
     if prediction.problem is not None:
         table.add_row("", Text(_visible(prediction.problem), style="red"))
     if prediction.is_unknown:
-        table.add_row("", Text("unknown: no class reaches the threshold", style="yellow"))
+        table.add_row("", Text(f"unknown: {prediction.why_unknown}", style="yellow"))
     for rank, answer in enumerate(prediction.answers, start=1):
         bar = "\N{FULL BLOCK}" * round(answer.probability * _BAR)
         table.add_row(str(rank), Text(_visible(answer.info.readable)), f"{answer.probability:.1%}", bar)

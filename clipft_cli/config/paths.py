@@ -23,6 +23,7 @@ READ = frozenset(
         "evaluate.read.image_root",
         "predict.base",
         "predict.checkpoint",
+        "predict.data_dir",
         "compare.names",
         "compare.retention",
         "export.base",

@@ -39,6 +39,14 @@ class PredictOptions(Config):
     graph: Graph = None
     top_k: int = Field(5, ge=1, description="Classes shown for each image.")
     threshold: float | None = Field(None, ge=0, le=1, description="Below this probability the answer is 'unknown'.")
+    reject: bool = Field(
+        False, description="Answer 'unknown' for an image that is like no class, by a threshold fitted on val."
+    )
+    known_share: float = Field(0.95, ge=0.5, lt=1, description="Share of the known images that --reject keeps.")
+    data_dir: Path | None = Field(
+        None,
+        description="Prepared data set whose val --reject is fitted on; none: the one that the run was trained on.",
+    )
     format: OutputFormat = Field("table", description="How results are written.")
     output: Path | None = Field(None, description="File the results are written to.")
     embeddings: Path | None = Field(

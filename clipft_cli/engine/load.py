@@ -17,7 +17,7 @@ from ..config.load import options_of
 from ..config.model import HardwareConfig
 from ..config.predict import PredictOptions
 from ..errors import DataError, ModelError
-from .checkpoint.answers import probabilities, unit_features
+from .checkpoint.answers import features_and_probabilities, unit_features
 from .checkpoint.load import Loaded
 from .checkpoint.opened import opened
 from .images.decode import ImageError, rgb_of
@@ -26,8 +26,8 @@ from .images.inputs import ImageInput
 from .labels.class_names import ClassInfo
 from .machine.hardware import worker_count
 from .model.precision import Precision, set_up
+from .pages.answering import Answering, classify
 from .pages.prediction import Prediction
-from .predict import classify
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of (H, W, 3) uint8 in RGB (also grey (H, W), or with alpha)."""
@@ -72,10 +72,11 @@ class LoadedModel:
         the answer `is_unknown`. Raises DataError where `images` is no list of images, ConfigError for a wrong option.
         """
         options = options_of(PredictOptions, top_k=top_k, threshold=threshold, batch_size=batch_size)
+        answer = partial(features_and_probabilities, self._loaded, precision=self._precision)
+        model = Answering(self._loaded.classes, answer)
         found: list[Prediction] = []
         for batch in self._batches(images, options.batch_size):
-            answer = partial(probabilities, self._loaded, precision=self._precision)
-            found += classify(batch, self._loaded.classes, answer, options)
+            found += classify(batch, model, options)
         return found
 
     def embed(self, images: Iterable[Picture], *, batch_size: int = 32) -> np.ndarray:

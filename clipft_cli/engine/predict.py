@@ -6,31 +6,34 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from ..config.predict import PredictConfig, PredictOptions
 from ..errors import ConfigError
-from .checkpoint.answers import features_and_probabilities, probabilities
+from .checkpoint.answers import features_and_probabilities
+from .files.amounts import count
 from .files.embeddings_file import EmbeddingsFile
 from .images.decode import why_not_there
 from .images.decoded_ahead import DECODED, decoded_ahead
 from .images.inputs import ImageInput, Inputs
 from .images.transforms import Preprocess
-from .labels.class_names import ClassInfo
 from .machine.ahead import Ahead
 from .machine.hardware import worker_count
-from .pages.prediction import Answer, Prediction, PredictSummary
+from .pages.answering import NO_SCORE, Answering, classify, failed
+from .pages.prediction import Prediction, PredictSummary
 from .run_dir import find_checkpoint, is_export
 
-NO_SCORE = "the model gives no finite score for it"
+if TYPE_CHECKING:
+    from .checkpoint.load import Loaded
+    from .metrics.known_images import KnownImages
+    from .model.precision import Precision
+
+OnNote = Callable[[str], None]
 
 
 class Sink(Protocol):
@@ -45,7 +48,7 @@ def predict(
     config: PredictConfig,
     names: Iterable[str | ImageInput],
     sink: Sink,
-    on_note: Callable[[str], None] = lambda text: None,
+    on_note: OnNote = lambda text: None,
 ) -> PredictSummary:
     """Classify every image that `names` stand for; memory does not grow with their number.
 
@@ -63,6 +66,11 @@ def predict(
         raise needless_base(checkpoint)
     if config.predict.graph is not None and not is_export(checkpoint):
         raise ConfigError(f"--graph: {checkpoint} is no ONNX export, and has no graph")
+    if config.predict.reject and is_export(checkpoint):
+        raise ConfigError(
+            f"--reject: {checkpoint} is an ONNX export, which gives probabilities and no features to compare",
+            hint="name the run that it was made of with --checkpoint",
+        )
     embeddings = _embeddings(config.predict, checkpoint)
     summary = PredictSummary(checkpoint, started)
     inputs = Inputs(names)
@@ -70,7 +78,7 @@ def predict(
     hopeless, first = _first_worth_reading(found)
     if first is None:  # no model is needed to say so
         sink.begin(config.predict.top_k)
-        _pass_on((_failed(item, item.problem or "") for item in hopeless), sink, summary)
+        _pass_on((failed(item, item.problem or "") for item in hopeless), sink, summary)
     else:
         _classify_all(config, chain(hopeless, [first], found), sink, summary, on_note, embeddings=embeddings)
     if embeddings is not None and first is not None:
@@ -107,25 +115,27 @@ def _classify_all(
     found: Iterable[ImageInput],
     sink: Sink,
     summary: PredictSummary,
-    on_note: Callable[[str], None],
+    on_note: OnNote,
     *,
     embeddings: EmbeddingsFile | None,
 ) -> None:
+    options = config.predict
     if is_export(summary.checkpoint):
         from .exports.runtime import open_onnx  # no torch: a quarter of the time from cold, and of the memory
 
         with _decoding() as pool:
-            model = open_onnx(summary.checkpoint, graph=config.predict.graph)
+            model = open_onnx(summary.checkpoint, graph=options.graph)
             if model.choice is not None:
                 on_note(model.choice)
             with _ahead(config, found, model.preprocess, pool) as ahead:
-                ready = Ready(model.classes, model.probabilities, "cpu (onnxruntime)", model.precision)
-                _classify_batches(config.predict, ahead, ready, sink, summary)
+                summary.device, summary.precision = "cpu (onnxruntime)", model.precision
+                answering = Answering(model.classes, lambda pixels: (None, model.probabilities(pixels)))
+                _classify_batches(options, ahead, answering, sink, summary)
         return
     from .checkpoint.opened import opened
 
     with (
-        opened(summary.checkpoint, config.predict.base) as checkpoint,
+        opened(summary.checkpoint, options.base) as checkpoint,
         _decoding() as pool,
         _ahead(config, found, checkpoint.card.preprocess, pool) as ahead,
     ):
@@ -134,40 +144,30 @@ def _classify_all(
 
             precision = set_up(config.hardware, checkpoint.card.precision)
             loaded = checkpoint.load(precision.device)
-        answer = partial(probabilities, loaded, precision=precision)
-        kept: list[np.ndarray] = []
-
-        def answer_and_keep(pixels: np.ndarray) -> np.ndarray:
-            features, shares = features_and_probabilities(loaded, pixels, precision)
-            kept.append(features)
-            return shares
-
-        def pass_on(names: Sequence[str]) -> None:
-            if embeddings is not None and kept:
-                embeddings.add(names, kept.pop())
-
-        ready = Ready(
-            loaded.classes,
-            answer if embeddings is None else answer_and_keep,
-            device_label(precision.device),
-            precision.name,
-            pass_on,
-        )
-        _classify_batches(config.predict, ahead, ready, sink, summary)
+        summary.device, summary.precision = device_label(precision.device), precision.name
+        if options.reject:
+            summary.known = _known_images(options, loaded, precision, summary.checkpoint, on_note)
+        answer = partial(features_and_probabilities, loaded, precision=precision)
+        model = Answering(loaded.classes, answer, summary.known, embeddings)
+        _classify_batches(options, ahead, model, sink, summary)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A model that answers: `answer` takes pixels (B, 3, H, W) uint8 and gives probabilities (B, C).
+def _known_images(
+    options: PredictOptions, loaded: Loaded, precision: Precision, checkpoint: Path, on_note: OnNote
+) -> KnownImages:
+    """What images of the model's classes are like, by val."""
+    from .checkpoint.val_answers import told, val_answers
+    from .metrics.known_images import fit_known
 
-    `after` is told the names of the images of each batch that it has answered.
-    """
-
-    classes: tuple[ClassInfo, ...]
-    answer: Callable[[np.ndarray], np.ndarray]
-    device: str
-    precision: str
-    after: Callable[[Sequence[str]], None] = lambda names: None
+    on_val = val_answers(checkpoint, options.data_dir, loaded, precision, on_note)
+    known = fit_known(on_val.features, on_val.labels, options.known_share)
+    if (text := told(on_val, loaded.classes)) is not None:
+        on_note(text)
+    on_note(
+        f"unknown is what is less like the nearest class than {known.threshold:.3f}: by the"
+        f" {count(known.n_images, 'image')} of val that keeps {100 * known.share:.4g}% of known images or more"
+    )
+    return known
 
 
 def _decoding() -> ThreadPoolExecutor:
@@ -181,16 +181,14 @@ def _ahead(
 
 
 def _classify_batches(
-    options: PredictOptions, ahead: Ahead[DECODED], ready: Ready, sink: Sink, summary: PredictSummary
+    options: PredictOptions, ahead: Ahead[DECODED], model: Answering, sink: Sink, summary: PredictSummary
 ) -> None:
     begun = time.perf_counter()
     summary.load_seconds = begun - summary.started
-    summary.device, summary.precision = ready.device, ready.precision
-    sink.begin(min(options.top_k, len(ready.classes)))
+    sink.begin(min(options.top_k, len(model.classes)))
     decoded = iter(ahead)
     while batch := list(islice(decoded, options.batch_size)):
-        _pass_on(classify(batch, ready.classes, ready.answer, options), sink, summary)
-        ready.after([item.name for item, content in batch if not isinstance(content, str)])
+        _pass_on(classify(batch, model, options), sink, summary)
     summary.seconds = time.perf_counter() - begun
 
 
@@ -204,35 +202,6 @@ def _without_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def classify(
-    batch: Sequence[DECODED],
-    classes: Sequence[ClassInfo],
-    answer: Callable[[np.ndarray], np.ndarray],
-    options: PredictOptions,
-) -> Iterator[Prediction]:
-    """The predictions of a batch, in its order; an image without pixels has its problem.
-
-    `answer` takes pixels (B, 3, H, W) uint8 and gives probabilities (B, C).
-    """
-    pixels = [content for _, content in batch if not isinstance(content, str)]
-    rows = iter(answer(np.stack(pixels)) if pixels else ())
-    for item, content in batch:
-        yield _failed(item, content) if isinstance(content, str) else _answered(item, next(rows), classes, options)
-
-
-def _answered(item: ImageInput, row: np.ndarray, classes: Sequence[ClassInfo], options: PredictOptions) -> Prediction:
-    if not np.isfinite(row).all():
-        return _failed(item, NO_SCORE)
-    order = np.argsort(-row, kind="stable")[: options.top_k]
-    answers = tuple(Answer(classes[c], float(row[c])) for c in order)
-    is_unknown = options.threshold is not None and answers[0].probability < options.threshold
-    return Prediction(item.name, answers, is_unknown=is_unknown)
-
-
-def _failed(item: ImageInput, problem: str) -> Prediction:
-    return Prediction(item.name, problem=problem)
 
 
 def _pass_on(predictions: Iterable[Prediction], sink: Sink, summary: PredictSummary) -> None:

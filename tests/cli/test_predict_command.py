@@ -293,3 +293,74 @@ def test_a_file_for_features_that_cannot_be_one_is_refused(world, name, code, te
     outcome = predict(RED, "--embeddings", name)
     assert outcome.exit_code == code
     assert text in " ".join(outcome.stderr.split())
+
+
+def checkerboards(folder: Path) -> list[str]:
+    """Pictures of no class: black and white, in squares."""
+    folder.mkdir()
+    names = []
+    for side in (1, 2, 3, 4):
+        squares = np.indices((24, 24)).sum(axis=0) // side % 2 * 255
+        names.append(str(folder / f"{side}.png"))
+        Image.fromarray(squares.astype(np.uint8)).convert("RGB").save(names[-1])
+    return names
+
+
+def test_what_is_like_no_class_is_unknown_only_where_that_is_asked_for(world):
+    others = checkerboards(world.root / "others")
+    plain = json.loads(predict("data/colours/test", *others, "--json").stdout)
+    assert plain["reject"] is None
+    assert not any(item["is_unknown"] or "similarity" in item for item in plain["results"])
+    asked = ("--reject", "--known-share", "0.85")
+    outcome = predict("data/colours/test", *others, "--json", *asked)
+    content = json.loads(outcome.stdout)
+    rule = content["reject"]
+    assert (rule["known_share"], rule["n_val_images"]) == (0.85, 6)
+    for item in content["results"]:
+        assert item["is_unknown"] == (item["similarity"] < rule["threshold"])
+        assert (item["predicted"] is None) == item["is_unknown"]
+    unknown = {item["path"]: item["is_unknown"] for item in content["results"]}
+    assert all(unknown[name] for name in others)
+    assert sum(unknown.values()) <= len(others) + 6  # of 18 known ones
+    assert "by the 6 images of val that keeps 85% of known images or more" in outcome.stderr
+    rows = list(csv.DictReader(io.StringIO(predict(*others, RED, *asked, "--format", "csv").stdout)))
+    assert [row["predicted"] for row in rows[:4]] == ["unknown"] * 4
+    assert "unknown: it is like no class" in predict(others[0], *asked).stdout
+    both = predict(others[0], *asked, "--threshold", "1").stdout
+    assert "unknown: it is like no class and no class reaches the threshold" in both
+
+
+def test_the_answers_on_val_are_kept_with_the_run_and_belong_to_one_checkpoint(world):
+    asked = (RED, "--reject", "--known-share", "0.85", "--json")
+    first = json.loads(predict(*asked).stdout)["reject"]
+    kept = world.run / "val-answers.safetensors"
+    content = kept.read_bytes()
+    world.data.rename("elsewhere")
+    Path("red.png").write_bytes(Path("elsewhere/test/red/red 0.png").read_bytes())
+    again = predict("red.png", *asked[1:])
+    assert json.loads(again.stdout)["reject"] == first  # without the data set
+    kept.write_bytes(content[: len(content) // 2])
+    damaged = predict("red.png", *asked[1:])
+    assert damaged.exit_code == 3
+    assert "the data set this run was trained on is not there" in damaged.stderr
+    named = predict("red.png", *asked[1:], "--data-dir", "elsewhere")
+    assert json.loads(named.stdout)["reject"] == pytest.approx(first, abs=1e-3)
+    kept.write_bytes(content)
+    other = predict("red.png", *asked[1:], "--checkpoint", "outputs/full/checkpoint-epoch-1")
+    assert other.exit_code == 3  # what was kept is another checkpoint's
+
+
+def test_val_images_that_were_trained_on_are_no_measure(world):
+    rows = [json.loads(line) for line in (world.data / "manifest.jsonl").read_text().splitlines()]
+    seen = sorted(row["sha256"][:16] for row in rows if row["split"] == "val")
+    (world.run / "trained_on.txt").write_text("".join(f"{digest}\n" for digest in seen))
+    outcome = predict(RED, "--reject")
+    assert outcome.exit_code == 3
+    assert "val has no image that the model was not trained on" in outcome.stderr
+
+
+def test_too_few_images_for_the_share_to_keep(world):
+    outcome = predict(RED, "--reject")
+    assert outcome.exit_code == 3
+    assert "val has 6 images, and to keep 0.95 of the known images takes 19 or more" in outcome.stderr
+    assert "`--known-share 0.85` is the highest" in outcome.stderr

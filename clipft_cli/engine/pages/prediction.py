@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, ClipftError, DataError, PartialError
 from ..files.visible import csv_cell, json_escaped, padded, visible
 from ..labels.class_names import ClassInfo
+
+if TYPE_CHECKING:
+    from ..metrics.known_images import KnownImages
 
 UNKNOWN = "unknown"
 
@@ -40,13 +43,16 @@ class Answer:
 class Prediction:
     """`answers` by falling probability; none of them and a `problem` where the image could not be used.
 
-    `is_unknown`: the best answer is below the threshold that was given.
+    `is_unknown`: the image is like no class, or no answer reaches the threshold that was given; `why_unknown` says
+    which. `similarity` is the cosine of its features to the nearest class, where that was asked for.
     """
 
     path: str
     answers: tuple[Answer, ...] = ()
     problem: str | None = None
     is_unknown: bool = False
+    why_unknown: str = ""
+    similarity: float | None = None
 
     @property
     def best(self) -> str:
@@ -74,6 +80,7 @@ class Prediction:
             "predicted": None if self.is_unknown else self.answers[0].info.name,
             "probability": round(self.answers[0].probability, 6),
             "is_unknown": self.is_unknown,
+            **({} if self.similarity is None else {"similarity": round(self.similarity, 6)}),
             "top": [
                 {"class": a.info.name, "readable": a.info.readable, "probability": round(a.probability, 6)}
                 for a in self.answers
@@ -99,7 +106,7 @@ def _text_piece(prediction: Prediction, top_k: int) -> str:
     if prediction.problem is not None:
         lines.append(f"  error: {visible(prediction.problem)}")
     if prediction.is_unknown:
-        lines.append(f"  {UNKNOWN}: no class reaches the threshold")
+        lines.append(f"  {UNKNOWN}: {prediction.why_unknown}")
     width = max((len(visible(a.info.readable)) for a in prediction.answers), default=0)
     for rank, answer in enumerate(prediction.answers, start=1):
         lines.append(f"  {rank:>2}  {padded(visible(answer.info.readable), min(width, 48))}  {answer.probability:7.2%}")
@@ -163,6 +170,9 @@ class PredictSummary:
     embeddings: tuple[int, int] | None = None
     """Rows and columns of the features that were written."""
 
+    known: KnownImages | None = None
+    """What the images were held against, where `predict.reject` asks for it."""
+
     @property
     def images_per_second(self) -> float:
         """Of those that were classified."""
@@ -176,6 +186,7 @@ class PredictSummary:
             "n_failed": self.n_failed,
             "skipped": dict(self.skipped),
             "embeddings": list(self.embeddings) if self.embeddings is not None else None,
+            "reject": self.known.to_json() if self.known is not None else None,
             "timing": {
                 "load_seconds": round(self.load_seconds, 3),
                 "predict_seconds": round(self.seconds, 3),
