@@ -66,11 +66,7 @@ def predict(
         raise needless_base(checkpoint)
     if config.predict.graph is not None and not is_export(checkpoint):
         raise ConfigError(f"--graph: {checkpoint} is no ONNX export, and has no graph")
-    if config.predict.reject and is_export(checkpoint):
-        raise ConfigError(
-            f"--reject: {checkpoint} is an ONNX export, which gives probabilities and no features to compare",
-            hint="name the run that it was made of with --checkpoint",
-        )
+    _require_fittable(config.predict, checkpoint)
     embeddings = _embeddings(config.predict, checkpoint)
     summary = PredictSummary(checkpoint, started)
     inputs = Inputs(names)
@@ -86,6 +82,21 @@ def predict(
         summary.embeddings = embeddings.shape
     summary.skipped = inputs.skipped
     return summary
+
+
+def _require_fittable(options: PredictOptions, checkpoint: Path) -> None:
+    """Raises ConfigError where what is asked for cannot be fitted on val, and where how is said and not what."""
+    if options.reject and is_export(checkpoint):
+        raise ConfigError(
+            f"--reject: {checkpoint} is an ONNX export, which gives probabilities and no features to compare",
+            hint="name the run that it was made of with --checkpoint",
+        )
+    for name in ("known_share", "data_dir"):
+        if name in options.model_fields_set and getattr(options, name) is not None and not options.reject:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{option} is for --reject, which is not asked for", hint=f"add it, or leave {option} out"
+            )
 
 
 def _embeddings(options: PredictOptions, checkpoint: Path) -> EmbeddingsFile | None:
@@ -124,13 +135,13 @@ def _classify_all(
         from .exports.runtime import open_onnx  # no torch: a quarter of the time from cold, and of the memory
 
         with _decoding() as pool:
-            model = open_onnx(summary.checkpoint, graph=options.graph)
-            if model.choice is not None:
-                on_note(model.choice)
-            with _ahead(config, found, model.preprocess, pool) as ahead:
-                summary.device, summary.precision = "cpu (onnxruntime)", model.precision
-                answering = Answering(model.classes, lambda pixels: (None, model.probabilities(pixels)))
-                _classify_batches(options, ahead, answering, sink, summary)
+            graph = open_onnx(summary.checkpoint, graph=options.graph)
+            if graph.choice is not None:
+                on_note(graph.choice)
+            with _ahead(config, found, graph.preprocess, pool) as ahead:
+                summary.device, summary.precision = "cpu (onnxruntime)", graph.precision
+                model = Answering(graph.classes, lambda pixels: (None, graph.probabilities(pixels)))
+                _classify_batches(options, ahead, model, sink, summary)
         return
     from .checkpoint.opened import opened
 

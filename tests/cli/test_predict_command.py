@@ -359,8 +359,23 @@ def test_val_images_that_were_trained_on_are_no_measure(world):
     assert "val has no image that the model was not trained on" in outcome.stderr
 
 
+@pytest.mark.parametrize(("option", "value"), [("--known-share", "0.9"), ("--data-dir", "data/colours")])
+def test_an_option_of_reject_alone_is_not_passed_over(world, option, value):
+    outcome = predict(RED, option, value)
+    assert outcome.exit_code == 2
+    assert "is for --reject, which is not asked for" in " ".join(outcome.stderr.split())
+
+
+def test_an_export_has_no_features_to_reject_by(world):
+    (world.root / "graph").mkdir()
+    (world.root / "graph/export.json").write_text("{}")
+    outcome = predict(RED, "--reject", "--checkpoint", "graph")
+    assert outcome.exit_code == 2
+    assert "--reject: graph is an ONNX export" in outcome.stderr
+
+
 def test_too_few_images_for_the_share_to_keep(world):
     outcome = predict(RED, "--reject")
     assert outcome.exit_code == 3
-    assert "val has 6 images, and to keep 0.95 of the known images takes 19 or more" in outcome.stderr
+    assert "val has 6 images, and to keep 0.95 of known images takes 19 or more" in outcome.stderr
     assert "`--known-share 0.85` is the highest" in outcome.stderr

@@ -35,7 +35,7 @@ class KnownImages:
 
     def to_json(self) -> dict[str, Any]:
         """The rule: threshold, share and images that it was fitted on."""
-        return {"threshold": round(self.threshold, 6), "known_share": self.share, "n_val_images": self.n_images}
+        return {"threshold": self.threshold, "known_share": self.share, "n_val_images": self.n_images}
 
 
 def fit_known(features: np.ndarray, labels: np.ndarray, share: float) -> KnownImages:
@@ -50,7 +50,7 @@ def fit_known(features: np.ndarray, labels: np.ndarray, share: float) -> KnownIm
         needed = math.ceil(1 / (1 - share) - 1e-9) - 1
         way_out = f"`--known-share {most:g}` is the highest that they allow, or " if most >= 0.5 else ""
         raise DataError(
-            f"--reject: val has {count(n, 'image')}, and to keep {share:.4g} of the known images takes {needed} or more",
+            f"--reject: val has {count(n, 'image')}, and to keep {share:.4g} of known images takes {needed} or more",
             hint=f"{way_out}prepare the data with a larger share for val",
         )
     classes, of_class = np.unique(labels, return_inverse=True)

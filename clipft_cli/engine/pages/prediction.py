@@ -80,7 +80,7 @@ class Prediction:
             "predicted": None if self.is_unknown else self.answers[0].info.name,
             "probability": round(self.answers[0].probability, 6),
             "is_unknown": self.is_unknown,
-            **({} if self.similarity is None else {"similarity": round(self.similarity, 6)}),
+            **({} if self.similarity is None else {"similarity": self.similarity}),
             "top": [
                 {"class": a.info.name, "readable": a.info.readable, "probability": round(a.probability, 6)}
                 for a in self.answers
