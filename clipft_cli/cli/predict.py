@@ -41,6 +41,7 @@ def predict(
     threshold: Annotated[float | None, typer.Option(metavar="P", help=help_of("predict.threshold"))] = None,
     reject: Annotated[bool | None, typer.Option("--reject", help=help_of("predict.reject"), show_default=False)] = None,
     known_share: Annotated[float | None, typer.Option(metavar="SHARE", help=help_of("predict.known_share"))] = None,
+    coverage: Annotated[float | None, typer.Option(metavar="SHARE", help=help_of("predict.coverage"))] = None,
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", metavar="DIR", help=help_of("predict.data_dir"), path_type=str)
     ] = None,
@@ -72,6 +73,7 @@ def predict(
         "predict.threshold": threshold,
         "predict.reject": reject,
         "predict.known_share": known_share,
+        "predict.coverage": coverage,
         "predict.data_dir": data_dir,
         "predict.embeddings": embeddings,
         "predict.base": base,

@@ -150,17 +150,17 @@ def open_sink(screen: Screen, options: PredictOptions) -> Iterator[ViewSink]:
     """
     from ..engine.files.output_file import replaced_file
 
-    form = _form(screen, options)
+    form, has_sets = _form(screen, options), options.coverage is not None
     if options.output is None:
         need_standard_output()
     with contextlib.ExitStack() as stack:
         writers: list[Writer] = []
         if options.output is not None:
-            writers.append(_writer(form, stack.enter_context(replaced_file(options.output))))
+            writers.append(_writer(form, stack.enter_context(replaced_file(options.output)), has_sets))
         elif form == "table" and not screen.mode.as_json:
             writers.append(TableWriter(screen.out))
         elif not screen.mode.as_json:
-            writers.append(_writer(form, write_result))
+            writers.append(_writer(form, write_result, has_sets))
         if screen.mode.as_json:
             writers.append(JsonWriter(write_result))
         yield ViewSink(screen, writers)
@@ -207,10 +207,11 @@ def _form(screen: Screen, options: PredictOptions) -> str:
     return "table" if screen.out.is_terminal else "txt"
 
 
-def _writer(form: str, write: Callable[[str], object]) -> Writer:
-    from ..engine.pages.prediction import FORMS
+def _writer(form: str, write: Callable[[str], object], has_sets: bool) -> Writer:
+    from ..engine.pages.prediction import FORMS, FORMS_WITH_SETS
 
-    return JsonWriter(write) if form == "json" else TextWriter(FORMS[form], write)
+    forms = FORMS_WITH_SETS if has_sets else FORMS
+    return JsonWriter(write) if form == "json" else TextWriter(forms[form], write)
 
 
 def _single(prediction: Prediction) -> Table:
@@ -227,6 +228,8 @@ def _single(prediction: Prediction) -> Table:
     for rank, answer in enumerate(prediction.answers, start=1):
         bar = "\N{FULL BLOCK}" * round(answer.probability * _BAR)
         table.add_row(str(rank), Text(_visible(answer.info.readable)), f"{answer.probability:.1%}", bar)
+    if prediction.class_set is not None:
+        table.add_row("", Text(f"one of: {_set(prediction)}"))
     return table
 
 
@@ -238,6 +241,9 @@ def _many(predictions: list[Prediction]) -> Table:
     table.add_column("answer", overflow="fold")
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("next", overflow="fold")
+    has_sets = any(prediction.class_set is not None for prediction in predictions)
+    if has_sets:
+        table.add_column("one of", overflow="fold")
     for prediction in predictions:
         path = Text(shortened(_visible(prediction.path), 48))
         if prediction.problem is not None:
@@ -246,8 +252,16 @@ def _many(predictions: list[Prediction]) -> Table:
         rest = prediction.answers if prediction.is_unknown else prediction.answers[1:]
         others = ", ".join(f"{_visible(a.info.readable)} {a.probability:.1%}" for a in rest)
         share = "" if prediction.is_unknown else f"{prediction.answers[0].probability:.1%}"
-        table.add_row(path, Text(_visible(prediction.best)), share, Text(others))
+        table.add_row(
+            path, Text(_visible(prediction.best)), share, Text(others), *([Text(_set(prediction))] if has_sets else [])
+        )
     return table
+
+
+def _set(prediction: Prediction) -> str:
+    from ..engine.pages.prediction import set_text
+
+    return _visible(set_text(prediction.class_set or ()))
 
 
 def _visible(text: str) -> str:

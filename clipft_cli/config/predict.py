@@ -43,9 +43,12 @@ class PredictOptions(Config):
         False, description="Answer 'unknown' for an image that is like no class, by a threshold fitted on val."
     )
     known_share: float = Field(0.95, ge=0.5, lt=1, description="Share of the known images that --reject keeps.")
+    coverage: float | None = Field(
+        None, ge=0.5, lt=1, description="Give each image the set of classes that holds the right one with this chance."
+    )
     data_dir: Path | None = Field(
         None,
-        description="Prepared data set whose val --reject is fitted on; none: the one that the run was trained on.",
+        description="Prepared data set with the val that --reject and --coverage are fitted on; none: the run's own.",
     )
     format: OutputFormat = Field("table", description="How results are written.")
     output: Path | None = Field(None, description="File the results are written to.")

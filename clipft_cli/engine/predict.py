@@ -30,7 +30,6 @@ from .run_dir import find_checkpoint, is_export
 
 if TYPE_CHECKING:
     from .checkpoint.load import Loaded
-    from .metrics.known_images import KnownImages
     from .model.precision import Precision
 
 OnNote = Callable[[str], None]
@@ -86,17 +85,19 @@ def predict(
 
 def _require_fittable(options: PredictOptions, checkpoint: Path) -> None:
     """Raises ConfigError where what is asked for cannot be fitted on val, and where how is said and not what."""
-    if options.reject and is_export(checkpoint):
+    is_fitted = options.reject or options.coverage is not None
+    if is_fitted and is_export(checkpoint):
+        option = "--reject" if options.reject else "--coverage"
         raise ConfigError(
-            f"--reject: {checkpoint} is an ONNX export, which gives probabilities and no features to compare",
+            f"{option}: {checkpoint} is an ONNX export: it gives no features, and no val is kept with it to fit on",
             hint="name the run that it was made of with --checkpoint",
         )
-    for name in ("known_share", "data_dir"):
-        if name in options.model_fields_set and getattr(options, name) is not None and not options.reject:
-            option = f"--{name.replace('_', '-')}"
-            raise ConfigError(
-                f"{option} is for --reject, which is not asked for", hint=f"add it, or leave {option} out"
-            )
+    if "known_share" in options.model_fields_set and not options.reject:
+        raise ConfigError("--known-share is for --reject, which is not asked for", hint="add it, or leave this out")
+    if options.data_dir is not None and not is_fitted:
+        raise ConfigError(
+            "--data-dir is for --reject and --coverage, and neither is asked for", hint="add one, or leave this out"
+        )
 
 
 def _embeddings(options: PredictOptions, checkpoint: Path) -> EmbeddingsFile | None:
@@ -156,29 +157,39 @@ def _classify_all(
             precision = set_up(config.hardware, checkpoint.card.precision)
             loaded = checkpoint.load(precision.device)
         summary.device, summary.precision = device_label(precision.device), precision.name
-        if options.reject:
-            summary.known = _known_images(options, loaded, precision, summary.checkpoint, on_note)
+        if options.reject or options.coverage is not None:
+            _fit_on_val(options, loaded, precision, summary, on_note)
         answer = partial(features_and_probabilities, loaded, precision=precision)
-        model = Answering(loaded.classes, answer, summary.known, embeddings)
+        model = Answering(loaded.classes, answer, summary.known, summary.sets, embeddings)
         _classify_batches(options, ahead, model, sink, summary)
 
 
-def _known_images(
-    options: PredictOptions, loaded: Loaded, precision: Precision, checkpoint: Path, on_note: OnNote
-) -> KnownImages:
-    """What images of the model's classes are like, by val."""
+def _fit_on_val(
+    options: PredictOptions, loaded: Loaded, precision: Precision, summary: PredictSummary, on_note: OnNote
+) -> None:
+    """Give the summary what images of the model's classes are like, and how large their sets are, by val."""
+    from scipy.special import softmax
+
     from .checkpoint.val_answers import told, val_answers
+    from .metrics.conformal import fit_sets
     from .metrics.known_images import fit_known
 
-    on_val = val_answers(checkpoint, options.data_dir, loaded, precision, on_note)
-    known = fit_known(on_val.features, on_val.labels, options.known_share)
+    on_val = val_answers(summary.checkpoint, options.data_dir, loaded, precision, on_note)
     if (text := told(on_val, loaded.classes)) is not None:
         on_note(text)
-    on_note(
-        f"unknown is what is less like the nearest class than {known.threshold:.3f}: by the"
-        f" {count(known.n_images, 'image')} of val that keeps {100 * known.share:.4g}% of known images or more"
-    )
-    return known
+    if options.reject:
+        known = summary.known = fit_known(on_val.features, on_val.labels, options.known_share)
+        on_note(
+            f"unknown is what is less like the nearest class than {known.threshold:.3f}: by the"
+            f" {count(known.n_images, 'image')} of val that keeps {100 * known.share:.4g}% of known images or more"
+        )
+    if options.coverage is not None:
+        shares = softmax(on_val.logits.astype("float64") / loaded.temperature, axis=1)
+        sets = summary.sets = fit_sets(shares, on_val.labels, options.coverage)
+        on_note(
+            f"a set holds the right class with a chance of {100 * sets.coverage:.4g}% or more, {sets.where}: by the"
+            f" {count(sets.n_images, 'image')} of val, for images such as these"
+        )
 
 
 def _decoding() -> ThreadPoolExecutor:

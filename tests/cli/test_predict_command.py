@@ -363,15 +363,16 @@ def test_val_images_that_were_trained_on_are_no_measure(world):
 def test_an_option_of_reject_alone_is_not_passed_over(world, option, value):
     outcome = predict(RED, option, value)
     assert outcome.exit_code == 2
-    assert "is for --reject, which is not asked for" in " ".join(outcome.stderr.split())
+    assert "is for --reject" in " ".join(outcome.stderr.split())
 
 
-def test_an_export_has_no_features_to_reject_by(world):
+@pytest.mark.parametrize("option", [("--reject",), ("--coverage", "0.8")])
+def test_an_export_has_nothing_to_fit_on(world, option):
     (world.root / "graph").mkdir()
     (world.root / "graph/export.json").write_text("{}")
-    outcome = predict(RED, "--reject", "--checkpoint", "graph")
+    outcome = predict(RED, *option, "--checkpoint", "graph")
     assert outcome.exit_code == 2
-    assert "--reject: graph is an ONNX export" in outcome.stderr
+    assert f"{option[0]}: graph is an ONNX export" in outcome.stderr
 
 
 def test_too_few_images_for_the_share_to_keep(world):
@@ -379,3 +380,28 @@ def test_too_few_images_for_the_share_to_keep(world):
     assert outcome.exit_code == 3
     assert "val has 6 images, and to keep 0.95 of known images takes 19 or more" in outcome.stderr
     assert "`--known-share 0.85` is the highest" in outcome.stderr
+
+
+def test_a_set_of_classes_stands_beside_each_answer_in_every_form(world):
+    plain = json.loads(predict(RED, "--json").stdout)
+    assert plain["coverage"] is None
+    assert "set" not in plain["results"][0]
+    names = ("data/colours/test", "no.png", "--coverage", "0.8")
+    outcome = predict(*names, "--json")
+    content = json.loads(outcome.stdout)
+    assert content["coverage"] == {"coverage": 0.8, "n_val_images": 6, "n_class_wise": 0}
+    answered = [item for item in content["results"] if "error" not in item]
+    for item in answered:
+        ranked = [answer["class"] for answer in item["top"]]
+        assert item["set"] == ranked[: len(item["set"])]
+        assert item["set"][0] == item["predicted"]
+    assert "a chance of 80% or more, over all classes together: by the 6 images of val" in outcome.stderr
+    rows = {row["path"]: row for row in csv.DictReader(io.StringIO(predict(*names, "--format", "csv").stdout))}
+    for item in answered:
+        row = rows[item["path"]]
+        assert (row["set"], row["set_size"]) == ("; ".join(item["set"]), str(len(item["set"])))
+    assert (rows["no.png"]["set"], rows["no.png"]["set_size"]) == ("", "")
+    assert "  one of: red" in predict(RED, "--coverage", "0.8").stdout
+    few = predict(RED, "--coverage", "0.9")
+    assert few.exit_code == 3
+    assert "`--coverage 0.85` is the highest" in few.stderr

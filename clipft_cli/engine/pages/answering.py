@@ -16,6 +16,7 @@ from ..labels.class_names import ClassInfo
 from .prediction import Answer, Prediction
 
 if TYPE_CHECKING:
+    from ..metrics.conformal import ConformalSets
     from ..metrics.known_images import KnownImages
 
 NO_SCORE = "the model gives no finite score for it"
@@ -26,12 +27,14 @@ class Answering:
     """A model that answers: `answer` takes pixels (B, 3, H, W) uint8 and gives features (B, D), rows of length 1, or
     None where it has none, and probabilities (B, C).
 
-    `known` says which images are like none of the classes, `embeddings` is given the features.
+    `known` says which images are like none of the classes, `sets` which classes an image may be of, `embeddings` is
+    given the features.
     """
 
     classes: tuple[ClassInfo, ...]
     answer: Callable[[np.ndarray], tuple[np.ndarray | None, np.ndarray]]
     known: KnownImages | None = None
+    sets: ConformalSets | None = None
     embeddings: EmbeddingsFile | None = None
 
 
@@ -72,6 +75,7 @@ def _answered(
         is_unknown=bool(reasons),
         why_unknown=" and ".join(reasons),
         similarity=similarity,
+        class_set=None if model.sets is None else tuple(model.classes[c] for c in model.sets.sets(row[None])[0]),
     )
 
 

@@ -16,6 +16,7 @@ from ..files.visible import csv_cell, json_escaped, padded, visible
 from ..labels.class_names import ClassInfo
 
 if TYPE_CHECKING:
+    from ..metrics.conformal import ConformalSets
     from ..metrics.known_images import KnownImages
 
 UNKNOWN = "unknown"
@@ -44,7 +45,8 @@ class Prediction:
     """`answers` by falling probability; none of them and a `problem` where the image could not be used.
 
     `is_unknown`: the image is like no class, or no answer reaches the threshold that was given; `why_unknown` says
-    which. `similarity` is the cosine of its features to the nearest class, where that was asked for.
+    which. `similarity` is the cosine of its features to the nearest class, `class_set` the classes that it may be of,
+    the likeliest first, where these were asked for.
     """
 
     path: str
@@ -53,6 +55,7 @@ class Prediction:
     is_unknown: bool = False
     why_unknown: str = ""
     similarity: float | None = None
+    class_set: tuple[ClassInfo, ...] | None = None
 
     @property
     def best(self) -> str:
@@ -81,6 +84,7 @@ class Prediction:
             "probability": round(self.answers[0].probability, 6),
             "is_unknown": self.is_unknown,
             **({} if self.similarity is None else {"similarity": self.similarity}),
+            **({} if self.class_set is None else {"set": [info.name for info in self.class_set]}),
             "top": [
                 {"class": a.info.name, "readable": a.info.readable, "probability": round(a.probability, 6)}
                 for a in self.answers
@@ -110,17 +114,34 @@ def _text_piece(prediction: Prediction, top_k: int) -> str:
     width = max((len(visible(a.info.readable)) for a in prediction.answers), default=0)
     for rank, answer in enumerate(prediction.answers, start=1):
         lines.append(f"  {rank:>2}  {padded(visible(answer.info.readable), min(width, 48))}  {answer.probability:7.2%}")
+    if prediction.class_set is not None:
+        lines.append(f"  one of: {visible(set_text(prediction.class_set))}")
     return "\n".join(lines) + "\n"
 
 
-def _csv_head(top_k: int) -> str:
+def set_text(classes: Sequence[ClassInfo]) -> str:
+    """The classes of a set in a line, for a person."""
+    return ", ".join(info.readable for info in classes)
+
+
+def _csv_head(top_k: int, more: Sequence[str] = ()) -> str:
     columns = ["path", "predicted", "probability", "error"]
     for rank in range(1, top_k + 1):
         columns += [f"class_{rank}", f"probability_{rank}"]
-    return _csv_line(columns)
+    return _csv_line([*columns, *more])
 
 
-def _csv_piece(prediction: Prediction, top_k: int) -> str:
+def _csv_head_with_sets(top_k: int) -> str:
+    return _csv_head(top_k, ["set_size", "set"])
+
+
+def _csv_piece_with_sets(prediction: Prediction, top_k: int) -> str:
+    found = prediction.class_set
+    joined = "" if found is None else "; ".join(info.name for info in found)
+    return _csv_piece(prediction, top_k, ["" if found is None else str(len(found)), csv_cell(joined)])
+
+
+def _csv_piece(prediction: Prediction, top_k: int, more: Sequence[str] = ()) -> str:
     cells = [csv_cell(prediction.path), "", "", csv_cell(prediction.problem or "")]
     if prediction.answers:
         best = prediction.answers[0]
@@ -128,7 +149,7 @@ def _csv_piece(prediction: Prediction, top_k: int) -> str:
         cells[2] = f"{best.probability:.6f}"
     for answer in prediction.answers:
         cells += [csv_cell(answer.info.name), f"{answer.probability:.6f}"]
-    return _csv_line(cells + [""] * (4 + 2 * top_k - len(cells)))
+    return _csv_line([*cells, *[""] * (4 + 2 * top_k - len(cells)), *more])
 
 
 def _csv_line(cells: Sequence[str]) -> str:
@@ -147,6 +168,9 @@ FORMS: dict[str, Form] = {
     "jsonl": Form(_no_head, lambda prediction, top_k: json_text(prediction.to_json()) + "\n"),
 }
 """Forms that are written as they come, one image at a time."""
+
+FORMS_WITH_SETS: dict[str, Form] = {**FORMS, "csv": Form(_csv_head_with_sets, _csv_piece_with_sets)}
+"""The same where each prediction has a set of classes."""
 
 
 @dataclass
@@ -173,6 +197,9 @@ class PredictSummary:
     known: KnownImages | None = None
     """What the images were held against, where `predict.reject` asks for it."""
 
+    sets: ConformalSets | None = None
+    """How the sets were made, where `predict.coverage` asks for them."""
+
     @property
     def images_per_second(self) -> float:
         """Of those that were classified."""
@@ -187,6 +214,7 @@ class PredictSummary:
             "skipped": dict(self.skipped),
             "embeddings": list(self.embeddings) if self.embeddings is not None else None,
             "reject": self.known.to_json() if self.known is not None else None,
+            "coverage": self.sets.to_json() if self.sets is not None else None,
             "timing": {
                 "load_seconds": round(self.load_seconds, 3),
                 "predict_seconds": round(self.seconds, 3),
