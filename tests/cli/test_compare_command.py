@@ -554,3 +554,31 @@ def _rewrite(card: Path, change) -> None:
     body = {key: value for key, value in content.items() if key != "sha256"}
     digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
     card.write_text(json.dumps({**body, "sha256": digest}, indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_run_of_the_same_model_whose_files_lie_elsewhere_now_is_taken(compared, is_moved):
+    (compared.root / "elsewhere").mkdir()
+    for name in ("colour-clip.json", "colour-clip.safetensors"):
+        (shutil.move if is_moved else shutil.copy)(compared.root / name, compared.root / "elsewhere" / name)
+    places = sets("model.name=elsewhere/colour-clip.json", "model.pretrained=elsewhere/colour-clip.safetensors")
+    outcome = CliRunner().invoke(app, _no_training(places))
+    assert outcome.exit_code == 0, outcome.output
+    assert "lora, seed 0: taking the finished run outputs/lora" in outcome.stderr
+
+
+def test_a_run_of_other_weights_in_a_file_of_the_same_name_is_not_taken(compared):
+    (compared.root / "elsewhere").mkdir()
+    tensors = load_file(compared.root / "colour-clip.safetensors")
+    save_file(
+        {key: tensor * 1.01 for key, tensor in tensors.items()}, compared.root / "elsewhere/colour-clip.safetensors"
+    )
+    places = sets("model.name=colour-clip.json", "model.pretrained=elsewhere/colour-clip.safetensors")
+    outcome = CliRunner().invoke(app, _no_training(places))
+    assert outcome.exit_code == 2, outcome.output
+    assert "no finished run on this data set, and --no-train: " in outcome.stderr
+
+
+def _no_training(model: list[str]) -> list[str]:
+    fixed = sets(MODEL[2], *QUICK, "training.num_epochs=1")
+    return ["compare", "lora", "--no-train", "--data-dir", "data/colours", *model, *fixed]

@@ -75,12 +75,26 @@ def _runs(is_finished: bool) -> list[RunDir]:
 
 
 def _is_of_model(recipe: TrainConfig, config: TrainConfig, then: Inputs) -> bool:
-    """Whether both are called the same, files by their place, and the files are still those that were read."""
-    return _model_of(config) == _model_of(recipe) and (not then.model_files or model_files(recipe) == then.model_files)
+    """Whether both name one model: files by their bytes wherever they lie now, all else by its name or place."""
+    now = model_files(recipe)
+    if then.model_files and now != then.model_files:
+        return False
+    return all(
+        _placed(ours) == _placed(theirs) or (what in then.model_files and _is_one_file(ours, theirs, what))
+        for what, ours, theirs in (
+            ("name", recipe.model.name, config.model.name),
+            ("pretrained", recipe.model.pretrained or "", config.model.pretrained or ""),
+        )
+    )
 
 
-def _model_of(config: TrainConfig) -> tuple[str, str]:
-    return _placed(config.model.name), _placed(config.model.pretrained or "")
+def _is_one_file(ours: str, theirs: str, what: str) -> bool:
+    """Whether two places may be those of one file, whose digests are equal: it is read by its suffix, an architecture
+    is called by its file, and a folder is more than the file that its digest is of."""
+    here, there = Path(ours), Path(theirs)
+    if not here.is_file() or there.is_dir():
+        return False
+    return here.name == there.name if what == "name" else here.suffix == there.suffix
 
 
 def _placed(name: str) -> str:
