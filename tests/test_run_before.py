@@ -2,9 +2,9 @@
 
 tests/fixtures/run_before/ was written on one thread, in float32: `patches` is a data set, `interrupted` a LoRA run of
 clipft-tiny that SIGTERM stopped in its second epoch, `finished` the same run resumed to its end, and evaluation.json
-what `clipft evaluate --json` said of it. machine.json says on what: where this machine computes with the same torch
-and the same instructions the figures must be equal to the last bit, else to 1e-5 (sums of floats are taken in
-another order).
+what `clipft evaluate --json` said of it (the interval of macro-F1 is newer, it was too narrow). machine.json says on
+what: where this machine computes with the same torch and the same instructions the figures must be equal to the last
+bit, else to 1e-5 (sums of floats are taken in another order).
 """
 
 from __future__ import annotations

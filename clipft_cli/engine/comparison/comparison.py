@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from ..checkpoint.kept import kept_of_summary
 from ..machine.versions import versions_behind_results
 from ..methods import METHODS
 from ..methods.base import Method
+from ..metrics import METRICS
 from ..metrics.answers import Answers
 from ..metrics.calibration import reliability
 from ..metrics.intervals import LEVEL, Interval, wilson
@@ -191,11 +194,13 @@ def build_row(
         answers=said[0].predicted,
         confidence=said[0].confidence,
         figures={
-            name: mean_share(hits) if name == "top1" else _mean_interval([item.figures[name] for item in metrics])
+            name: mean_share(hits)
+            if name == "top1"
+            else mean_over_seeds([item.figures[name] for item in metrics], METRICS[name].bounds)
             for name in metrics[0].figures
         },
         ece_uncalibrated=fmean(reliability(p, h).ece for p, h in zip(raw, hits, strict=True)),
-        retention=_mean_interval(retained) if retained else None,
+        retention=mean_over_seeds(retained, (0.0, 1.0)) if retained else None,
         cost=cost_of(answers),
     )
 
@@ -248,5 +253,15 @@ def turned(pair: Pair) -> Pair:
     )
 
 
-def _mean_interval(items: Sequence[Interval]) -> Interval:
-    return Interval(*(fmean(getattr(item, name) for item in items) for name in ("value", "low", "high")))
+def mean_over_seeds(items: Sequence[Interval], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
+    """Mean of one figure over seeds: the mean reach of the images, and that of the seeds' own scatter, squared and
+    summed; cut to `bounds`. Of one seed the scatter is not known."""
+    value, low, high = (fmean(getattr(item, name) for item in items) for name in ("value", "low", "high"))
+    if len(items) == 1:
+        return items[0]
+    of_seeds = stats.norm.ppf(0.5 + LEVEL / 2) * stdev(item.value for item in items) / math.sqrt(len(items))
+    return Interval(
+        value,
+        max(bounds[0], value - math.hypot(value - low, of_seeds)),
+        min(bounds[1], value + math.hypot(high - value, of_seeds)),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from ...config.metrics import MetricName
 from .answers import Answers
-from .intervals import N_RESAMPLES, Interval, percentile_interval, resample_images, wilson
+from .intervals import N_RESAMPLES, Interval, logit_interval, percentile_interval, resample_images, wilson
 
 Unit = Literal["share", "signed", "number", "nats"]
 _BOUNDS: dict[Unit, tuple[float, float]] = {"share": (0.0, 1.0), "signed": (-1.0, 1.0)}
@@ -52,6 +53,11 @@ class Metric:
         """What stands over its column."""
         return self.heading or self.title
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value that there can be."""
+        return _BOUNDS.get(self.unit, (-math.inf, math.inf))
+
     def gain(self, value: float) -> float:
         """`value`, turned so that larger is better."""
         return value if self.is_higher_better else -value
@@ -86,9 +92,11 @@ class Metric:
             n_resamples=n_resamples,
             seed=seed,
         )
-        if self.unit in _BOUNDS and np.ptp(resampled) == 0:
-            share = wilson(int(answers.is_right.sum()), n)
-            low, high = _BOUNDS[self.unit]
-            reach = Interval(value, value - (share.value - share.low), value + (share.high - share.value))
-            return Interval(value, max(low, reach.low), min(high, reach.high))
-        return percentile_interval(value, resampled)
+        if self.unit not in _BOUNDS:
+            return percentile_interval(value, resampled)
+        low, high = self.bounds
+        if np.ptp(resampled) > 0:
+            return logit_interval(value, resampled, n, strata=answers.labels, bounds=self.bounds)
+        share = wilson(int(answers.is_right.sum()), n)
+        reach = Interval(value, value - (share.value - share.low), value + (share.high - share.value))
+        return Interval(value, max(low, reach.low), min(high, reach.high))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.special import expit, logit
 
 LEVEL = 0.95
 N_RESAMPLES = 1000
@@ -56,6 +57,32 @@ def percentile_interval(value: float, resampled: np.ndarray, level: float = LEVE
     tail = (1 - level) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(value, float(low), float(high))
+
+
+def logit_interval(
+    value: float,
+    resampled: np.ndarray,
+    n_images: int,
+    *,
+    strata: np.ndarray,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    level: float = LEVEL,
+) -> Interval:
+    """`value`, a figure between `bounds`, with Student's interval on the logit scale.
+
+    The spread is that of `resampled` (R,), drawn within `strata` (N,): of n images a resample has (n - 1) / n of the
+    variance, which is made good. Simulated coverage for macro-F1, 2 to 20 classes of 4 to 60 images: 94 to 98%, where
+    the percentiles of the resamples cover 89 to 94% (docs/intervals.md).
+    """
+    low, high = bounds
+    counts = np.unique(strata, return_counts=True)[1]
+    missing = np.mean(counts / np.maximum(counts - 1, 1))
+    spread = float(np.std(resampled, ddof=1) * np.sqrt(missing)) / (high - low)
+    margin = 0.5 / n_images
+    share = min(max((value - low) / (high - low), margin), 1 - margin)  # at a bound there is no logit
+    reach = stats.t.ppf(0.5 + level / 2, max(1, n_images - len(counts))) * spread / (share * (1 - share))
+    ends = low + (high - low) * expit(logit(share) + np.array([-reach, reach]))
+    return Interval(value, min(value, float(ends[0])), max(value, float(ends[1])))
 
 
 def resample_images(

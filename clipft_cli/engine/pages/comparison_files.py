@@ -104,7 +104,8 @@ def methods_note(comparison: Comparison) -> str:
     n = comparison.n_seeds
     over = (
         f"{n} seeds a method (what has no random part counts once for all): values are means over the seeds, accuracy"
-        " intervals the wider of Wilson's and a bootstrap over images and seeds, differences a bootstrap over both;"
+        " intervals the wider of Wilson's and a bootstrap over images and seeds, others the reach of the images and"
+        " that of the seeds' scatter, differences a bootstrap over both;"
         " McNemar's p is twice the median over the seeds (Meinshausen et al. 2009); what was kept is the first seed's. "
         if n > 1
         else "One seed a method: what another seed would change is in no interval. Intervals: Wilson's for shares. "

@@ -10,8 +10,9 @@ from ..metrics.metrics import ClassMetrics, Metrics
 NAME_WIDTH = 36
 N_CONFUSIONS = 20
 METHODS_NOTE = (
-    "95% intervals: Wilson's for shares of images, Student's for means over images, a bootstrap within classes for",
-    "means over classes, one that allows for its bias for ECE (1,000 resamples, seeded). ECE: 15 bins of equal width.",
+    "95% intervals: Wilson's for shares of images, Student's for means over images; for means over classes Student's",
+    "on the logit scale with the spread of a bootstrap within the classes, for ECE a bootstrap that allows for its",
+    "bias (1,000 resamples, seeded). In simulations they hold the truth 90 to 99 times in 100. ECE: 15 equal bins.",
     "Means over classes: those with images. Balanced accuracy is macro recall.",
 )
 

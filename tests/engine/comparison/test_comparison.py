@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_share
+from clipft_cli.engine.comparison.comparison import Row, build_pairs, mean_over_seeds, mean_share
 from clipft_cli.engine.comparison.cost import Cost
 from clipft_cli.engine.comparison.enough import too_few
 from clipft_cli.engine.comparison.paired import holm, mcnemar
@@ -22,6 +22,8 @@ from clipft_cli.engine.metrics.metrics import measure
 from clipft_cli.engine.pages.comparison_files import HEADINGS, _md, cells, shown_columns
 from clipft_cli.engine.pages.comparison_plots import calibration, confusion
 from clipft_cli.engine.pages.svg_plots import named
+
+SEEDS = (0.7, 0.75, 0.85, 0.9)
 
 
 def row(label: str, hits: np.ndarray, *, seconds: float = 10.0, trained: int = 1000, size: int = 10**6) -> Row:
@@ -244,3 +246,19 @@ def test_the_better_of_a_pair_comes_first_wherever_it_is_told():
         ("full", "lora"),
     ]
     assert all(pair.difference.value > 0 for pair in pairs)
+
+
+def test_a_mean_over_seeds_reaches_over_the_images_and_over_the_seeds() -> None:
+    assert mean_over_seeds([Interval(0.8, 0.7, 0.85)]) == Interval(0.8, 0.7, 0.85)
+    alike, apart = (mean_over_seeds([Interval(v, v - 0.1, v + 0.05) for v in values]) for values in ((0.8,) * 4, SEEDS))
+    assert (alike.value, alike.low, alike.high) == pytest.approx((0.8, 0.7, 0.85))
+    of_seeds = 1.959964 * np.std(SEEDS, ddof=1) / 2
+    assert (apart.value, apart.low, apart.high) == pytest.approx(
+        (0.8, 0.8 - np.hypot(0.1, of_seeds), 0.8 + np.hypot(0.05, of_seeds))
+    )
+
+
+def test_a_mean_over_seeds_keeps_its_bounds() -> None:
+    mean = mean_over_seeds([Interval(0.9, 0.8, 1.0), Interval(1.0, 0.9, 1.0), Interval(0.6, 0.5, 0.7)], (0.0, 1.0))
+    assert mean.high == 1.0
+    assert mean.low < 0.7
